@@ -176,9 +176,9 @@ async def test_every_client_gets_the_whole_log_in_its_order(
             await end(*following)
         for (client, _), whole in zip(clients, expected, strict=True):
             # The log may have grown since it was read.
-            assert [message for message in client.messages if message.position <= log[-1].position] == [
-                message for message in whole if message.position > client.started_after
-            ], client
+            assert [
+                message for message in client.messages if message.position <= log[-1].position
+            ] == [message for message in whole if message.position > client.started_after], client
         cuts = sum((client.cuts for client, _ in clients), start=Counter[str]())
         assert min(cuts["mid-position"], cuts["between positions"]) > min(EVENTS // 250, 20), cuts
 
