@@ -12,8 +12,8 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { post, problemOf } from "./state/api.js";
 import { now } from "./state/now.js";
 import { environment, timeStyle } from "./state/preferences.js";
-import { address, hrefOf, navigate } from "./state/router.js";
-import { duration, local, relative, utc } from "./state/times.js";
+import { address, hrefOf, navigate, showsPast } from "./state/router.js";
+import { duration, local, relative, splitAtTimes, utc } from "./state/times.js";
 import { texts } from "./texts.js";
 
 // Markup in template strings: html`<p class="note">${text}</p>`.
@@ -356,11 +356,40 @@ export function Failed({ error, again }) {
 	</div>`;
 }
 
+const NOT_FOUND = 404;
+
+/** Runs that may be meant, by the page that is not there. @type {Record<string, (id: string) => {text: string, word: [string, string]}>} */
+const MEANT = {
+	run: (id) => ({ text: texts.palette.search(id.slice(0, 13)), word: ["search", id.slice(0, 13)] }),
+	job: (id) => ({ text: texts.missing.runsOf(id), word: ["job", id] }),
+	schedule: (id) => ({ text: texts.missing.runsOf(id), word: ["actor", `schedule:${id}`] }),
+};
+
+/**
+ * What a page is about is not there: why that may be, and where else to look.
+ * @param {{error: Problem, list: string}} props `list`: the page of all of them
+ */
+function Missing({ error, list }) {
+	const { view, id } = address.value;
+	const words = texts.missing;
+	const meant = MEANT[view]?.(id);
+	return html`<${Empty} title=${words.title(texts.ones[view])} hint=${showsPast.value ? words.then : words.hints[view]}>
+		<p><code>${id}</code> <span class="quiet">${texts.errors.code(NOT_FOUND, error.code ?? "")}</span></p>
+		${showsPast.value && html`<button class="main" onClick=${() => navigate({ ...address.value, asOf: "" })}>${texts.past.back}</button>`}
+		<ul class="needs">
+			${meant && html`<li><${Link} to=${{ view: "runs", words: [meant.word] }}>${meant.text}<//></li>`}
+			<li><${Link} to=${{ view: list }}>${words.all(texts.views[list])}<//></li>
+		</ul>
+	<//>`;
+}
+
 /**
  * Whatever state a question is in; what was asked before stays for a moment, and cannot be used.
- * @param {{asked: Asked<any>, children: (answer: any) => Children, lines?: number}} props
+ * @param {{asked: Asked<any>, children: (answer: any) => Children, lines?: number, list?: string}} props
+ *   `list`, where it is what the page is about: the page of all of them
  */
-export function Answered({ asked, children, lines }) {
+export function Answered({ asked, children, lines, list }) {
+	if (list && asked.error?.status === NOT_FOUND) return html`<${Missing} error=${asked.error} list=${list} />`;
 	if (asked.answer === undefined) {
 		return asked.error
 			? html`<${Failed} error=${asked.error} again=${asked.again} />`
@@ -434,6 +463,18 @@ export function Time({ at, full = false }) {
 	if (full)
 		return html`<time class="full" datetime=${at}>${local(at)} <span class="quiet">${utc(at)}</span></time>`;
 	return html`<time datetime=${at} title=${both}>${written(at)}</time>`;
+}
+
+/** A sentence of the service, with its times as this person reads them. @param {{text: string}} props */
+export const Sentence = ({ text }) => splitAtTimes(text).map((part, index) => (index % 2 ? html`<${Clock} at=${part} hasDistance />` : part));
+
+/**
+ * A time that is not only said by how long ago it was, such as after `at`, `by` and `since`, or below a chart.
+ * @param {{at: string, hasDistance?: boolean}} props
+ */
+export function Clock({ at, hasDistance = false }) {
+	const distance = hasDistance && timeStyle.value === "relative" ? ` (${relative(at, now.value)})` : "";
+	return html`<time class="full" datetime=${at} title=${utc(at)}>${timeStyle.value === "utc" ? utc(at) : local(at)}${distance}</time>`;
 }
 
 /** @param {string} at */

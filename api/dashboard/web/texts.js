@@ -47,6 +47,23 @@ export const texts = {
 		app: "App",
 		bulk: "Bulk operations",
 	},
+	/** @type {Record<string, string>} */
+	ones: { run: "run", bulk: "bulk operation", job: "job", failures: "failure group", schedule: "schedule", app: "app" },
+	missing: {
+		title: (/** @type {string} */ one) => `There is no such ${one}`,
+		then: "It was not there yet at the moment that you look at, or its name is mistyped.",
+		/** @type {Record<string, string>} */
+		hints: {
+			run: "Its id is mistyped or not whole, or it is of another service: no run is ever deleted.",
+			bulk: "Its id is mistyped or not whole, or it is of another service.",
+			job: "It was deleted, or its name is mistyped. Its runs are still there.",
+			failures: "Its id is mistyped or not whole, or it is of another service.",
+			schedule: "It was deleted, or its name is mistyped. Its runs are still there.",
+			app: "Its name is mistyped, or it is of another service.",
+		},
+		runsOf: (/** @type {string} */ name) => `Runs of ${name}`,
+		all: (/** @type {string} */ list) => `All: ${list}`,
+	},
 	status: (name = "") => (name === "lost" ? "worker lost" : name.replaceAll("_", " ")),
 	errors: {
 		title: "That did not work",
@@ -55,6 +72,9 @@ export const texts = {
 			"It may be restarting; the dashboard tries again by itself. On the service's machine, this says what is wrong:",
 		/** @param {number} status @param {string} code */
 		code: (status, code) => `${status} · ${code}`,
+		notLoaded:
+			"The service is there, but this part of the dashboard could not be loaded. A proxy or an extension of the browser may hold it back, or the service is being replaced by another version.",
+		loadedLater: "This part of the dashboard is not loaded yet. It is as soon as the connection is back.",
 		noView: "There is no such page",
 		noViewHint: "The address is mistyped, or belongs to another version.",
 		toOverview: "Go to the overview",
@@ -230,7 +250,7 @@ export const texts = {
 		worker: "Worker",
 		waited: (/** @type {string} */ text) => `waited ${text}`,
 		ran: (/** @type {string} */ text) => `ran ${text}`,
-		collapsed: (/** @type {string} */ text) => `… ${text} …`,
+		collapsed: (/** @type {string} */ text) => `${text} (not to scale)`,
 		noAttempts: "It has not started yet.",
 		chain: "all it caused",
 		causesHint: "What led to this run, and what it led to: all that has the same origin.",
@@ -301,7 +321,7 @@ export const texts = {
 		nothingWaits: "No run is waiting.",
 		workers: "Workers",
 		/** @param {number} busy @param {number} slots */
-		slots: (busy, slots) => `${busy} of ${slots} slots busy`,
+		slots: (busy, slots) => `${busy} of ${many(slots, "slot")} busy`,
 		noWorkers: "No worker is alive: nothing starts.",
 		startWorker: "apphub-jobs worker",
 		ticks: "Upcoming",
@@ -323,11 +343,13 @@ export const texts = {
 		throughput: "Throughput",
 		/** @param {number} created @param {number} ended @param {number} failed */
 		sum: (created, ended, failed) =>
-			`${number(ended)} ended, ${number(failed)} of them failed or expired; ${number(created)} were launched`,
+			`${number(created)} launched; ${number(ended)} ended, ${number(failed)} of them failed or expired`,
 		waits: "Queue time",
 		durations: "Duration",
 		median: "lately: median",
 		most: "95 % within",
+		/** @param {number} most @param {string} length */
+		highest: (most, length) => `${number(most)} in ${length}`,
 		/** @param {string} at @param {number} ended @param {number} failed */
 		bar: (at, ended, failed) => `${at}: ${number(ended)} ended, ${number(failed)} failed. Show these runs.`,
 		byJob: "By job",
@@ -403,7 +425,7 @@ export const texts = {
 			/** @param {string} key @param {number} n */
 			key: (key, n) => `≤ ${n} per ${key}`,
 			/** @param {number} n @param {string} per */
-			rate: (n, per) => `≤ ${n} per ${per}`,
+			rate: (n, per) => `≤ ${n} per ${texts.schedules.units[per] ?? per}`,
 			turns: (/** @type {string} */ key) => `turns by ${key}`,
 		},
 		item: "Add",
@@ -423,19 +445,19 @@ export const texts = {
 		/** @param {number} count @param {string} time */
 		since: (count, time) => `${many(count, "failure")} since ${time}`,
 		recovered: (/** @type {number} */ count) => `${number(count)} recovered by a retry`,
-		versions: (/** @type {number[]} */ list) => `in version ${list.join(", ")}`,
+		versions: (/** @type {number[]} */ list) => `in ${list.length === 1 ? "version" : "versions"} ${list.join(", ")}`,
 		details: "Trend and runs",
 		notThen: "Nothing had failed in this way at that moment",
 		noRuns: "No run ended with it",
 		noRunsHint: "Only attempts did, and later attempts succeeded; or the runs are archived.",
 		/** @param {number} count @param {string} span */
-		trend: (count, span) => `its newest ${many(count, "failure")}, within ${span}`,
+		trend: (count, span) => (count === 1 ? "its newest failure" : `its newest ${many(count, "failure")}, within ${span}`),
 		logs: {
 			search: "Search in these runs' logs",
 			go: "Search",
 			/** @param {number} holding @param {number} done @param {number} all */
 			searched: (holding, done, all) =>
-				`${number(holding)} of ${number(done)} logs contain it${done < all ? `, ${number(all - done)} to go` : ""}. The last 1 000 lines of each are searched.`,
+				`${number(holding)} of ${many(done, "log")} ${holding === 1 ? "contains" : "contain"} it${done < all ? `, ${number(all - done)} to go` : ""}. The last 1 000 lines of each are searched.`,
 			unread: (/** @type {number} */ count) => `${many(count, "log")} could not be read.`,
 			hits: (/** @type {number} */ count) => many(count, "line"),
 		},
@@ -467,7 +489,9 @@ export const texts = {
 			all: "All runs",
 			week: "Last 7 days",
 		},
-		every: (/** @type {string} */ text) => `every ${text}`,
+		every: (/** @type {string} */ text) => `every ${texts.schedules.units[text] ?? text}`,
+		/** Of these nobody says that there is one. @type {Record<string, string>} */
+		units: { "1.0 s": "second", "1 min": "minute", "1 h": "hour", "1 d": "day" },
 		backfill: "Backfill",
 		from: "from",
 		to: "to",
@@ -547,7 +571,8 @@ export const texts = {
 		empty: "No workers yet",
 		emptyHint: "Runs wait until one starts:",
 		/** @param {number} busy @param {number} slots */
-		shared: (busy, slots) => `${busy} of ${slots} shared slots busy`,
+		shared: (busy, slots) => `${busy} of ${many(slots, "shared slot")} busy`,
+		at: (/** @type {string} */ host, /** @type {number} */ pid) => `on ${host}, process ${pid}`,
 		runs: "Its runs",
 		drain: "Drain",
 		drainText: "It takes no more runs, and ends once those that it has have ended.",
@@ -580,7 +605,7 @@ export const texts = {
 		ofSubject: "all events of this subject",
 		then: "look at that moment",
 		sealed: (/** @type {Api.LogSeal} */ { position, sealedPosition }) =>
-			`Sealed up to position ${number(sealedPosition ?? 0)} of ${number(position)}.`,
+			sealedPosition ? `Sealed up to position ${number(sealedPosition)} of ${number(position)}.` : "Nothing is sealed yet.",
 		verify: "To check that the tables equal the log, run on the service's machine:",
 		verifyCommand: "apphub-jobs verify",
 	},

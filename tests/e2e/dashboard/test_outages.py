@@ -82,6 +82,22 @@ def test_screens_that_could_not_be_loaded_are_as_soon_as_the_service_is_back(
     expect(failed).to_have_count(0)
 
 
+def test_screens_that_cannot_be_loaded_are_not_loaded_over_and_over(stranger: Screen) -> None:
+    stranger.is_outage_expected = True
+    page = stranger.page
+    tries: list[str] = []
+    page.on("request", lambda request: tries.append(request.url))
+    page.route("**/screens.js", lambda route: route.abort())
+    page.goto(f"{stranger.url}/?view=workers")
+    failed = page.get_by_role("alert")
+    expect(failed).to_contain_text("this part of the dashboard could not be loaded")
+    expect(page.locator(".connection")).to_have_text("Live")
+    assert sum(url.endswith("/screens.js") for url in tries) == len(("at first", "once more"))
+    page.unroute("**/screens.js")
+    failed.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Workers")).to_be_visible()
+
+
 def test_a_page_of_an_older_build_is_loaded_anew(stranger: Screen) -> None:
     stranger.is_outage_expected = True
     older = re.compile(r"(?<=/dashboard/)\w+")

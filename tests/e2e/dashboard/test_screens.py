@@ -90,11 +90,18 @@ def test_an_unknown_page_says_so(screen: Screen) -> None:
     screen.page.get_by_text("There is no such page").wait_for()
 
 
-def test_what_is_not_there_is_said_with_its_code(screen: Screen) -> None:
+def test_what_is_not_there_is_said_with_its_code_and_where_else_to_look(screen: Screen) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 404.
+    page = screen.page
     nobody = "00000000-0000-0000-0000-000000000000"
-    screen.page.goto(f"{screen.url}/?view=run&id={nobody}")
-    screen.page.get_by_text("404 · run_not_found").wait_for()
+    page.goto(f"{screen.url}/?view=run&id={nobody}")
+    page.get_by_text("404 · run_not_found").wait_for()
+    page.get_by_role("link", name="Runs with “00000000-0000”").click()
+    expect(page.get_by_text("No run matches the filter")).to_be_visible()
+    page.goto(f"{screen.url}/?view=schedule&id=gone")
+    expect(page.get_by_role("link", name="Runs of gone")).to_be_visible()
+    page.get_by_role("link", name="All: Schedules").click()
+    expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
 
 
 def test_workers_tell_their_slots_and_those_that_share_processes(screen: Screen) -> None:

@@ -25,7 +25,7 @@ export function Screen() {
 		[id],
 	);
 	useRefresh("apps", asked.again, (apps) => apps.has(id));
-	return html`<${Answered} asked=${asked} lines=${8}>
+	return html`<${Answered} asked=${asked} lines=${8} list="apps">
 		${(/** @type {Known} */ answer) => html`<${App} ...${answer} again=${asked.again} />`}
 	<//>`;
 }

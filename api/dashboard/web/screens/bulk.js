@@ -25,7 +25,7 @@ export function Screen() {
 		[id],
 	);
 	return html`<h1>${texts.views.bulk}</h1>
-		<${Answered} asked=${asked}>
+		<${Answered} asked=${asked} list=${id && "bulk"}>
 			${(/** @type {{rows: Api.BulkOperation[]}} */ { rows }) => html`
 				<${List} operations=${rows} />
 				<${MoreRows} asked=${asked} load=${load} text=${texts.older} />

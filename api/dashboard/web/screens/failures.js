@@ -7,7 +7,7 @@ import { signal, useSignal } from "@preact/signals";
 
 import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
 import {
-	address, ApiError, asOf, change, get, mayAct, moment, pageOf, post, useAnswer, useRefresh,
+	address, all, ApiError, asOf, change, get, mayAct, moment, pageOf, post, useAnswer, useRefresh,
 } from "../state.js";
 import { bucketsOf, failuresOf } from "../state/statistics.js";
 import { duration, local } from "../state/times.js";
@@ -38,7 +38,7 @@ export function Screen() {
 				`)}
 			</div>
 		</div>
-		<${Answered} asked=${asked}>
+		<${Answered} asked=${asked} list=${id && "failures"}>
 			${(/** @type {Page} */ { rows }) => html`<${List} groups=${rows} asked=${asked} load=${more} />`}
 		<//>`;
 }
@@ -59,8 +59,8 @@ async function load(id, status, job, signal, cursor = null) {
  */
 async function groupOf(id, signal) {
 	if (asOf.value === "") return (await get(`/failures/${id}`, [], signal)).data;
-	const { data } = await get("/failures", moment.value, signal);
-	const found = data.find((/** @type {Api.FailureGroup} */ { fingerprint }) => fingerprint === id);
+	const groups = await all("/failures", moment.value, signal);
+	const found = groups.find((/** @type {Api.FailureGroup} */ { fingerprint }) => fingerprint === id);
 	if (!found) throw new ApiError(404, "failure_not_found", texts.failures.notThen);
 	return found;
 }

@@ -41,7 +41,7 @@ export function Screen() {
 				slug === job?.slug && createdAt >= (runs[0]?.createdAt ?? "") && runs.every((one) => one.id !== run),
 		),
 	);
-	return html`<${Answered} asked=${asked} lines=${8}>
+	return html`<${Answered} asked=${asked} lines=${8} list="jobs">
 		${(/** @type {Api.JobWithRuns} */ answer) => html`<${Job} job=${answer.job} runs=${answer.runs} again=${asked.again} />`}
 	<//>`;
 }

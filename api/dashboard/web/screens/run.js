@@ -33,7 +33,7 @@ const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Dat
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(async (signal) => (await get(`/job-runs/${id}`, moment.value, signal)).data, [id]);
-	return html`<${Answered} asked=${asked} lines=${8}>
+	return html`<${Answered} asked=${asked} lines=${8} list="runs">
 		${(/** @type {Api.RunWithJob} */ { run, job }) => html`<${Run} asked=${run} job=${job} />`}
 	<//>`;
 }
@@ -295,7 +295,7 @@ const PARTS = /** @type {const} */ (["parameters", "result", "metrics", "context
 /** @param {Shown} props */
 function Data({ run }) {
 	const { compare } = address.value;
-	return html`<div class="cards">
+	return html`<div class="cards pairs">
 			${PARTS.map((part) => html`<section class="card" key=${part}>
 				<h2>${texts.run[part]}</h2>
 				<${Json} value=${run[part]} label=${texts.run[part]} />

@@ -1,8 +1,8 @@
 // How the run came to be where it is: why, by which states, with what time.
 
-import { Answered, html, Icon, lookOf, Status, Table, Time } from "../parts.js";
+import { Answered, Clock, html, Icon, lookOf, Sentence, Status, Table, Time } from "../parts.js";
 import { get, moment, now, useAnswer, useSettled } from "../state.js";
-import { duration, utc } from "../state/times.js";
+import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { FAILED, Failure, RunsOfWorker } from "./run_failure.js";
 import { pathOf, placed, segmentsOf } from "./segments.js";
@@ -87,7 +87,7 @@ function Timeline({ segments }) {
 			`)}
 		</ul>
 		<figcaption>
-			<span>${utc(first)}</span><span>${utc(last)}</span>
+			${[first, last].map((at) => html`<${Clock} key=${at} at=${new Date(at).toISOString()} />`)}
 		</figcaption>
 	</figure>`;
 }
@@ -217,28 +217,32 @@ function Explanation({ run }) {
 	);
 	return html`<section class="card explanation">
 		<h2>${run.completedAt ? texts.run.outcome : texts.run.explain}</h2>
-		<${Answered} asked=${asked} lines=${2}>${(/** @type {Api.Explained} */ { data }) => html`<${Told} explanation=${data} />`}<//>
+		<${Answered} asked=${asked} lines=${2}>${(/** @type {Api.Explained} */ { data }) => html`<${Told} explanation=${data} hasEnded=${run.completedAt !== null} />`}<//>
 	</section>`;
 }
 
-/** @param {{explanation: Api.Explanation}} props */
-function Told({ explanation }) {
-	const { summary, reasons, nextChangeAt, unknown } = explanation;
+/**
+ * How it ended may quote what a handler raised: that is left as it was. Why it waits the reasons say, word by word like the summary.
+ * @param {{explanation: Api.Explanation, hasEnded: boolean}} props
+ */
+function Told({ explanation, hasEnded }) {
+	const { status, summary, reasons, nextChangeAt, unknown } = explanation;
+	const isSaid = status === "pending" && reasons.some(({ binding }) => binding);
 	return html`
-		<p class="summary">${summary}</p>
+		${!isSaid && html`<p class="summary">${hasEnded ? summary : html`<${Sentence} text=${summary} />`}</p>`}
 		${reasons.length > 0 && html`<ul class="stack">
-			${reasons.map((reason) => html`<${Reason} key=${reason.code} reason=${reason} />`)}
+			${reasons.map((reason) => html`<${Reason} key=${reason.code} reason=${reason} hasEnded=${hasEnded} />`)}
 		</ul>`}
 		${nextChangeAt && html`<p class="quiet">${texts.run.until} <${Time} at=${nextChangeAt} /></p>`}
 		${unknown.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
 	`;
 }
 
-/** @param {{reason: Api.Reason}} props */
-function Reason({ reason }) {
+/** @param {{reason: Api.Reason, hasEnded: boolean}} props */
+function Reason({ reason, hasEnded }) {
 	const { code, message, binding, since } = reason;
 	return html`<li class=${binding ? "reason is-binding" : "reason"}>
 		${binding && html`<${Icon} name="next" label=${texts.run.binding} />`}
-		<span>${message} <code class="quiet">${code}</code> ${since && html`<small><${Time} at=${since} /></small>`}</span>
+		<span>${hasEnded ? message : html`<${Sentence} text=${message} />`} <code class="quiet">${code}</code> ${since && html`<small><${Time} at=${since} /></small>`}</span>
 	</li>`;
 }

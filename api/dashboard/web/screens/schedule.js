@@ -43,7 +43,7 @@ export function Screen() {
 	);
 	useRefresh("schedules", asked.again, (schedules) => schedules.has(id));
 	useRefresh("runs", asked.again, (runs) => [...runs.values()].some(({ requestedBy }) => requestedBy === `schedule:${id}`));
-	return html`<${Answered} asked=${asked} lines=${8}>
+	return html`<${Answered} asked=${asked} lines=${8} list="schedules">
 		${(/** @type {Known} */ answer) => address.value.tab === "edit"
 			? html`<${Editing} schedule=${answer.schedule} />`
 			: html`<${Schedule} ...${answer} again=${asked.again} />`}

@@ -144,7 +144,7 @@ function EndedBars({ buckets, meta, job }) {
 		const height = (count / most) * (HEIGHT - 1);
 		return html`<rect class=${name} x=${index * width} width=${width * 0.9} y=${HEIGHT - height} height=${height} />`;
 	};
-	return html`<div class="chart-box"><span class="chart-most">${number(most)}</span>
+	return html`<div class="chart-box"><span class="chart-most">${texts.trends.highest(most, duration(meta.bucketMs))}</span>
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
 			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${endedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
 				<title>${texts.trends.bar(local(bucket.at), bucket.ended, bucket.failed)}</title>

@@ -72,7 +72,7 @@ function Screen() {
 	}, [view, id]);
 	const isBack = isPage && !isLoaded && Boolean(error) && connection.value.state === "live";
 	useEffect(() => {
-		if (isBack) location.reload(); // A browser does not try again to load a module.
+		if (isBack && mayReload()) reload(); // A browser does not try again to load a module.
 	}, [isBack]);
 	if (!isPage) return html`<${Empty} title=${texts.errors.noView} hint=${texts.errors.noViewHint}>
 		<${Link} to=${{ view: "overview" }}>${texts.errors.toOverview}<//>
@@ -81,7 +81,21 @@ function Screen() {
 		${asOf.value && !showsPast.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Guarded} key=${`${view} ${id}`} screen=${screens[view]} />
 	</div>`;
-	return error ? html`<${Failed} error=${error} again=${() => location.reload()} />` : html`<${Loading} />`;
+	if (!error) return html`<${Loading} />`;
+	return html`<${Failed} error=${new Error(isBack ? texts.errors.notLoaded : texts.errors.loadedLater)} again=${reload} />`;
+}
+
+/** When the page was loaded anew by itself, in this tab. */
+const RELOADED = "apphub-jobs-reloaded";
+
+/** A page that cannot be loaded although the service is there is not loaded over and over. */
+const RELOAD_EVERY_MS = 60_000;
+
+const mayReload = () => !(Date.now() - Number(sessionStorage.getItem(RELOADED)) < RELOAD_EVERY_MS);
+
+function reload() {
+	sessionStorage.setItem(RELOADED, String(Date.now()));
+	location.reload();
 }
 
 /** A screen that breaks says so, and everything around it goes on. @param {{screen: () => any}} props */

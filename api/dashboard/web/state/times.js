@@ -46,6 +46,11 @@ export function utc(at) {
 	return `${text.slice(0, 10)} ${text.slice(11, 23)} UTC`;
 }
 
+const ISO_TIME = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))/;
+
+/** @param {string} text @returns {string[]} its words and its times, in turns */
+export const splitAtTimes = (text) => text.split(ISO_TIME);
+
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** @param {string | number} at @returns {string} in this computer's zone and way of writing */

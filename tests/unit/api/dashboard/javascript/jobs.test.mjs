@@ -89,7 +89,7 @@ test("limits in words", () => {
   const none = { maxConcurrentRuns: null, concurrencyKey: null, concurrencyLimit: 1, rateLimit: null, workerLabels: {} };
   assert.deepEqual(limitsOf(none), []);
   const all = { maxConcurrentRuns: 3, concurrencyKey: "app", concurrencyLimit: 2, rateLimit: { limit: 5, periodMs: 60_000 }, fairnessKey: "team", workerLabels: { gpu: "yes" } };
-  assert.deepEqual(limitsOf(all), ["≤ 3 at a time", "≤ 2 per app", "≤ 5 per 1 min", "turns by team", "gpu=yes"]);
+  assert.deepEqual(limitsOf(all), ["≤ 3 at a time", "≤ 2 per app", "≤ 5 per minute", "turns by team", "gpu=yes"]);
 });
 
 test("runs by the minute of their end; what ended earlier, or not at all, is in none", () => {
@@ -140,10 +140,10 @@ test("a range is up to the present, or two times", () => {
 const UTC = { everyMs: null, timeZone: "UTC" };
 
 for (const [schedule, text] of [
-  [{ cron: null, everyMs: 3_600_000, timeZone: "UTC" }, "every 1 h"],
-  [{ ...UTC, cron: "* * * * *" }, "every 1 min"],
+  [{ cron: null, everyMs: 3_600_000, timeZone: "UTC" }, "every hour"],
+  [{ ...UTC, cron: "* * * * *" }, "every minute"],
   [{ ...UTC, cron: "*/5 * * * *" }, "every 5 min"],
-  [{ ...UTC, cron: "7 * * * *" }, "every 1 h, at :07"],
+  [{ ...UTC, cron: "7 * * * *" }, "every hour, at :07"],
   [{ ...UTC, cron: "0 3 * * *" }, "every day at 03:00"],
   [{ ...UTC, cron: "30 6 * * 1-5" }, "Monday to Friday at 06:30"],
   [{ ...UTC, cron: "0 8 * * 1" }, "every Monday at 08:00"],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { duration, momentOf, relative, timeOf, utc } from "../../../../../api/dashboard/web/state/times.js";
+import { duration, momentOf, relative, splitAtTimes, timeOf, utc } from "../../../../../api/dashboard/web/state/times.js";
 
 for (const [ms, text] of [
   [0, "0 ms"], [999, "999 ms"], [1_449, "1.4 s"], [9_999, "9.9 s"], [10_000, "10 s"], [59_999, "59 s"], [60_000, "1 min"],
@@ -22,6 +22,12 @@ for (const [at, text] of [
 test("UTC says so, whatever the offset", () => {
   assert.equal(utc("2026-11-26T09:14:03.120Z"), "2026-11-26 09:14:03.120 UTC");
   assert.equal(utc("2026-11-26T10:14:03.120+01:00"), "2026-11-26 09:14:03.120 UTC");
+});
+
+test("the times in a sentence are found, so that they can be written otherwise", () => {
+  const [due, until] = ["2026-11-26T09:14:03.120Z", "2026-11-26T10:00:00+01:00"];
+  assert.deepEqual(splitAtTimes(`due at ${due}: not before ${until}`), ["due at ", due, ": not before ", until, ""]);
+  assert.deepEqual(splitAtTimes("it runs"), ["it runs"]);
 });
 
 test("a moment may be a time, a position or the present", () => {
