@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 Clock = Callable[[], datetime]
-"""Tells the present. Passed in everywhere, so that decisions are repeatable in tests."""
+"""Returns the present. It is an argument everywhere, so that tests can repeat decisions."""
 
 CLOCK_STEP = timedelta(seconds=1)
-"""A database's clock that shows less than before, by more than this, was set back."""
+"""A database's clock that is behind its last reading by more than this was set back."""
 
 _MS = timedelta(milliseconds=1)
 
@@ -19,8 +19,7 @@ _WITHOUT_OFFSET = len("2026-01-01T00:00:00.000")
 
 def cut_to_ms(moment: datetime) -> datetime:
     """Return the moment in UTC without its microseconds below a millisecond."""
-    is_cut = moment.microsecond % 1000 == 0
-    if is_cut and moment.tzinfo is UTC:  # Nearly all that the log holds.
+    if moment.microsecond % 1000 == 0 and moment.tzinfo is UTC:  # Nearly all times in the log.
         return moment
     whole_ms = moment.microsecond // 1000
     return moment.astimezone(UTC).replace(microsecond=whole_ms * 1000)
@@ -45,13 +44,17 @@ def from_iso(text: str) -> datetime:
     """Read what `to_iso` wrote, or any ISO 8601 time with an offset.
 
     Raises:
-        ValueError: it is no such time, or it names no offset.
+        ValueError: it is no such time, it names no offset, or in UTC it has no year.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         msg = "the time needs an offset, for example 2026-11-24T14:31:04.123Z"
         raise ValueError(msg)
-    return cut_to_ms(moment)
+    try:
+        return cut_to_ms(moment)
+    except OverflowError:  # 9999-12-31T23:59:59-01:00 lies in the year 10000.
+        msg = "must lie between the years 1 and 9999, in UTC"
+        raise ValueError(msg) from None
 
 
 def later(moment: datetime, delay_ms: int) -> datetime:
@@ -75,17 +78,17 @@ _MOMENT = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
-_OF_MOMENTS = ("date", "date-time")
-"""What JSON Schema calls them."""
+_MOMENT_FORMATS = ("date", "date-time")
+"""The names of these formats in JSON Schema."""
 
 
 def is_impossible_moment(format_name: object, value: object) -> bool:
     """Return whether a text names a day or time of day that does not exist, such as 2026-02-30.
 
-    Of other formats nothing is impossible, nor is what does not begin like an ISO date: it may be
-    meant otherwise.
+    Other formats are not checked, nor is a text that does not begin like an ISO date: it may be
+    another notation.
     """
-    if format_name not in _OF_MOMENTS or not isinstance(value, str):
+    if format_name not in _MOMENT_FORMATS or not isinstance(value, str):
         return False
     moment = _MOMENT.match(value)
     if moment is None:
@@ -96,4 +99,4 @@ def is_impossible_moment(format_name: object, value: object) -> bool:
     if (month, day) == (2, 29) and not isleap(year):
         return True
     # ISO 8601 has 24:00, and leap seconds.
-    return hour > 24 or minute > 59 or second > 60  # noqa: PLR2004 - of a clock
+    return (hour, minute, second) > (24, 0, 0) or minute > 59 or second > 60  # noqa: PLR2004 - of a clock

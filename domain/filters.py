@@ -457,7 +457,7 @@ def _with(so_far: AnyOf, word: Word, values: frozenset[str]) -> AnyOf:
 def _time(word: Word) -> datetime:
     try:
         return from_iso(word.value)
-    except (ValueError, OverflowError):
+    except ValueError:
         message = "must be a time with an offset, such as 2026-11-24T14:31:04.123Z"
         if " " in word.value:
             message += "; in an address, write + as %2B"

@@ -35,7 +35,7 @@ async def _as_of(
         return int(as_of)
     try:
         return from_iso(as_of)
-    except (ValueError, OverflowError):
+    except ValueError:
         message = (
             "must be a position (0, 1, 2, …)"
             " or a time with an offset, such as 2026-11-24T14:31:04.123Z"

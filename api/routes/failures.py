@@ -276,7 +276,7 @@ def _decode_cursor(cursor: str) -> PagePosition:
     text, _, fingerprint = cursor.partition("_")
     try:
         at = from_iso(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         issue = Issue("/cursor", "must be the nextCursor of another page", "pattern")
         raise InvalidInputError([issue]) from None
     # PostgreSQL reads fewer forms of a time than Python does.
