@@ -17,7 +17,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain import identifiers
-from domain.clock import later, to_iso
+from domain.clock import to_iso
 from domain.commands import ticks
 from domain.commands.application import MAX_DECISIONS, LogApplication
 from domain.commands.jobs import Launched, launched_before
@@ -150,6 +150,8 @@ class Schedules(Ticking):
                 raise ConflictError(obstacle, message)
             with suppress(VersionConflictError):
                 await ticks.read_slot_holders(self._application, [change])
+                if change.holder == run_id:
+                    continue  # The same request, under one idempotency key, came twice at once.
                 if change.is_kept and change.holder is not None:
                     raise RunIsThereError(change.holder)
                 change.schedule.trigger(run_id, now)
@@ -277,7 +279,7 @@ class Schedules(Ticking):
 # A tick's run has an id of its own, so however often a backfill is requested, no tick has two runs.
 
 MAX_LOOKED_AT = 1_000
-"""Ticks that one call looks at, most of which may have runs."""
+"""Ticks that one call looks at: most of them may have runs, or be excluded."""
 
 MAX_BACKFILLED = 100
 """Ticks that one call launches."""
@@ -310,16 +312,17 @@ async def launch_past_ticks(
             nothing can be launched.
     """
     past = await _past(application, schedule_id)
-    looked_at = list(islice(past.ticks(begin, end), MAX_LOOKED_AT))
-    missing = await _without_run(application, schedule_id, looked_at)
+    first = list(islice(past.ticks(begin, end), MAX_LOOKED_AT + 1))
+    looked_at, next_ones = first[:MAX_LOOKED_AT], first[MAX_LOOKED_AT:]
+    launchable = [tick for tick in looked_at if not tick.is_excluded]
+    missing = await _without_run(application, schedule_id, launchable)
     done = Backfilled()
     for portion in _portions(missing[:MAX_BACKFILLED]):
         done.runs += await _launch(application, schedule_id, portion, origin)
         await asyncio.sleep(0)  # Others have waited for this one.
-    if len(missing) > MAX_BACKFILLED:
-        done.continue_from = missing[MAX_BACKFILLED].due_at
-    elif len(looked_at) == MAX_LOOKED_AT:
-        done.continue_from = later(looked_at[-1].due_at, 1)
+    remaining = [*missing[MAX_BACKFILLED:], *next_ones]
+    if remaining:
+        done.continue_from = remaining[0].due_at
     return done
 
 

@@ -102,7 +102,7 @@ def missed_before(spec: ScheduleSpec, watched_since: datetime) -> datetime:
 
     A late look at the clock makes no tick missed: only a time in which nobody looked does.
     """
-    return later(watched_since, -spec.catch_up_ms)
+    return later(cut_to_ms(watched_since), -spec.catch_up_ms)
 
 
 def _by_overlap_policy(spec: ScheduleSpec, situation: Situation) -> Verdict:
@@ -248,8 +248,7 @@ class _Decider:
         before = self._after_now
         if reason is None:
             reason = "missed"
-            missed = missed_before(self._schedule.spec, self._watched_since)
-            before = min(before, cut_to_ms(missed))
+            before = min(before, missed_before(self._schedule.spec, self._watched_since))
         for tick in self._schedule.carried:
             if tick.fires_at < before:
                 self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
@@ -361,15 +360,17 @@ class Span:
 
 @dataclass(frozen=True)
 class PastTick:
-    """A tick that may have a run, or not.
+    """A tick that was due in the past.
 
     Attributes:
         spec: what the version of its time says.
+        is_excluded: whether it never has a run.
         runs: how many it has had.
     """
 
     due_at: datetime
     spec: ScheduleSpec
+    is_excluded: bool
     runs: int = 0
 
 
@@ -410,10 +411,10 @@ class Past:
                 self.spans.append(Span(event.timestamp, None))
 
     def ticks(self, begin: datetime, end: datetime) -> Iterator[PastTick]:
-        """Yield the ticks due from `begin` to `end`, both included, but those that are excluded.
+        """Yield the ticks due from `begin` to `end`, both included.
 
-        What was due before the schedule was created is its first version's. What is not decided is
-        no past tick.
+        Before the schedule was created, the ticks are those of its first version. A tick that is
+        not decided is no past tick.
         """
         just_before = begin - _MS
         end = min(end, self.decided_until)
@@ -426,5 +427,5 @@ class Past:
             for tick in Calendar(self.schedule_id, span.spec).ticks_after(after):
                 if tick.due_at > last:
                     break
-                if not tick.is_excluded and tick.due_at not in self.carried:
-                    yield PastTick(tick.due_at, span.spec)
+                if tick.due_at not in self.carried:
+                    yield PastTick(tick.due_at, span.spec, tick.is_excluded)

@@ -110,6 +110,26 @@ async def test_a_call_goes_so_far_and_tells_where_to_go_on(
     assert minutes(scene, begun, "backfill") == list(range(1, 31))
 
 
+async def test_with_the_last_tick_in_range_a_backfill_is_done(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 3)
+    begun = scene.now
+    await scene.create()
+    done = await backfill(scene, begun, -2, 0)
+    assert (len(done.runs), done.continue_from) == (3, None)
+
+
+async def test_a_call_looks_at_no_more_ticks_where_most_are_excluded(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 15)
+    begun = scene.now
+    await scene.create(exclude=["* * * * *"])
+    done = await backfill(scene, begun, -30, 0)
+    assert done == Backfilled([], begun - timedelta(minutes=15))
+
+
 async def test_two_at_the_same_moment_leave_no_tick_out(scene: Scene) -> None:
     begun = scene.now
     await scene.create(catch_up_ms=0)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.commands.jobs import Launched
 from domain.errors import ConflictError
 from domain.identifiers import Slot
 from domain.jobs.definition import JobSpec
@@ -59,6 +60,24 @@ async def test_ticks_whose_runs_are_unique_replace_each_other_or_are_skipped(sce
     )
     assert statuses == [("canceled",), ("canceled",), ("pending",)]
     await promises.keep(Database(scene.part.url))
+
+
+async def test_triggered_twice_at_once_under_one_key_it_is_one_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register_unique(scene, "keep")
+    await scene.create(job="keep")
+    log = scene.part.jobs.log_port
+    others: list[Launched] = []
+
+    async def after_the_other(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+        monkeypatch.undo()
+        others.append(await scene.schedules.trigger("often", TESTER, "key"))
+        return await log.holders_of(slots)
+
+    monkeypatch.setattr(log, "holders_of", after_the_other)
+    launched = await scene.schedules.trigger("often", TESTER, "key")
+    assert launched == Launched(others[0].run_id, None)
 
 
 async def test_a_run_that_cannot_be_read_is_kept_and_nothing_against_its_schedule(

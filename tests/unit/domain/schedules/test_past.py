@@ -20,7 +20,7 @@ def past_of(schedule: Schedule) -> Past:
 def minutes(past: Past, begin: float, end: float) -> list[float]:
     """Return the minutes after noon at which ticks were due."""
     ticks = past.ticks(at(begin * MINUTE_MS), at(end * MINUTE_MS))
-    due = [tick.due_at - NOON for tick in ticks]
+    due = [tick.due_at - NOON for tick in ticks if not tick.is_excluded]
     return [one / timedelta(minutes=1) for one in due]
 
 
