@@ -363,10 +363,9 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
     if rate is None or window is None or window.reopens_at is None:
         message = f"run {run['id']} is not limited by a rate that is full"
         raise ValueError(message)
-    period_ms = int(rate.period.total_seconds() * 1_000)
     details: JsonObject = {
         "limit": rate.limit,
-        "periodMs": period_ms,
+        "periodMs": rate.period_ms,
         "key": rate.key if around.is_of_rate else None,
         "reopensAt": window.reopens_at,
     }
@@ -376,7 +375,7 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
     elif rate.key is not None:
         counted = f"runs with the same value of {rate.key}"
     message = (
-        f"{rate.limit} {counted} have started within {period_ms} ms,"
+        f"{rate.limit} {counted} have started within {rate.period_ms} ms,"
         f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
     return Reason("rate_limited", message, True, _since(run, around), details)

@@ -310,7 +310,9 @@ class _JobState:
             {
                 "max_concurrent_runs": max_concurrent_runs,
                 "concurrency_limit": history.key_limits.at(at) or 1,
-                "rate_limit": None if rate is None else {"limit": rate.limit},
+                "rate_limit": (
+                    None if rate is None else {"limit": rate.limit, "periodMs": rate.period_ms}
+                ),
                 "fairness_key": history.fairness_keys.at(at),
             }
         )
@@ -354,11 +356,10 @@ class _JobState:
         rate = self._history.rates.at(at)
         if rate is None:
             return []
-        period_ms = rate.period // timedelta(milliseconds=1)
         return [
-            (start + period_ms, value)
+            (start + rate.period_ms, value)
             for value, starts in self._starts.items()
-            for start in starts[bisect_right(starts, at - period_ms) :]
+            for start in starts[bisect_right(starts, at - rate.period_ms) :]
         ]
 
     def next(self, at: int) -> Entry | None:
@@ -384,7 +385,7 @@ class _Windows(Mapping[Key, RateWindow]):
             raise KeyError(key)
         _, value = key
         starts = self._starts.get(value, ())
-        since = self._at - self._rate.period // timedelta(milliseconds=1)
+        since = self._at - self._rate.period_ms
         return RateWindow(max(self._rate.limit - len(starts) + bisect_right(starts, since), 0))
 
     def __iter__(self) -> Iterator[Key]:
@@ -474,12 +475,13 @@ class _Play:
         self._wait(Entry(entry.run, following, due_at, queued_at))
 
     def _wait(self, entry: Entry) -> None:
+        waits_from = max(entry.due_at, self._history.since)
         given_up_at = entry.turn.given_up_at
         if given_up_at is not None:
-            if given_up_at <= entry.due_at:
+            if given_up_at <= waits_from:
                 return
             self._expect(given_up_at, _What.GIVES_UP, entry)
-        self._expect(max(entry.due_at, self._history.since), _What.IS_DUE, entry)
+        self._expect(waits_from, _What.IS_DUE, entry)
 
     def _claim(self, at: int) -> None:
         """Start what may start."""
@@ -496,8 +498,7 @@ class _Play:
         self._expect(at + self._duration_ms(entry.turn), _What.ENDS, entry)
         rate = self._history.rates.at(at)
         if rate is not None and entry.run.rate_value is not None:
-            reopens_at = at + rate.period // timedelta(milliseconds=1)
-            self._expect(reopens_at, _What.REOPENS, entry.run.rate_value)
+            self._expect(at + rate.period_ms, _What.REOPENS, entry.run.rate_value)
 
     def _duration_ms(self, turn: Turn) -> int:
         """Return how long the turn takes: what it took, or the usual, where that is not known."""
@@ -594,8 +595,8 @@ def _all_happenings(history: History) -> Iterator[_Happening]:
     changes = history.changes()
     for at in changes:
         yield at, _What.CHANGES, None
-    rates = [rate for rate in (history.rates.at(at) for at in changes) if rate is not None]
-    periods = {rate.period // timedelta(milliseconds=1) for rate in rates}
+    rates = map(history.rates.at, changes)
+    periods = {rate.period_ms for rate in rates if rate is not None}
     for run in history.runs:
         for index, turn in enumerate(run.turns):
             entry = recorded_entry(run, index)

@@ -129,6 +129,11 @@ class RateLimit:
             key=cast("str | None", fields.get("key")),
         )
 
+    @cached_property
+    def period_ms(self) -> int:
+        """The period in milliseconds."""
+        return self.period // timedelta(milliseconds=1)
+
 
 LONGEST_KEPT_MS = 3_153_600_000_000
 """A hundred years."""
@@ -363,9 +368,13 @@ class JobSpec:
             paths |= dict.fromkeys(self.uniqueness.key, "/unique/key")
         return {name: path for name, path in paths.items() if name is not None}
 
+    def content(self) -> dict[str, Any]:
+        """Return its fields by name, as events hold them."""
+        return {name: getattr(self, name) for name in SPEC_FIELDS}
+
     def size_bytes(self) -> int:
         """Return how long it is as JSON."""
-        return len(canonical(vars(self)))
+        return len(canonical(self.content()))
 
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
@@ -582,7 +591,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             timestamp=cut_to_ms(now),
             slug=slug,
             version=version,
-            spec={name: getattr(spec, name) for name in SPEC_FIELDS},
+            spec=spec.content(),
         )
 
     def revise(self, changes: dict[str, Any], version: int | None, now: datetime) -> None:
@@ -676,5 +685,5 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             timestamp=self._at(now),
             slug=slug,
             version=version or self._next_version(),
-            spec={name: getattr(spec, name) for name in SPEC_FIELDS},
+            spec=spec.content(),
         )

@@ -10,7 +10,6 @@ has to be refilled.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
@@ -154,12 +153,7 @@ def rate_limits(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
 def window_query(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
     """Return the parameters of `STARTED`, as of `candidates.PRESENT`."""
     keys: list[JsonObject] = [
-        {
-            "job_id": job_id,
-            "value": value,
-            "most": limit.limit,
-            "period_ms": limit.period // timedelta(milliseconds=1),
-        }
+        {"job_id": job_id, "value": value, "most": limit.limit, "period_ms": limit.period_ms}
         for (job_id, value), limit in limits.items()
     ]
     return {"keys": orjson.dumps(keys).decode(), "now": ""}

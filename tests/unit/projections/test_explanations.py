@@ -4,7 +4,8 @@ from typing import Any, cast
 
 from projections.explain import explained
 from projections.explain_facts import Member, RunsBefore, Surroundings
-from projections.flow.candidates import Candidate
+from projections.flow.candidates import NO_LIMITS, Candidate, JobLimits
+from projections.flow.selection import RateWindow
 from projections.job_runs import RunRow
 from tests.unit.projections.test_pending_queue import NOW, at, numbered
 
@@ -74,6 +75,16 @@ def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room(
     before = RunsBefore(_free(3), count=3, of_job=3)
     assert _codes(_around(before, free=4)) == []
     assert _codes(_around(before, free=3)) == ["behind_others"]
+
+
+def test_a_full_rate_window_is_told_with_its_period_to_the_millisecond() -> None:
+    rated: dict[str, Any] = {**_row(), "rate_value": ""}
+    limits: JobLimits = {**NO_LIMITS, "rate_limit": {"limit": 1, "periodMs": 1_001}}
+    windows = {(rated["job_definition_id"], ""): RateWindow(0, at(1))}
+    around = Surroundings(now=NOW, limits_of_job=limits, windows=windows, fleet=[_worker(5)])
+    found: Any = explained(cast("RunRow", rated), around)
+    [reason] = found["reasons"]
+    assert (reason["code"], reason["details"]["periodMs"]) == ("rate_limited", 1_001)
 
 
 def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:

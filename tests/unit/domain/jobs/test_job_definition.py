@@ -8,7 +8,7 @@ import pytest
 from catalog.built_in_jobs import SPECS
 from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
-from domain.jobs.definition import JobDefinition, JobSpec
+from domain.jobs.definition import JobDefinition, JobSpec, RateLimit
 from domain.jobs.launching import concurrency_value
 from domain.json_values import Json
 from tests.unit.given import NOON, at, new_topics
@@ -35,6 +35,12 @@ def refused(changes: dict[str, Any], version: int | None = None) -> list[tuple[s
         definition.revise(changes, version, at(1))
     assert definition.pending_events == []
     return [(issue.path, issue.keyword) for issue in error.value.issues]
+
+
+def test_its_size_is_that_of_its_content_whatever_was_derived_from_it() -> None:
+    spec = replace(SPEC, rate_limit={"limit": 1, "periodMs": 1_000})
+    size_bytes = spec.size_bytes()
+    assert (spec.rate, spec.size_bytes()) == (RateLimit.from_json(spec.rate_limit), size_bytes)
 
 
 def test_registering_makes_the_given_version() -> None:

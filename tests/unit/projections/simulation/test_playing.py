@@ -1,12 +1,14 @@
 """Simulations against a slow and obvious model: the same past, and other limits."""
 
 from copy import deepcopy
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
-from projections.job_history import History, Steps
+from domain.jobs.definition import RateLimit
+from projections.job_history import History, RecordedRun, Steps, Turn
 from projections.simulation import TurnKey, answer, capacity_of, played
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
@@ -112,6 +114,24 @@ def test_what_is_under_way_or_waits_at_the_beginning_counts() -> None:
     assert _simulated(late, 2) == {("a", 0): 10, ("b", 0): 20, ("c", 0): 40}
     simulated = answer(late, 2)
     assert (simulated.runs, simulated.really.worst_ms, simulated.supposed.worst_ms) == (1, 25, 15)
+
+
+def test_what_was_given_up_before_the_beginning_does_not_wait() -> None:
+    given_up = RecordedRun("a", 0, None, [Turn(due_at=5, given_up_at=15)])
+    for since in (15, 20):
+        assert _simulated(History(since, 100, [given_up], Steps()), None) == {}
+
+
+def test_a_shorter_period_lets_what_waits_start() -> None:
+    turns = [Turn(due_at=1, started_at=1, ended_at=2), Turn(due_at=3, started_at=20, ended_at=21)]
+    runs = [
+        RecordedRun(str(number), 0, None, [turn], rate_value="")
+        for number, turn in enumerate(turns)
+    ]
+    periods = [(0, timedelta(milliseconds=100)), (20, timedelta(milliseconds=10))]
+    rates = Steps([(at, RateLimit(1, period, None)) for at, period in periods])
+    history = History(0, 100, runs, Steps(), rates=rates)
+    assert _simulated(history, None) == _starts(history)
 
 
 def test_waits_are_summed_up_by_nearest_rank() -> None:
