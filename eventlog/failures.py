@@ -7,8 +7,8 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
-from domain.failures.group import Failed, GroupedFailure
-from domain.failures.grouping import Findings, FoundFailure, made_up_for
+from domain.failures.group import FailedAttempt, GroupedFailure
+from domain.failures.grouping import FailureFinding, Findings, recovered_by
 from domain.json_values import Json
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
@@ -88,35 +88,37 @@ class FailureSearch:
 
     async def _failures(
         self, connection: Connection, events: Sequence[Envelope]
-    ) -> list[FoundFailure]:
+    ) -> list[FailureFinding]:
         """Return the attempts that ended badly, without those of runs that have no row."""
         failed = [event for event in events if event.topic in FAILED]
         facts = await failure_search.facts_of(connection, [event.aggregate_id for event in failed])
-        failures: list[FoundFailure] = []
+        failures: list[FailureFinding] = []
         for event in failed:
             run = facts.get(event.aggregate_id)
             if run is not None:
                 failures.append(_failure_of(event, run))
         return failures
 
-    async def _recovered(self, connection: Connection, events: Sequence[Envelope]) -> list[Failed]:
-        """Return the failures of all runs that the successes make up for."""
-        recovered: list[Failed] = []
+    async def _recovered(
+        self, connection: Connection, events: Sequence[Envelope]
+    ) -> list[FailedAttempt]:
+        """Return the failed attempts of all runs that recover by these events."""
+        recovered: list[FailedAttempt] = []
         for event in events:
             if event.topic != SUCCEEDED:
                 continue
             run_id = event.aggregate_id
-            made_up = made_up_for(run_id, await failure_search.family_of(connection, run_id))
-            facts = await failure_search.facts_of(connection, made_up)
+            run_ids = recovered_by(run_id, await failure_search.family_of(connection, run_id))
+            facts = await failure_search.facts_of(connection, run_ids)
             for failed_id, run in facts.items():
                 recovered += await self._failures_of(connection, failed_id, run)
         return recovered
 
     async def _failures_of(
         self, connection: Connection, run_id: UUID, run: RunFacts
-    ) -> list[Failed]:
+    ) -> list[FailedAttempt]:
         """Return all that went wrong with a run."""
-        failures: list[Failed] = []
+        failures: list[FailedAttempt] = []
         version: int | None = 0
         while version is not None:
             part = await read_part(connection, self._files, run_id, version, landmarks=True)
@@ -126,21 +128,21 @@ class FailureSearch:
         return failures
 
 
-def _failure_of(event: Envelope, run: RunFacts) -> FoundFailure:
+def _failure_of(event: Envelope, run: RunFacts) -> FailureFinding:
     failure = GroupedFailure(
         event.aggregate_id, from_iso(event.at), run["definition_version"], event.position
     )
-    return FoundFailure(run["slug"], _failed(event, run), failure)
+    return FailureFinding(run["slug"], _failed(event, run), failure)
 
 
-def _failed(event: Envelope, run: RunFacts) -> Failed:
+def _failed(event: Envelope, run: RunFacts) -> FailedAttempt:
     data = event.data
     job_id = UUID(run["job_definition_id"])
     reason = "worker_lost"
     if event.topic != LOST:
         reason = cast("str", data["failure_reason"])
     message = cast("str", data["error_message"])
-    return Failed(job_id, reason, message, _stack_in(data.get("context")))
+    return FailedAttempt(job_id, reason, message, _stack_in(data.get("context")))
 
 
 def _stack_in(context: Json) -> str | None:

@@ -15,7 +15,7 @@ from api.routes.failures import FailureGroup
 from api.shapes.base import Data, Shape, failures
 from api.shapes.runs import Run
 from api.views.lists import Present, present_runs
-from domain.failures.group import Failed, likeness
+from domain.failures.group import FailedAttempt, signature_of
 from domain.identifiers import failure_group_id
 from domain.json_values import JsonObject
 from projections import bulk, failure_groups, job_runs
@@ -77,13 +77,13 @@ async def _failure_group(connection: Connection, run: RunRow) -> JsonObject | No
     if reason is None:
         return None
     stack = (run["context"] or {}).get("stack")
-    failed = Failed(
+    failed = FailedAttempt(
         UUID(run["job_definition_id"]),
         reason,
         run["error_message"] or "",
         stack if isinstance(stack, str) else None,
     )
-    group_id = failure_group_id(likeness(failed).fingerprint)
+    group_id = failure_group_id(signature_of(failed).fingerprint)
     row = await failure_groups.by_id(connection, group_id)
     return None if row is None else failure_groups.present(row)
 

@@ -1,4 +1,4 @@
-"""`Failures`: how searches of the log record failures, and what people do about their groups."""
+"""The commands of failure groups: searches of the log record failures, people judge the groups."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,13 +8,13 @@ from eventsourcing.domain import Aggregate
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import NotFoundError, VersionConflictError
 from domain.failures.group import FailureGroup, FailureWatch
-from domain.failures.grouping import Findings, by_group, noted
+from domain.failures.grouping import Findings, by_group, record_findings
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.ports import Origin, Row
 
 STEP = 100_000
-"""Positions after which a search without findings is recorded, too: the next process that starts
-continues there."""
+"""A search without findings is recorded after this number of positions: the next process that
+starts continues there."""
 
 Act = Callable[[FailureGroup, datetime], None]
 
@@ -28,12 +28,12 @@ class Failures:
     # Of the log ----------------------------------------------------------------------------------
 
     async def watched(self) -> int:
-        """Return the position up to which failures are noted."""
+        """Return the position up to which failures are recorded."""
         watch = await self._watch()
         return 0 if watch is None else watch.searched_until
 
     async def note(self, findings: Findings) -> bool:
-        """Note what a search has found; return False where another process has noted some of it."""
+        """Record what a search has found; return False if another process has recorded some."""
         watch = await self._watch()
         searched_until = 0 if watch is None else watch.searched_until
         if searched_until > findings.after:
@@ -41,12 +41,12 @@ class Failures:
         if findings.is_empty and findings.until < searched_until + STEP:
             return True
         now = self._application.clock()
-        alike = by_group(findings)
-        existing = await self._application.load(FailureGroup, alike)
-        for group_id, found in alike.items():
+        of_groups = by_group(findings)
+        existing = await self._application.load(FailureGroup, of_groups)
+        for group_id, found in of_groups.items():
             if group_id in self._application.quarantine:
                 found.failures.clear()  # Else a group that cannot be read would be opened again.
-        groups = noted(alike, existing, now)
+        groups = record_findings(of_groups, existing, now)
         if watch is None:
             watch = FailureWatch.begin(findings.until, now)
         else:

@@ -1,9 +1,9 @@
 """A failure group: attempts of a job that failed for the same reason.
 
-First which failures are the same (`likeness`), then the group's state, its events and its aggregate
-(`FailureGroup`), and the position up to which the log was searched (`FailureWatch`). The log opens,
-recurs, resolves and reopens groups by itself (`grouping.py`); people resolve, ignore and reopen
-them.
+First which failures are alike (`signature_of`), then the group's state, its events and its
+aggregate (`FailureGroup`), and the position up to which the log was searched (`FailureWatch`).
+Searches of the log open groups, and resolve and reopen them (`grouping.py`); people resolve, ignore
+and reopen them.
 """
 
 import re
@@ -33,18 +33,18 @@ from domain.state import (
     Time,
 )
 
-# Which failures are the same: those of one job that differ only in what varies.
+# Which failures are alike: those of one job with the same reason, message and place in the code.
 #
 # Messages are compared without their numbers, ids, paths and quoted texts. Of a traceback only the
 # innermost function of the handler's own code counts, not its line, which moves with each edit.
 
 DIGITS = 16
-"""Of a fingerprint, hexadecimal."""
+"""Hexadecimal digits of a fingerprint."""
 
 MAX_TITLE_CHARACTERS = 200
 
 MOST_COMPARED = 2_000
-"""Characters of a message that count; patterns take time by the length of what they search."""
+"""Characters of a message that are compared: the time of the patterns grows with its length."""
 
 _QUOTED = r"(?<!\w)'[^'\n]{0,200}'(?!\w)|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`"
 
@@ -61,35 +61,35 @@ _VARIABLE = (
     ("id", re.compile(_HEX, re.IGNORECASE)),
     ("n", re.compile(r"(?<![A-Za-z_0-9])[-+]?\d+(?:[.,:]\d+)*")),
 )
-"""What varies from one failure to the next, and by which word it is replaced, in this order."""
+"""The word that replaces each text that varies from failure to failure, in this order."""
 
 _BLANKS = re.compile(r"\s+")
 
 _FRAME = re.compile(
     r'^[ \t]*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE
 )
-"""Each line is looked at by itself: other blanks would let it go on, from every empty line, through
-all empty lines that follow."""
+"""It matches within one line: `\\s` would match on through all empty lines that follow, from each
+of them."""
 
 _FOREIGN = re.compile(
     r"[\\/](?:site-packages|dist-packages|apphub_jobs)[\\/]"
     r"|[\\/]lib[\\/]python\d[.\d]*[\\/]|^<"
 )
-"""Code that is not the handler's: libraries, Python's own, and what has no file."""
+"""Code that is not the handler's: libraries, Python's own, and code without a file."""
 
 _WITHOUT_MESSAGE = frozenset({"worker_lost"})
 """Reasons whose message names only hosts and workers, and so does not distinguish failures."""
 
 
 @dataclass(frozen=True)
-class Failed:
-    """An attempt that ended badly.
+class FailedAttempt:
+    """A failed attempt, as far as it decides about the group.
 
     Attributes:
-        job_id: the definition's.
+        job_id: the definition's id.
         reason: its `failureReason`.
         message: the attempt's error message.
-        stack: the traceback, where its handler raised something.
+        stack: the traceback; None where its handler raised nothing.
     """
 
     job_id: UUID
@@ -99,12 +99,12 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Signature:
     """What failures of one group have in common.
 
     Attributes:
         fingerprint: names the group.
-        title: for people: the message without what varies.
+        title: for people: the message, with words in place of what varies.
         frame: the innermost function of the handler's own code, None where there is no traceback.
     """
 
@@ -113,8 +113,8 @@ class Likeness:
     frame: str | None
 
 
-def likeness(failed: Failed) -> Likeness:
-    """Return what a failure has in common with others of its group."""
+def signature_of(failed: FailedAttempt) -> Signature:
+    """Return what an attempt has in common with others of its group."""
     reason = failed.reason.replace("_", " ")
     message = normalised(failed.message)
     if failed.reason in _WITHOUT_MESSAGE:
@@ -126,7 +126,7 @@ def likeness(failed: Failed) -> Likeness:
     compared = canonical(parts)
     digest = sha256(compared).hexdigest()
     title = shortened(message) or reason
-    return Likeness(digest[:DIGITS], title, frame)
+    return Signature(digest[:DIGITS], title, frame)
 
 
 def normalised(message: str) -> str:
@@ -140,8 +140,7 @@ def normalised(message: str) -> str:
 def innermost_frame(stack: str) -> str | None:
     """Return the last function of the handler's own code in a traceback of Python.
 
-    It is for example `load in orders.py`. Of what is raised while something else is handled, the
-    last traceback counts.
+    For example `load in orders.py`. Of chained exceptions the last traceback counts.
     """
     own: str | None = None
     for frame in _FRAME.finditer(stack):
@@ -170,9 +169,9 @@ MOST_VERSIONS = 100
 class GroupState(TypedDict):
     """A failure group, in the order in which clients see it.
 
-    `count` is the number of failed attempts whose run has not succeeded since, `recovered` of those
-    whose run has. `changed_by` is who resolved, ignored or reopened it last. From the job's version
-    `resolved_in_version` on a failure reopens it; None: from any.
+    `count` is the number of failed attempts whose run has not succeeded since, `recovered` that of
+    those whose run has. `changed_by` is who resolved, ignored or reopened it last. A failure of the
+    job's version `resolved_in_version` or a later one reopens it; None: of any version.
     """
 
     aggregate_id: ReadOnly[Id]
@@ -196,14 +195,14 @@ class GroupState(TypedDict):
 
 
 def united(versions: Iterable[int], more: Iterable[int]) -> list[int]:
-    """Return the versions of both, in order; the newest, where there are very many."""
+    """Return the versions of both, in order, the newest `MOST_VERSIONS` at most."""
     return sorted({*versions, *more})[-MOST_VERSIONS:]
 
 
 # The group's events. Their topics and fields are the on-disk format.
 #
-# They hold what made failures alike at that time: the rule may change, and open groups stay what
-# they are.
+# They hold the signature itself, not what it was computed from: its rule may change, and groups
+# stay what they are.
 
 
 class GroupEvent(StateEvent):
@@ -267,7 +266,7 @@ class Opened(GroupEvent, Aggregate.Created):
 
 
 class Recurred(GroupEvent):
-    """More attempts failed so."""
+    """More attempts failed in the same way."""
 
     TOPIC = "failure_group.recurred"
     class_version = 2
@@ -295,9 +294,9 @@ class Recurred(GroupEvent):
 
 
 class Recovered(GroupEvent):
-    """The runs of `failures` failures have succeeded since, by a later attempt or as another run.
+    """`failures` failures have recovered: their runs, or retries of these, have succeeded since.
 
-    Once none is left an open group is resolved.
+    Once none is left, an open group is resolved.
     """
 
     TOPIC = "failure_group.recovered"
@@ -314,7 +313,7 @@ class Recovered(GroupEvent):
 
 
 class Resolved(GroupEvent):
-    """A client resolved it; from the job's version `in_version` on, if that is not null."""
+    """A client resolved it, from the job's version `in_version` on if that is not null."""
 
     TOPIC = "failure_group.resolved"
     by: str
@@ -337,7 +336,7 @@ class Ignored(GroupEvent):
 
 
 class Reopened(GroupEvent):
-    """It is open again: a client reopened it, or `run_id` failed so although it was resolved."""
+    """It is open again: a client reopened it, or `run_id` failed so after it was resolved."""
 
     TOPIC = "failure_group.reopened"
     by: str
@@ -358,7 +357,7 @@ BY_ITSELF = "system"
 
 @dataclass(frozen=True)
 class GroupedFailure:
-    """A failed attempt, as far as its group needs to know it.
+    """A failed attempt, as its group records it.
 
     Attributes:
         run_id: whose attempt it was.
@@ -374,13 +373,13 @@ class GroupedFailure:
 
 
 @dataclass(frozen=True)
-class About:
-    """The job and reason of a group's failures, and what they have in common."""
+class GroupIdentity:
+    """The job, the reason and the signature that the failures of a group share."""
 
     job_id: UUID
     job: str
     reason: str
-    likeness: Likeness
+    signature: Signature
 
 
 class FailureGroup(Stateful[GroupState], Aggregate):
@@ -418,22 +417,24 @@ class FailureGroup(Stateful[GroupState], Aggregate):
     # Of the log
 
     @classmethod
-    def open(cls, about: About, failures: Sequence[GroupedFailure], now: datetime) -> Self:
+    def open(
+        cls, identity: GroupIdentity, failures: Sequence[GroupedFailure], now: datetime
+    ) -> Self:
         """Open a group with its first failures, which are in order."""
-        likeness = about.likeness
-        group_id = failure_group_id(likeness.fingerprint)
+        signature = identity.signature
+        group_id = failure_group_id(signature.fingerprint)
         first = failures[0]
         last = failures[-1]
         return cls._create(
             cls.Opened,
             id=group_id,
             timestamp=cut_to_ms(now),
-            fingerprint=likeness.fingerprint,
-            job_id=str(about.job_id),
-            job=about.job,
-            reason=about.reason,
-            title=likeness.title,
-            frame=likeness.frame,
+            fingerprint=signature.fingerprint,
+            job_id=str(identity.job_id),
+            job=identity.job,
+            reason=identity.reason,
+            title=signature.title,
+            frame=signature.frame,
             failures=len(failures),
             first_at=first.at,
             last_at=last.at,
@@ -443,7 +444,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
         )
 
     def recur(self, failures: Sequence[GroupedFailure], now: datetime) -> None:
-        """Note more failures, which are in order; the first that is news reopens the group."""
+        """Record more failures, which are in order; they may reopen a resolved group."""
         last = failures[-1]
         self.trigger_event(
             FailureGroup.Recurred,
@@ -457,12 +458,12 @@ class FailureGroup(Stateful[GroupState], Aggregate):
         if self.status != "resolved":
             return
         for failure in failures:
-            if self._is_news(failure):
+            if self._reopens(failure):
                 self._reopen(BY_ITSELF, str(failure.run_id), now)
                 return
 
     def recover(self, failures: int, now: datetime) -> None:
-        """Note that the runs of this number of failures have succeeded since."""
+        """Record that this number of failures have recovered."""
         recovered = min(failures, self.count)
         if recovered == 0:
             return
@@ -492,8 +493,8 @@ class FailureGroup(Stateful[GroupState], Aggregate):
     def _reopen(self, by: str, run_id: str | None, now: datetime) -> None:
         self.trigger_event(FailureGroup.Reopened, timestamp=self._at(now), by=by, run_id=run_id)
 
-    def _is_news(self, failure: GroupedFailure) -> bool:
-        """Return whether a failure says that what was resolved is not."""
+    def _reopens(self, failure: GroupedFailure) -> bool:
+        """Return whether a failure shows that a resolved group is not resolved."""
         resolved_at = self.state["resolved_at"]
         if resolved_at is not None and failure.at <= from_iso(resolved_at):
             return False
@@ -506,9 +507,9 @@ def _versions_of(failures: Sequence[GroupedFailure]) -> list[int]:
     return united([], [failure.version for failure in failures])
 
 
-# Up to which position the log was searched for failures: one aggregate for all processes.
+# The position up to which the log was searched for failures: one aggregate for all processes.
 #
-# A search moves it in the unit that records its findings, so no failure is recorded twice.
+# Each search advances it in the unit that records its findings, so no failure is recorded twice.
 
 
 class WatchState(TypedDict):
@@ -572,7 +573,7 @@ class FailureWatch(Stateful[WatchState], Aggregate):
         )
 
     def move(self, searched_until: int, now: datetime) -> None:
-        """Record another search; one that came less far changes nothing."""
+        """Record another search; one that ended before changes nothing."""
         if searched_until <= self.searched_until:
             return
         self.trigger_event(

@@ -1,30 +1,37 @@
-"""What follows for failure groups from the findings of a search. Pure.
+"""What the findings of a search of the log change in failure groups. Pure.
 
-First the findings and the events that they lead to (`noted`), then which failures a success makes
-up for (`made_up_for`).
+First the findings and what they change (`record_findings`), then which runs recover by a success
+(`recovered_by`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.failures.group import About, Failed, FailureGroup, GroupedFailure, likeness
+from domain.failures.group import (
+    FailedAttempt,
+    FailureGroup,
+    GroupedFailure,
+    GroupIdentity,
+    signature_of,
+)
 from domain.identifiers import failure_group_id
 
 
 @dataclass(frozen=True)
-class FoundFailure:
-    """An attempt that ended badly, as it was found.
+class FailureFinding:
+    """A failed attempt that a search has found.
 
     Attributes:
         job: the job's slug.
-        failed: what makes it like others.
-        failure: whose attempt it was, and when.
+        attempt: what decides about its group.
+        failure: what the group records of it.
     """
 
     job: str
-    failed: Failed
+    attempt: FailedAttempt
     failure: GroupedFailure
 
 
@@ -33,60 +40,66 @@ class Findings:
     """What a search of a part of the log has found.
 
     Attributes:
-        after: the position from which on it searched.
-        until: the position up to which it did.
-        failures: attempts that ended badly, in order.
-        recovered: failures of runs that have succeeded since, or whose retry has.
+        after: the position after which the part begins.
+        until: the position at which it ends.
+        failures: the failed attempts, in order.
+        recovered: failed attempts of runs that have succeeded since, or whose retry has.
         has_more: whether the log has more events.
     """
 
     after: int
     until: int
-    failures: Sequence[FoundFailure] = ()
-    recovered: Sequence[Failed] = ()
+    failures: Sequence[FailureFinding] = ()
+    recovered: Sequence[FailedAttempt] = ()
     has_more: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be noted of groups."""
+        """Whether no group changes."""
         return not self.failures and not self.recovered
 
 
 @dataclass
-class Alike:
-    """Findings of one group."""
+class GroupFindings:
+    """The findings of one group.
 
-    about: About | None = None
+    Attributes:
+        identity: the group's; None where only recovered attempts were found.
+        failures: its failures, in order.
+        recovered: how many of its failures have recovered.
+    """
+
+    identity: GroupIdentity | None = None
     failures: list[GroupedFailure] = field(default_factory=list)
     recovered: int = 0
 
 
-def by_group(findings: Findings) -> dict[UUID, Alike]:
-    """Sort findings by the groups that they belong to."""
-    groups: dict[UUID, Alike] = {}
-    for found in findings.failures:
-        failed = found.failed
-        like = likeness(failed)
-        alike = groups.setdefault(failure_group_id(like.fingerprint), Alike())
-        alike.about = About(failed.job_id, found.job, failed.reason, like)
-        alike.failures.append(found.failure)
-    for failed in findings.recovered:
-        group_id = failure_group_id(likeness(failed).fingerprint)
-        groups.setdefault(group_id, Alike()).recovered += 1
+def by_group(findings: Findings) -> dict[UUID, GroupFindings]:
+    """Return the findings by the id of their group."""
+    groups: dict[UUID, GroupFindings] = {}
+    for finding in findings.failures:
+        attempt = finding.attempt
+        signature = signature_of(attempt)
+        group = groups.setdefault(failure_group_id(signature.fingerprint), GroupFindings())
+        group.identity = GroupIdentity(attempt.job_id, finding.job, attempt.reason, signature)
+        group.failures.append(finding.failure)
+    for attempt in findings.recovered:
+        group_id = failure_group_id(signature_of(attempt).fingerprint)
+        groups.setdefault(group_id, GroupFindings()).recovered += 1
     return groups
 
 
-def noted(
-    alike: Mapping[UUID, Alike], existing: Mapping[UUID, FailureGroup], now: datetime
+def record_findings(
+    findings: Mapping[UUID, GroupFindings], existing: Mapping[UUID, FailureGroup], now: datetime
 ) -> list[FailureGroup]:
-    """Return the existing and the new groups, with what was found."""
+    """Return the groups that findings change or open, with their new events."""
     groups: list[FailureGroup] = []
-    for group_id, found in alike.items():
+    for group_id, found in findings.items():
         group = existing.get(group_id)
         if found.failures and group is not None:
             group.recur(found.failures, now)
-        elif found.failures and found.about is not None:
-            group = FailureGroup.open(found.about, found.failures, now)
+        elif found.failures and found.identity is not None:
+            group = FailureGroup.open(found.identity, found.failures, now)
         if group is None:
             continue  # Its failures are older than the search.
         group.recover(found.recovered, now)
@@ -111,52 +124,38 @@ class Relative:
     succeeded_at: int | None
 
 
-def made_up_for(run_id: UUID, family: Sequence[Relative]) -> list[UUID]:
-    """Return the run and those before it whose failures its success makes up for.
+def recovered_by(run_id: UUID, family: Iterable[Relative]) -> list[UUID]:
+    """Return the run and those that it repeats, as far as its success makes up for their failures.
 
-    Where another retry of one of them has succeeded before, that has been done.
+    Where another retry of one of them succeeded before, it had recovered already, and so had those
+    that it repeats.
     """
-    by_id = {one.id: one for one in family}
-    success = by_id.get(run_id)
-    if success is None:
-        return []
+    by_id: dict[UUID | None, Relative] = {}
+    retries: defaultdict[UUID | None, list[Relative]] = defaultdict(list)
+    for one in family:
+        by_id[one.id] = one
+        retries[one.retry_of].append(one)
     recovered: list[UUID] = []
-    one: Relative | None = success
-    while one is not None and one.id not in recovered:
-        if _was_made_up_for(one.id, success, family):
+    success = run = by_id.get(run_id)
+    while success is not None and run is not None and run.id not in recovered:
+        if _has_recovered(run, retries, success.succeeded_at or 0):
             break
-        recovered.append(one.id)
-        one = None if one.retry_of is None else by_id.get(one.retry_of)
+        recovered.append(run.id)
+        run = by_id.get(run.retry_of)
     return recovered
 
 
-def _was_made_up_for(run_id: UUID, success: Relative, family: Sequence[Relative]) -> bool:
-    """Return whether the run or one of its retries has succeeded before this success."""
-    descendants = {run_id}
-    for one in _in_order(family):
-        if one.retry_of in descendants:
-            descendants.add(one.id)
-    if success.succeeded_at is None:
-        return False
-    return any(
-        one.id in descendants
-        and one.id != success.id
-        and one.succeeded_at is not None
-        and one.succeeded_at < success.succeeded_at
-        for one in family
-    )
-
-
-def _in_order(family: Sequence[Relative]) -> list[Relative]:
-    """Return the runs, each after the one that it repeats."""
-    ordered: list[Relative] = []
-    placed: set[UUID | None] = {None}
-    remaining = list(family)
-    while remaining:
-        ready = [one for one in remaining if one.retry_of in placed]
-        if not ready:
-            return ordered + remaining  # The first of them is gone.
-        ordered += ready
-        placed.update(one.id for one in ready)
-        remaining = [one for one in remaining if one.id not in placed]
-    return ordered
+def _has_recovered(
+    run: Relative, retries: Mapping[UUID | None, Sequence[Relative]], before: int
+) -> bool:
+    """Return whether a run, or one that repeats it, succeeded before a position."""
+    seen: set[UUID] = set()
+    unseen = [run]
+    while unseen:
+        one = unseen.pop()
+        if one.succeeded_at is not None and one.succeeded_at < before:
+            return True
+        if one.id not in seen:
+            seen.add(one.id)
+            unseen += retries.get(one.id, ())
+    return False

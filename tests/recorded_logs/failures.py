@@ -5,12 +5,12 @@ from datetime import timedelta
 from domain.clock import later
 from domain.commands.failures import Failures
 from domain.failures.group import (
-    About,
-    Failed,
+    FailedAttempt,
     FailureGroup,
     FailureWatch,
     GroupedFailure,
-    likeness,
+    GroupIdentity,
+    signature_of,
 )
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
 from eventlog.failures import FailureSearch
@@ -28,11 +28,11 @@ async def failures(part: Parts) -> None:
     after = watch.searched_until
     watch.move(after + 2, part.jobs.clock())
     job_id = definition_id("report")
-    like = likeness(Failed(job_id, "error", "order 1 not found"))
-    about = About(job_id, "Report", "error", like)
+    signature = signature_of(FailedAttempt(job_id, "error", "order 1 not found"))
+    identity = GroupIdentity(job_id, "Report", "error", signature)
     begun = part.jobs.clock() - timedelta(minutes=10)
     first = GroupedFailure(part.jobs.new_id(), begun, 1, after + 1)
-    group = FailureGroup.open(about, [first], begun)
+    group = FailureGroup.open(identity, [first], begun)
     group.resolve("tester", 2, later(begun, 60_000))
     news = GroupedFailure(part.jobs.new_id(), later(begun, 120_000), 2, after + 2)
     group.recur([news], later(begun, 180_000))

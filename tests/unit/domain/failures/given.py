@@ -2,7 +2,13 @@
 
 from uuid import UUID
 
-from domain.failures.group import About, Failed, FailureGroup, GroupedFailure, likeness
+from domain.failures.group import (
+    FailedAttempt,
+    FailureGroup,
+    GroupedFailure,
+    GroupIdentity,
+    signature_of,
+)
 from tests.unit.given import DEFINITION_ID, RUN_ID, at
 
 MESSAGE = "order 1 not found"
@@ -15,14 +21,14 @@ def a_failure(
     return GroupedFailure(run_id, at(ms), version, position)
 
 
-def about(message: str = MESSAGE) -> About:
-    """Return what a group is about."""
-    like = likeness(Failed(DEFINITION_ID, "error", message))
-    return About(DEFINITION_ID, "report", "error", like)
+def identity(message: str = MESSAGE) -> GroupIdentity:
+    """Return what the failures of a group share."""
+    signature = signature_of(FailedAttempt(DEFINITION_ID, "error", message))
+    return GroupIdentity(DEFINITION_ID, "report", "error", signature)
 
 
 def a_group(*failures: GroupedFailure) -> FailureGroup:
     """Return a group that was opened a second after noon; its first event counts as appended."""
-    group = FailureGroup.open(about(), failures or [a_failure()], at(1_000))
+    group = FailureGroup.open(identity(), failures or [a_failure()], at(1_000))
     group.collect_events()
     return group

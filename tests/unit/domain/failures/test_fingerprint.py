@@ -6,10 +6,10 @@ import pytest
 
 from domain.failures.group import (
     MAX_TITLE_CHARACTERS,
-    Failed,
+    FailedAttempt,
     innermost_frame,
-    likeness,
     normalised,
+    signature_of,
 )
 
 JOB = UUID(int=1)
@@ -86,8 +86,8 @@ def failed(
     job: UUID = JOB,
     reason: str = "error",
     stack: str | None = STACK,
-) -> Failed:
-    return Failed(job, reason, message, stack)
+) -> FailedAttempt:
+    return FailedAttempt(job, reason, message, stack)
 
 
 @pytest.mark.parametrize(
@@ -104,19 +104,19 @@ def failed(
     ],
 )
 def test_failures_are_alike_where_nothing_differs_but_what_varies(
-    other: Failed, *, is_alike: bool
+    other: FailedAttempt, *, is_alike: bool
 ) -> None:
-    same = likeness(failed()).fingerprint == likeness(other).fingerprint
+    same = signature_of(failed()).fingerprint == signature_of(other).fingerprint
     assert same == is_alike
 
 
 def test_lost_workers_are_alike_whatever_they_were_called() -> None:
     one = failed("worker vm-1-ab stopped answering", reason="worker_lost", stack=None)
     two = failed("worker db-7-cd stopped answering", reason="worker_lost", stack=None)
-    assert likeness(one) == likeness(two)
-    assert likeness(one).title == "worker lost"
+    assert signature_of(one) == signature_of(two)
+    assert signature_of(one).title == "worker lost"
 
 
 def test_a_title_is_short_and_never_empty() -> None:
-    assert len(likeness(failed("x y " * 500)).title) == MAX_TITLE_CHARACTERS
-    assert likeness(failed("", reason="out_of_memory")).title == "out of memory"
+    assert len(signature_of(failed("x y " * 500)).title) == MAX_TITLE_CHARACTERS
+    assert signature_of(failed("", reason="out_of_memory")).title == "out of memory"

@@ -2,26 +2,26 @@
 
 from uuid import UUID
 
-from domain.failures.group import Failed, FailureGroup
-from domain.failures.grouping import Findings, FoundFailure, by_group, noted
+from domain.failures.group import FailedAttempt, FailureGroup
+from domain.failures.grouping import FailureFinding, Findings, by_group, record_findings
 from tests.unit.domain.failures.given import a_failure
 from tests.unit.given import DEFINITION_ID, at
 
 
-def failed(message: str) -> Failed:
-    return Failed(DEFINITION_ID, "error", message)
+def failed(message: str) -> FailedAttempt:
+    return FailedAttempt(DEFINITION_ID, "error", message)
 
 
-def failure_with(message: str, ms: float = 0) -> FoundFailure:
-    return FoundFailure("report", failed(message), a_failure(ms))
+def failure_with(message: str, ms: float = 0) -> FailureFinding:
+    return FailureFinding("report", failed(message), a_failure(ms))
 
 
 def after(
-    known: dict[UUID, FailureGroup], *failures: FoundFailure, recovered: list[Failed]
+    known: dict[UUID, FailureGroup], *failures: FailureFinding, recovered: list[FailedAttempt]
 ) -> dict[UUID, FailureGroup]:
     """Note this, and return all groups that there are then."""
-    alike = by_group(Findings(0, 9, failures, recovered))
-    groups = noted(alike, known, at(1_000))
+    findings = by_group(Findings(0, 9, failures, recovered))
+    groups = record_findings(findings, known, at(1_000))
     return known | {group.id: group for group in groups}
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.failures.grouping import Relative, made_up_for
+from domain.failures.grouping import Relative, recovered_by
 
 FamilyMember = tuple[str, str, int | None]
 
@@ -27,8 +27,9 @@ def id_of(name: str) -> UUID:
         ([("a", "", None), ("b", "a", None), ("c", "a", 5), ("d", "b", 9)], "d", "db"),
         # A retry of what succeeded.
         ([("a", "", 5), ("b", "a", 9)], "b", "b"),
-        # The first is archived; and a client told of a circle.
+        # The first is gone; and a client told of a circle.
         ([("b", "a", None), ("c", "b", 9)], "c", "cb"),
+        ([("d", "c", 5), ("c", "b", None), ("b", "a", None), ("e", "b", 9)], "e", "e"),
         ([("a", "b", None), ("b", "a", 9)], "b", "ba"),
         ([], "a", ""),
     ],
@@ -40,5 +41,5 @@ def test_a_success_makes_up_for_what_it_repeats_once(
         Relative(id_of(name), id_of(origin) if origin else None, at) for name, origin, at in family
     ]
     expected = [id_of(name) for name in names]
-    assert made_up_for(id_of(success), relatives) == expected
-    assert made_up_for(id_of(success), relatives[::-1]) == expected
+    assert recovered_by(id_of(success), relatives) == expected
+    assert recovered_by(id_of(success), relatives[::-1]) == expected

@@ -11,7 +11,7 @@ from domain.json_values import JsonObject
 from projections import failure_groups, failure_watch
 from projections import messages as feed
 from projections.failure_groups import FailureGroupRow
-from tests.unit.domain.failures.given import a_failure, about
+from tests.unit.domain.failures.given import a_failure, identity
 from tests.unit.given import RUN_ID, at, iso, stored
 from tests.unit.projections.both import Both, Command, check
 
@@ -40,7 +40,7 @@ def changes(group: FailureGroup) -> list[JsonObject]:
 
 
 def opened(*failures: Any) -> FailureGroup:
-    return FailureGroup.open(about(), failures or [a_failure()], at(1_000))
+    return FailureGroup.open(identity(), failures or [a_failure()], at(1_000))
 
 
 def test_a_group_is_shown_as_it_was_opened() -> None:
