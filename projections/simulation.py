@@ -1,8 +1,8 @@
-"""What would have been: recorded arrivals and durations, played again under another limit. Pure.
+"""Simulates a job's past under another limit: the same arrivals and durations. Pure.
 
 First the job's state at one moment, from which `select_candidates` decides as in a claim; then the
-history played again (`played`), and the capacity that workers had (`capacity_of`); last the answer
-to "what if" (`present`), for which alone all of this is.
+simulation (`simulate`), and the capacity that the workers had (`capacity_of`); last the answer to
+"what if" (`present`), which is what all of this is for.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -39,7 +39,7 @@ from projections.flow.selection import (
 from projections.job_history import History, RecordedRun, Steps, Turn
 
 MOST_AT_A_TIME = 1_000_000
-"""The highest limit that can be supposed."""
+"""The highest limit that can be tried."""
 
 FARTHEST_BACK = timedelta(days=3_650)
 
@@ -54,7 +54,7 @@ class Entry:
     Attributes:
         run: the run that it belongs to.
         index: which of the run's turns it is.
-        due_at: since when it is due in the simulation.
+        due_at: when it is due in the simulation.
         queued_at: the time that decides its queue position.
     """
 
@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def turn(self) -> Turn:
-        """What is recorded of it."""
+        """What the history says of it."""
         return self.run.turns[self.index]
 
     @property
@@ -81,7 +81,7 @@ class Entry:
 
 
 def recorded_entry(run: RecordedRun, index: int) -> Entry:
-    """Return a turn as it was due in reality."""
+    """Return a turn with the times at which it was really due."""
     first = index
     while run.turns[first].was_handed_back:
         first -= 1
@@ -91,7 +91,7 @@ def recorded_entry(run: RecordedRun, index: int) -> Entry:
 # The state of a job at one moment, from which `select_candidates` decides as in a claim.
 
 _JOB = "job"
-"""There is only one job in a history."""
+"""Stands for the id of the one job of a history."""
 
 _Queue = tuple[GroupKey, str] | None
 """A fairness group and a value of it; None for all turns that are in no group."""
@@ -100,14 +100,18 @@ _Item = tuple[QueuePosition, int, str]
 """A turn's queue position, which of the run's turns it is, and the run's id."""
 
 _Block = tuple[Literal["key", "rate"], str]
-"""What keeps turns from starting: a saturated concurrency key, or a full rate window."""
+"""What blocks turns: a saturated concurrency key, or a full rate window."""
 
 
 class _Waiting:
-    """Turns that wait: each fairness group's value has a queue, all others are in one.
+    """The turns that wait: a queue for each value of a fairness group, and one for all others.
 
-    Turns that a concurrency key or a rate keeps are set aside, so that no selection looks at them
-    twice. When it lets another turn start, the first of each queue is queued again.
+    A turn that a key or a rate blocks is set aside, so that no selection looks at it twice. When
+    the block ends, the first turn of each queue that was set aside for it is queued again.
+
+    Attributes:
+        limits: the job's.
+        last_values: by fairness group, the value that was started last.
     """
 
     def __init__(self) -> None:
@@ -121,13 +125,13 @@ class _Waiting:
         self._released_by: dict[str, _Block] = {}
 
     def add(self, entry: Entry) -> None:
-        """Let a turn wait."""
+        """Add a turn that is due."""
         self._entries[entry.run.id] = entry
         self._candidates[entry.run.id] = self._candidate(entry)
         self._enqueue(entry)
 
     def remove(self, entry: Entry) -> None:
-        """Let a turn wait no longer; if it had just been queued again, the next one is instead."""
+        """Remove a turn; if it had been released, release the next one in its stead."""
         waiting = self._entries.get(entry.run.id)
         if waiting is not None and waiting.key == entry.key:
             del self._entries[entry.run.id]
@@ -136,7 +140,7 @@ class _Waiting:
                 self._release_first(released_by, self._queue_of(self._candidate(entry)))
 
     def started(self, entry: Entry) -> None:
-        """Let a turn wait no longer because it has started."""
+        """Remove a turn that starts."""
         self._entries.pop(entry.run.id, None)
         self._released_by.pop(entry.run.id, None)
         group = group_of(self._candidate(entry))
@@ -144,7 +148,7 @@ class _Waiting:
             self.last_values[group] = entry.run.fair_value or ""
 
     def change_limits(self, limits: JobLimits) -> None:
-        """Let other limits hold from now on: all turns are queued again."""
+        """Change the limits, and queue all turns again."""
         if limits == self.limits:
             return
         self.limits = limits
@@ -157,7 +161,7 @@ class _Waiting:
             self._enqueue(entry)
 
     def release(self, block: _Block) -> None:
-        """Queue the first turns again that are set aside for this."""
+        """Queue the first turn of each queue again that is set aside for this block."""
         for queue in self._aside.get(block, ()):
             self._release_first(block, queue)
 
@@ -171,7 +175,7 @@ class _Waiting:
                 return
 
     def next(self, limits: LimitState) -> Entry | None:
-        """Return the turn that starts next; None if none may start. It goes on waiting."""
+        """Return the turn that starts next, without removing it; None if none may start."""
         while True:
             heads = self._heads()
             in_order = sorted(heads, key=queue_position)
@@ -192,7 +196,7 @@ class _Waiting:
                 return None if chosen is None else self._entries[chosen["id"]]
 
     def _set_aside(self, run: Candidate, limits: LimitState) -> bool:
-        """Set a turn aside; return False where its job has no capacity, which keeps all turns."""
+        """Set a turn aside; return False if its job has no capacity, which blocks all turns."""
         match refusals(run, limits):
             case ["key_limit", *_]:
                 block: _Block = ("key", run["concurrency_value"] or "")
@@ -224,7 +228,7 @@ class _Waiting:
         return None if group is None else (group, run["fair_value"] or "")
 
     def _heads(self) -> list[Candidate]:
-        """Return the first turn in no group, and of each group the first turn of its next value."""
+        """Return the first turn without a group, and of each group the one that starts next."""
         heads = [self._head(None)]
         heads += [self._head_of_group(group) for group in self._values]
         return [run for run in heads if run is not None]
@@ -256,7 +260,7 @@ class _Waiting:
         return entry if entry is not None and entry.index == index else None
 
     def _candidate(self, entry: Entry) -> Candidate:
-        """Return a turn as claims see it, by the present limits."""
+        """Return a turn as claims see it, with the present limits."""
         run, limits = entry.run, self.limits
         priority, scheduled_at, run_id = entry.position
         return {
@@ -277,8 +281,8 @@ def _item_of(entry: Entry) -> _Item:
     return entry.position, entry.index, entry.run.id
 
 
-class _What(IntEnum):
-    """What happens, in the order in which it counts within a millisecond."""
+class _Kind(IntEnum):
+    """Kinds of events, in the order in which they take effect within a millisecond."""
 
     ENDS = 0
     GIVES_UP = 1
@@ -289,7 +293,7 @@ class _What(IntEnum):
 
 
 class _JobState:
-    """A job at one moment: turns that wait, those under way, and recent starts.
+    """A job at one moment: the turns that wait, those under way, and the recent starts.
 
     Attributes:
         running: the number of turns under way.
@@ -303,7 +307,7 @@ class _JobState:
         self.waiting = _Waiting()
 
     def change_limits(self, at: int, max_concurrent_runs: int | None) -> None:
-        """Let the limits of a moment hold from now on."""
+        """Apply the limits of a moment."""
         history = self._history
         rate = history.rates.at(at)
         self.waiting.change_limits(
@@ -335,18 +339,18 @@ class _JobState:
             self._held[_JOB, key] -= 1
             self.waiting.release(("key", key))
 
-    def apply(self, at: int, what: _What, subject: Entry | str | None, limits: Steps[int]) -> None:
-        """Let something happen to a turn, to a rate value, or to the limits of running turns."""
-        match what, subject:
-            case _What.IS_DUE, Entry():
+    def apply(self, at: int, kind: _Kind, subject: Entry | str | None, limits: Steps[int]) -> None:
+        """Apply an event of a turn or of a rate value, or a change of the limits."""
+        match kind, subject:
+            case _Kind.IS_DUE, Entry():
                 self.waiting.add(subject)
-            case _What.GIVES_UP, Entry():
+            case _Kind.GIVES_UP, Entry():
                 self.waiting.remove(subject)
-            case _What.STARTS, Entry():
+            case _Kind.STARTS, Entry():
                 self.start(subject, at)
-            case _What.ENDS, Entry():
+            case _Kind.ENDS, Entry():
                 self.end(subject)
-            case _What.REOPENS, str():
+            case _Kind.REOPENS, str():
                 self.waiting.release(("rate", subject))
             case _:
                 self.change_limits(at, limits.at(at))
@@ -366,7 +370,7 @@ class _JobState:
         """Return the turn that a claim at this moment starts next; None if none may start."""
         most = self.waiting.limits["max_concurrent_runs"]
         if most is not None and self.running >= most:
-            return None  # Whatever waits: the selection would look at it in vain.
+            return None  # The selection would look at all that waits in vain.
         return self.waiting.next(
             LimitState({_JOB: self.running}, self._held, _Windows(self._history, self._starts, at))
         )
@@ -395,14 +399,14 @@ class _Windows(Mapping[Key, RateWindow]):
         return len(self._starts)
 
 
-# Playing a history again: the same arrivals and durations, and perhaps another limit.
+# The simulation: the same arrivals and durations, and perhaps another limit.
 #
-# The rules are those of claims: the same function decides. A retry is due as long after the end of
-# the attempt before as it was in reality.
+# The rules are those of claims, for the same function decides. A retry is due as long after the end
+# of the attempt before as it really was.
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Start:
     """When a turn was due, and when it started."""
 
     due_at: int
@@ -414,21 +418,21 @@ class Played:
         return self.started_at - self.due_at
 
 
-class _Play:
-    """One simulation."""
+class _Simulation:
+    """One simulation: a queue of events, the next one first."""
 
     def __init__(self, history: History, limits: Steps[int], capacity: Steps[int]) -> None:
         self._history = history
         self._limits = limits
         self._capacity = capacity
         self._typical_ms = typical_ms(history)
-        self._coming: list[tuple[int, _What, int, Entry | str | None]] = []
+        self._events: list[tuple[int, _Kind, int, Entry | str | None]] = []
         self._numbers = count()
         self._state = _JobState(history)
-        self.played: dict[TurnKey, Played] = {}
+        self.starts: dict[TurnKey, Start] = {}
 
     def prepare(self) -> None:
-        """Take in what is under way at the beginning, and all that comes from outside."""
+        """Plan arrivals and changes of limits, and start what is under way at the beginning."""
         history = self._history
         self._state.change_limits(history.since, self._limits.at(history.since))
         under_way: list[Entry] = []
@@ -444,27 +448,27 @@ class _Play:
         for entry in sorted(under_way, key=lambda one: one.turn.started_at or 0):
             self._start(entry, entry.turn.started_at or 0)
         for at in {*self._limits.moments, *self._capacity.moments, *history.changes()}:
-            self._expect(at, _What.CHANGES, None)
+            self._plan(at, _Kind.CHANGES, None)
 
-    def go(self) -> None:
-        """Let everything happen, moment by moment."""
-        while self._coming:
-            at, *_ = self._coming[0]
-            while self._coming and self._coming[0][0] == at:
-                _, what, _, subject = heappop(self._coming)
-                self._happen(at, what, subject)
+    def run(self) -> None:
+        """Apply all events, moment by moment; after each moment start what may start."""
+        while self._events:
+            at, *_ = self._events[0]
+            while self._events and self._events[0][0] == at:
+                _, kind, _, subject = heappop(self._events)
+                self._apply(at, kind, subject)
             self._claim(at)
 
-    def _happen(self, at: int, what: _What, subject: Entry | str | None) -> None:
-        self._state.apply(at, what, subject, self._limits)
-        if what is _What.ENDS and isinstance(subject, Entry):
+    def _apply(self, at: int, kind: _Kind, subject: Entry | str | None) -> None:
+        self._state.apply(at, kind, subject, self._limits)
+        if kind is _Kind.ENDS and isinstance(subject, Entry):
             self._continue(subject, at)
-        elif what is _What.CHANGES:
+        elif kind is _Kind.CHANGES:
             for reopens_at, value in self._state.reopens_at(at):
-                self._expect(reopens_at, _What.REOPENS, value)
+                self._plan(reopens_at, _Kind.REOPENS, value)
 
     def _continue(self, entry: Entry, at: int) -> None:
-        """Let the run's next turn be due, as long after this one as it was."""
+        """Plan the run's next turn, due as long after this one as it really was."""
         following = entry.index + 1
         turns = entry.run.turns
         ended_at = entry.turn.ended_at
@@ -480,8 +484,8 @@ class _Play:
         if given_up_at is not None:
             if given_up_at <= waits_from:
                 return
-            self._expect(given_up_at, _What.GIVES_UP, entry)
-        self._expect(waits_from, _What.IS_DUE, entry)
+            self._plan(given_up_at, _Kind.GIVES_UP, entry)
+        self._plan(waits_from, _Kind.IS_DUE, entry)
 
     def _claim(self, at: int) -> None:
         """Start what may start."""
@@ -494,23 +498,23 @@ class _Play:
 
     def _start(self, entry: Entry, at: int) -> None:
         self._state.start(entry, at)
-        self.played[entry.key] = Played(entry.due_at, at)
-        self._expect(at + self._duration_ms(entry.turn), _What.ENDS, entry)
+        self.starts[entry.key] = Start(entry.due_at, at)
+        self._plan(at + self._duration_ms(entry.turn), _Kind.ENDS, entry)
         rate = self._history.rates.at(at)
         if rate is not None and entry.run.rate_value is not None:
-            self._expect(at + rate.period_ms, _What.REOPENS, entry.run.rate_value)
+            self._plan(at + rate.period_ms, _Kind.REOPENS, entry.run.rate_value)
 
     def _duration_ms(self, turn: Turn) -> int:
-        """Return how long the turn takes: what it took, or the usual, where that is not known."""
+        """Return how long a turn really took, or usually takes where that is not known."""
         if turn.started_at is None:
             return self._typical_ms
         if turn.ended_at is not None:
             return turn.ended_at - turn.started_at
         return max(self._history.until - turn.started_at, self._typical_ms)
 
-    def _expect(self, at: int, what: _What, subject: Entry | str | None) -> None:
-        # By its number no subject is ever compared.
-        heappush(self._coming, (at, what, next(self._numbers), subject))
+    def _plan(self, at: int, kind: _Kind, subject: Entry | str | None) -> None:
+        # The number keeps subjects from being compared.
+        heappush(self._events, (at, kind, next(self._numbers), subject))
 
 
 def _first_entry(run: RecordedRun, since: int) -> Entry | None:
@@ -521,20 +525,20 @@ def _first_entry(run: RecordedRun, since: int) -> Entry | None:
     return None
 
 
-def played(history: History, limits: Steps[int], capacity: Steps[int]) -> Mapping[TurnKey, Played]:
+def simulate(history: History, limits: Steps[int], capacity: Steps[int]) -> Mapping[TurnKey, Start]:
     """Return when each turn of a history would have started; those that would not are left out.
 
-    It goes on beyond the range until nothing waits any more, but nothing new arrives then.
+    It continues beyond the range until nothing waits any more, but nothing new arrives then.
 
     Args:
-        history: what happened in reality.
+        history: what really happened.
         limits: how many runs of the job may be under way at a time.
         capacity: how many of them the workers can execute at a time.
     """
-    play = _Play(history, limits, capacity)
-    play.prepare()
-    play.go()
-    return play.played
+    simulation = _Simulation(history, limits, capacity)
+    simulation.prepare()
+    simulation.run()
+    return simulation.starts
 
 
 def typical_ms(history: History) -> int:
@@ -550,12 +554,12 @@ def typical_ms(history: History) -> int:
 
 # The workers' capacity for a job, as far as its history tells.
 #
-# Whenever a run waited that its job's limits would have let start, the workers had no capacity for
-# more than were running: all slots were in use, no worker lived, the job was paused, or a worker
-# was about to claim it. At all other times no worker claimed more, and so the capacity is unknown.
+# Whenever a run waited although its job's limits would have let it start, the workers had capacity
+# for no more than were running: all slots were in use, no worker lived, the job was paused, or a
+# worker was about to claim it. At all other times the capacity is unknown.
 
 
-_Happening = tuple[int, _What, Entry | str | None]
+_Event = tuple[int, _Kind, Entry | str | None]
 
 
 def capacity_of(history: History) -> Steps[int]:
@@ -563,9 +567,9 @@ def capacity_of(history: History) -> Steps[int]:
     state = _JobState(history)
     state.change_limits(history.since, history.limits.at(history.since))
     capacity: Steps[int] = Steps()
-    for at, together in groupby(_happenings(history), key=_moment_of):
-        for _, what, subject in together:
-            state.apply(at, what, subject, history.limits)
+    for at, together in groupby(_recorded_events(history), key=_moment_of):
+        for _, kind, subject in together:
+            state.apply(at, kind, subject, history.limits)
         capacity.change(at, None if state.next(at) is None else state.running)
     capacity.change(history.until, None)
     return capacity
@@ -574,55 +578,55 @@ def capacity_of(history: History) -> Steps[int]:
 def most_at_a_time(history: History) -> int:
     """Return how many runs of the job were under way at a time, at most."""
     running = most = 0
-    for _, what, _ in _happenings(history):
-        running += (what is _What.STARTS) - (what is _What.ENDS)
+    for _, kind, _ in _recorded_events(history):
+        running += (kind is _Kind.STARTS) - (kind is _Kind.ENDS)
         most = max(most, running)
     return most
 
 
-def _happenings(history: History) -> list[_Happening]:
-    """Return all that happened up to the end of the range, in order."""
-    happenings = (one for one in _all_happenings(history) if _moment_of(one) <= history.until)
-    return sorted(happenings, key=lambda one: one[:2])
+def _recorded_events(history: History) -> list[_Event]:
+    """Return the events up to the end of the range, in order."""
+    events = (one for one in _all_events(history) if _moment_of(one) <= history.until)
+    return sorted(events, key=lambda one: one[:2])
 
 
-def _moment_of(happening: _Happening) -> int:
-    at, _, _ = happening
+def _moment_of(event: _Event) -> int:
+    at, _, _ = event
     return at
 
 
-def _all_happenings(history: History) -> Iterator[_Happening]:
+def _all_events(history: History) -> Iterator[_Event]:
     changes = history.changes()
     for at in changes:
-        yield at, _What.CHANGES, None
+        yield at, _Kind.CHANGES, None
     rates = map(history.rates.at, changes)
     periods = {rate.period_ms for rate in rates if rate is not None}
     for run in history.runs:
         for index, turn in enumerate(run.turns):
             entry = recorded_entry(run, index)
-            for at, what in _of_turn(turn):
-                yield at, what, entry
-                if what is _What.STARTS and run.rate_value is not None:
+            for at, kind in _of_turn(turn):
+                yield at, kind, entry
+                if kind is _Kind.STARTS and run.rate_value is not None:
                     for period_ms in periods:
-                        yield at + period_ms, _What.REOPENS, run.rate_value
+                        yield at + period_ms, _Kind.REOPENS, run.rate_value
 
 
-def _of_turn(turn: Turn) -> Iterator[tuple[int, _What]]:
-    """Yield what happened; what was given up before it was due never waited."""
+def _of_turn(turn: Turn) -> Iterator[tuple[int, _Kind]]:
+    """Yield the events of a turn; one that was given up before it was due never waited."""
     if turn.started_at is not None:
         # A claim may come a moment before the time at which the run says that it is due.
-        yield min(turn.due_at, turn.started_at), _What.IS_DUE
-        yield turn.started_at, _What.STARTS
+        yield min(turn.due_at, turn.started_at), _Kind.IS_DUE
+        yield turn.started_at, _Kind.STARTS
         if turn.ended_at is not None:
-            yield turn.ended_at, _What.ENDS
+            yield turn.ended_at, _Kind.ENDS
     elif turn.given_up_at is None:
-        yield turn.due_at, _What.IS_DUE
+        yield turn.due_at, _Kind.IS_DUE
     elif turn.given_up_at > turn.due_at:
-        yield turn.due_at, _What.IS_DUE
-        yield turn.given_up_at, _What.GIVES_UP
+        yield turn.due_at, _Kind.IS_DUE
+        yield turn.given_up_at, _Kind.GIVES_UP
 
 
-# The answer to "what if": waits as they really were, and as they would have been.
+# The answer to "what if": waits as they were, and as they would have been.
 
 
 @dataclass(frozen=True)
@@ -652,24 +656,24 @@ class Waits:
 
 @dataclass(frozen=True)
 class Answer:
-    """What would have been, beside what was. All waits are those of the same executions.
+    """Waits as they were, and as they would have been, of the same executions.
 
     Attributes:
-        runs: how many runs these are of.
-        really: their waits as recorded.
-        again: the same simulated, with nothing changed.
-        supposed: the same simulated with the other limit; those that would have been given up, by
+        runs: how many runs these executions belong to.
+        recorded: as they were.
+        simulated: as simulated with nothing changed.
+        supposed: as simulated with the other limit. Executions that would have been given up, by
             their start deadlines or because they were canceled, are left out.
         given_up: how many these are.
-        deviation: by how much `again` differs from `really`, as a part of all waits together; None
-            where nothing waited. Differences do not make up for each other.
-        limits: how many runs might really be under way at a time: since when, and how many.
-        most_at_a_time: how many were, at most.
+        deviation: the sum of all differences between `simulated` and `recorded`, as a share of all
+            recorded waits; None where nothing waited.
+        limits: the job's limits, each with the time from which on it held.
+        most_at_a_time: how many runs were under way at a time, at most.
     """
 
     runs: int
-    really: Waits
-    again: Waits
+    recorded: Waits
+    simulated: Waits
     supposed: Waits
     given_up: int
     deviation: float | None
@@ -685,8 +689,8 @@ class Answer:
             "runs": self.runs,
             "limits": limits,
             "mostAtATime": self.most_at_a_time,
-            "recorded": self.really.present(),
-            "simulated": self.again.present(),
+            "recorded": self.recorded.present(),
+            "simulated": self.simulated.present(),
             "deviation": self.deviation,
             "supposed": self.supposed.present(),
             "givenUp": self.given_up,
@@ -694,7 +698,7 @@ class Answer:
 
 
 def present(slug: str, limit: int | None, history: History) -> JsonObject:
-    """Return what a job's history would have been with another limit, as programs see it."""
+    """Return what a job's past would have been with another limit, as programs see it."""
     return {
         "job": slug,
         "since": _iso_of(history.since),
@@ -712,36 +716,36 @@ def answer(history: History, limit: int | None) -> Answer:
     """Return what a history would have been with another limit all the time.
 
     Args:
-        history: what happened.
+        history: what really happened.
         limit: how many runs of the job might have been under way at a time; None for any number.
     """
     capacity = capacity_of(history)
-    again = played(history, history.limits, capacity)
-    supposed = played(history, Steps([(0, limit)]), capacity)
-    really = _recorded(history)
+    unchanged = simulate(history, history.limits, capacity)
+    supposed = simulate(history, Steps([(0, limit)]), capacity)
+    recorded = _recorded_starts(history)
     return Answer(
-        runs=len({run_id for run_id, _ in really}),
-        really=_waits_of(really, really),
-        again=_waits_of(again, really),
-        supposed=_waits_of(supposed, really),
-        given_up=len(really.keys() - supposed.keys()),
-        deviation=_deviation(really, again),
+        runs=len({run_id for run_id, _ in recorded}),
+        recorded=_waits_of(recorded, recorded),
+        simulated=_waits_of(unchanged, recorded),
+        supposed=_waits_of(supposed, recorded),
+        given_up=len(recorded.keys() - supposed.keys()),
+        deviation=_deviation(recorded, unchanged),
         limits=history.limits.within(history.since, history.until),
         most_at_a_time=most_at_a_time(history),
     )
 
 
-def _recorded(history: History) -> dict[TurnKey, Played]:
-    """Return the starts that are compared: of what became due in the range."""
+def _recorded_starts(history: History) -> dict[TurnKey, Start]:
+    """Return the starts that are compared: those of turns that became due in the range."""
     return {
-        (run.id, index): Played(turn.due_at, turn.started_at)
+        (run.id, index): Start(turn.due_at, turn.started_at)
         for run in history.runs
         for index, turn in enumerate(run.turns)
         if turn.started_at is not None and turn.due_at >= history.since
     }
 
 
-def _waits_of(starts: Mapping[TurnKey, Played], measured: Mapping[TurnKey, Played]) -> Waits:
+def _waits_of(starts: Mapping[TurnKey, Start], measured: Mapping[TurnKey, Start]) -> Waits:
     waits = sorted(starts[turn].wait_ms for turn in measured if turn in starts)
     if not waits:
         return Waits(0, 0, 0, 0, 0)
@@ -759,13 +763,15 @@ def _rank(waits: Sequence[int], percent: int) -> int:
     return waits[max(ceil(len(waits) * percent / 100), 1) - 1]
 
 
-def _deviation(really: Mapping[TurnKey, Played], again: Mapping[TurnKey, Played]) -> float | None:
-    waited_ms = sum(start.wait_ms for start in really.values())
+def _deviation(
+    recorded: Mapping[TurnKey, Start], unchanged: Mapping[TurnKey, Start]
+) -> float | None:
+    waited_ms = sum(start.wait_ms for start in recorded.values())
     if waited_ms <= 0:
         return None
     differs_ms = 0
-    for turn, start in really.items():
+    for turn, start in recorded.items():
         # A turn that does not start in the simulation counts as if it had not waited.
-        wait_ms = again[turn].wait_ms if turn in again else 0
+        wait_ms = unchanged[turn].wait_ms if turn in unchanged else 0
         differs_ms += abs(wait_ms - start.wait_ms)
     return differs_ms / waited_ms

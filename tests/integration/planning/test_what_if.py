@@ -96,7 +96,7 @@ async def test_unchanged_a_simulation_agrees_with_what_was(part: Parts, tmp_path
     assert sum(turn.given_up_at is not None for turn in turns) == 3
     assert [most for _, most in answer(history, 1).limits] == [1, 2]
     unchanged = answer(history, None)
-    assert unchanged.really.starts == unchanged.again.starts == starts
+    assert unchanged.recorded.starts == unchanged.simulated.starts == starts
     assert unchanged.deviation is not None
     assert unchanged.deviation < 0.05
     assert unchanged.most_at_a_time == 1
@@ -157,8 +157,8 @@ async def test_rates_and_fairness_are_part_of_the_past(part: Parts) -> None:
     assert order == ["a", "b", "a", "a", "a"]
     assert sorted(run.fair_value or "" for run in history.runs) == [*['"a"'] * 4, '"b"']
     unchanged = answer(history, None)
-    assert unchanged.really.starts == 5
+    assert unchanged.recorded.starts == 5
     # The third run of a tenant waits for the first one to leave the period, also in the simulation.
-    assert unchanged.again.worst_ms >= 190
+    assert unchanged.simulated.worst_ms >= 190
     assert unchanged.deviation is not None
     assert unchanged.deviation < 0.5

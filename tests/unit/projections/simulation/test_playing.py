@@ -9,7 +9,7 @@ import pytest
 
 from domain.jobs.definition import RateLimit
 from projections.job_history import History, RecordedRun, Steps, Turn
-from projections.simulation import TurnKey, answer, capacity_of, played
+from projections.simulation import TurnKey, answer, capacity_of, simulate
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
 ROUNDS = 40
@@ -29,7 +29,7 @@ def _starts(history: History) -> dict[TurnKey, int]:
 def _simulated(
     history: History, limit: int | None, capacity: Steps[int] | None = None
 ) -> dict[TurnKey, int]:
-    simulated = played(history, Steps([(0, limit)]), capacity or Steps())
+    simulated = simulate(history, Steps([(0, limit)]), capacity or Steps())
     return {turn: start.started_at for turn, start in simulated.items()}
 
 
@@ -50,10 +50,10 @@ def test_unchanged_it_is_what_was_whatever_capacity_workers_had(limit: int | Non
             is_fair=random.random() < 0.5,
         )
         assert _simulated(history, limit, capacity_of(history)) == _starts(history)
-        simulated = answer(history, limit)
-        assert simulated.deviation in {None, 0.0}
-        assert (simulated.really, simulated.given_up) == (simulated.again, 0)
-        assert simulated.supposed == simulated.again
+        result = answer(history, limit)
+        assert result.deviation in {None, 0.0}
+        assert (result.recorded, result.given_up) == (result.simulated, 0)
+        assert result.supposed == result.simulated
 
 
 @pytest.mark.parametrize("is_fair", [False, True])
@@ -112,8 +112,8 @@ def test_what_is_under_way_or_waits_at_the_beginning_counts() -> None:
     assert _simulated(late, 1) == {("a", 0): 10, ("b", 0): 40, ("c", 0): 50}
     # What was under way stays so, and holds its key; what waited starts at the beginning.
     assert _simulated(late, 2) == {("a", 0): 10, ("b", 0): 20, ("c", 0): 40}
-    simulated = answer(late, 2)
-    assert (simulated.runs, simulated.really.worst_ms, simulated.supposed.worst_ms) == (1, 25, 15)
+    result = answer(late, 2)
+    assert (result.runs, result.recorded.worst_ms, result.supposed.worst_ms) == (1, 25, 15)
 
 
 def test_what_was_given_up_before_the_beginning_does_not_wait() -> None:
@@ -136,8 +136,8 @@ def test_a_shorter_period_lets_what_waits_start() -> None:
 
 def test_waits_are_summed_up_by_nearest_rank() -> None:
     lives = [Life(f"{n:03}", due_at=1, works=[1], pauses=[]) for n in range(100)]
-    simulated = answer(happened(lives, 1), None)
-    really = simulated.really
-    assert (really.starts, really.median_ms, really.p95_ms) == (100, 49, 94)
-    assert (really.worst_ms, really.mean_ms) == (99, 50)
-    assert (simulated.supposed.worst_ms, simulated.most_at_a_time) == (0, 1)
+    result = answer(happened(lives, 1), None)
+    recorded = result.recorded
+    assert (recorded.starts, recorded.median_ms, recorded.p95_ms) == (100, 49, 94)
+    assert (recorded.worst_ms, recorded.mean_ms) == (99, 50)
+    assert (result.supposed.worst_ms, result.most_at_a_time) == (0, 1)
