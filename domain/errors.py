@@ -1,4 +1,4 @@
-"""What a command may answer instead of doing its work. HTTP codes are the API's business."""
+"""The errors of commands. The API translates them into HTTP codes."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ class Issue:
 
     Attributes:
         path: JSON Pointer into the body, for example `/parameters/a`.
-        message: what the rule is, and what would be right. It may quote the input, so it is for
-            the answer alone.
-        keyword: the rule's name: a JSON Schema keyword or a word of ours.
-        rule: what the rule says, for example the schema under that keyword, as JSON; nothing of
-            the input. It may be "".
+        message: the rule and the remedy, for the answer only: it may quote the input.
+        keyword: the rule's name: a keyword of JSON Schema or one of our own.
+        rule: the rule itself as JSON, for example the schema under that keyword, or "". It quotes
+            nothing of the input.
     """
 
     path: str
@@ -24,11 +23,11 @@ class Issue:
     rule: str = ""
 
     def recorded(self, personal: Collection[str] = ()) -> str:
-        """Return what the log may keep of it: where, and which rule, but nothing of the input.
+        """Return what the log may keep of it: the place and the rule, nothing of the input.
 
         Args:
-            personal: pointers to personal values. What is below one of them is left out: a member's
-                name may be a person's.
+            personal: pointers to personal values. Of what is below one of them only the pointer is
+                kept, for a member's name may be a person's.
         """
         path = self.path
         for pointer in personal:
@@ -39,7 +38,7 @@ class Issue:
 
 
 class DomainError(Exception):
-    """Base of all answers that are no success.
+    """Base of the errors that clients are answered with.
 
     Attributes:
         code: a stable snake_case word for programs.
@@ -52,7 +51,7 @@ class DomainError(Exception):
         self.message = message
 
     def recorded(self, personal: Collection[str] = ()) -> str:  # noqa: ARG002 - for those below
-        """Return what the log may keep of it: the message may quote a client's input.
+        """Return what the log may keep of it, as the message may quote the input.
 
         Args:
             personal: as in `Issue.recorded`.
@@ -80,10 +79,10 @@ def refuse(issues: Sequence[Issue]) -> None:
 
 
 class TooCostlyError(DomainError):
-    """A query costs more than one client may take; it was ended, or not even begun.
+    """A query exceeds what one client may cost; it was canceled, or not even begun.
 
     Attributes:
-        issues: what makes it so, and what helps.
+        issues: what makes it costly, with the remedy.
     """
 
     def __init__(self, issues: Sequence[Issue]) -> None:
@@ -108,10 +107,10 @@ class StaleExecutionError(ConflictError):
 
 
 class RunIsThereError(ConflictError):
-    """A run of a job whose runs are unique is kept, and so there is no other one.
+    """The unique slot of a new run is held by another run, which is kept.
 
     Attributes:
-        run_id: of the one that is kept.
+        run_id: the run that is kept.
     """
 
     def __init__(self, run_id: UUID) -> None:
@@ -131,35 +130,35 @@ class QuarantinedError(ConflictError):
         super().__init__("quarantined", message)
 
 
-class NotAtHandError(DomainError):
-    """A decision under the log's lock lacks what takes too long to be read there.
+class MissingReadsError(DomainError):
+    """A decision under the log's lock depends on what takes too long to read there.
 
     Attributes:
-        fetches: read it, for the decision to be made once more. Call them without the lock.
+        reads: to be called without the lock; then the decision is made again.
     """
 
-    def __init__(self, fetches: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    def __init__(self, reads: Sequence[Callable[[], Awaitable[object]]]) -> None:
         super().__init__("not_at_hand", "something must be read before this is decided")
-        self.fetches = fetches
+        self.reads = reads
 
 
 class UnreadableEventError(ValueError):
-    """This version of the program cannot read an event: a newer one wrote it, or it is spoilt."""
+    """This version of the program cannot read an event: it is newer, or corrupted."""
 
 
 class WorkerLostError(Exception):
-    """A worker that has been declared lost claims runs.
+    """A worker that was declared lost claims runs.
 
-    It must stop what it runs, and come back under a new id.
+    It must stop what it executes, and register again under a new id.
     """
 
 
 class VersionConflictError(Exception):
-    """Someone else appended to the same aggregate first. Reload, decide again."""
+    """Another command appended to the aggregate first: load it again, and decide again."""
 
 
-class ValueTakenError(VersionConflictError):
-    """Of a job whose runs are unique, another run has the value, or no longer the one that had."""
+class SlotTakenError(VersionConflictError):
+    """A unique slot is held by another run than the decision was made on."""
 
 
 class LogUnavailableError(Exception):
@@ -174,7 +173,7 @@ class SubjectKeysUnavailableError(LogUnavailableError):
 
 
 class PositionsUsedError(LogUnavailableError):
-    """The positions that the log would give to new events lie before others that are taken.
+    """The log would give new events positions before those of existing ones.
 
     Certainly nothing was written. The message is for operators.
     """
@@ -182,14 +181,14 @@ class PositionsUsedError(LogUnavailableError):
 
 @dataclass
 class OutcomeUnknownError(Exception):
-    """The log went away while it committed, and did not come back to say whether it did.
+    """The connection was lost during the commit, so it is not known whether that succeeded.
 
     Attributes:
-        ids: by which a client can look up the outcome later, first that of the command's subject.
+        ids: by which a client can look up the outcome later, that of the command's subject first.
     """
 
     ids: Sequence[str] = ()
 
 
 class OverloadedError(Exception):
-    """Too many commands wait for the log already; certainly nothing was written."""
+    """Too many commands are waiting for the log; certainly nothing was written."""

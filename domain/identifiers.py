@@ -1,4 +1,4 @@
-"""Ids. Some are derived, so that two writers of one thing meet on the log's primary key."""
+"""Ids. Where two writers must not create the same thing twice, its id is derived from its name."""
 
 from functools import lru_cache
 from hashlib import sha1
@@ -9,30 +9,30 @@ _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
 """Root of every derived id. Part of the on-disk format: another one would orphan what is stored."""
 
 
-class Slot(NamedTuple):
-    """What one run of a job has to itself, where its runs are unique: values of parameters."""
+class UniqueSlot(NamedTuple):
+    """What only one run of a job holds at a time where its runs are unique: parameters' values."""
 
     definition_id: UUID
     value: str
 
 
-class Taking(NamedTuple):
-    """That a new run takes a slot; `replaced` is the run that has it now, None where none has."""
+class SlotClaim(NamedTuple):
+    """A new run's claim to a slot; `replaced` is the run that gives way, None if it is free."""
 
-    slot: Slot
+    slot: UniqueSlot
     run_id: UUID
     replaced: UUID | None
 
 
 @lru_cache(maxsize=4_096)
 def definition_id(slug: str) -> UUID:
-    """Return the id of the definition with this slug; slugs differ only beyond (ASCII) case."""
+    """Return the id of the definition with this slug, ignoring (ASCII) case."""
     folded = _folded(slug)
     return uuid5(_NAMESPACE, f"job-definition:{folded}")
 
 
 def derived_id(kind: str, name: str) -> UUID:
-    """Return the id of an aggregate of some kind by the name that clients give it."""
+    """Return the id of an aggregate by its kind and the name that clients give it."""
     return uuid5(_NAMESPACE, f"{kind}:{name}")
 
 
@@ -62,20 +62,23 @@ def bulk_id_for_key(principal: str, idempotency_key: str) -> UUID:
 
 
 def only_repeat_id(run_id: UUID) -> UUID:
-    """Return the id of the run that repeats this one where no second one is to do so."""
+    """Return the id of the run that repeats this one where only one may."""
     return uuid5(_NAMESPACE, f"only-repeat:{run_id}")
 
 
 def schedule_id(slug: str) -> UUID:
-    """Return the id of the schedule that clients call so; case aside, as with jobs."""
+    """Return the id of the schedule with this slug, ignoring (ASCII) case."""
     folded = _folded(slug)
     return uuid5(_NAMESPACE, f"schedule:{folded}")
 
 
 def tick_run_id(schedule: UUID, due_at: str, earlier: int = 0) -> UUID:
-    """Return the id of the run of a schedule's tick, which is due at this time in ISO 8601.
+    """Return the id of the run of a schedule's tick.
 
-    It may have had runs earlier, which were canceled.
+    Args:
+        schedule: the schedule's id.
+        due_at: when the tick was due, in ISO 8601.
+        earlier: how many runs it has had, each of which was canceled.
     """
     return uuid5(schedule, f"{due_at} {earlier}" if earlier else due_at)
 
@@ -134,8 +137,8 @@ _RFC_VARIANT = 0b10
 
 
 def _folded(slug: str) -> str:
-    # Beyond ASCII some letters, such as the Kelvin sign, would fold onto others; and no slug has
-    # any.
+    # Some other letters, such as the Kelvin sign, have an ASCII letter as their lower case; no slug
+    # has any.
     if not slug.isascii():
         return slug
     return slug.lower()

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from domain.identifiers import Slot, Taking
+from domain.identifiers import SlotClaim, UniqueSlot
 from domain.workers import Isolation
 
 Row = Mapping[str, object]
-"""A projection's row in plain JSON: ids and times as text, by column name.
+"""A projection's row in plain JSON, by column name: ids and times are texts.
 
-What columns there are, the projections' own types say (`projections.job_runs.RunRow` and so on).
+The projections' own types name the columns (`projections.job_runs.RunRow` and so on).
 """
 
 
@@ -24,9 +24,9 @@ class Origin:
 
     Attributes:
         actor: the principal of a request, `worker:ID`, or `system`.
-        correlation_id: shared by all that one request set in motion. None: that of the aggregate's
-            history, or, where there is none yet, the cause itself.
-        causation_id: the request, or the `event_id` of the event, that led here. None: the
+        correlation_id: shared by everything that one request set in motion. None: that of the
+            aggregate's history, or the cause itself if there is none yet.
+        causation_id: the request, or the `event_id` of the event, that caused it. None: the
             aggregate's last event.
     """
 
@@ -42,21 +42,20 @@ class Unit:
     Never changed. Not frozen, for each append makes one, and that would take three times as long.
 
     Attributes:
-        expects: versions that other aggregates must still have, because the decision was made on
-            them.
-        heads: positions that the last events of some aggregates must still have, for the decision
-            was made on the state after them: a log that went back may have come to the same version
-            in another way.
+        expects: versions that other aggregates must still have, as the decision depends on them.
+        heads: positions that the last events of some aggregates must still have, as the decision
+            depends on the state after them. A log that was restored to an earlier position may have
+            reached the same version in another way.
         continues: the aggregate whose correlation id the aggregates share that are created here.
         personal: those parameters of the requested run, the unit's first event, that are personal
             data: each with its subject's name, or with the id of the key that it was encrypted by
             before. They are stored encrypted; the unit is refused like one with an outdated
             `expects` if a subject is erased before it is appended.
-        takings: slots that runs of the unit take; it is refused with ValueTakenError unless each is
-            free, or had by the run that is to be replaced.
+        slot_claims: of runs of the unit; it is refused with SlotTakenError unless each slot is
+            free, or held by the run that it replaces.
         known_as: ids by which the client can look up the outcome, the most telling one first; empty
-            where these are `aggregate_ids`.
-        decided_at: the present by which it was decided. Where that is still to come, as the
+            if these are `aggregate_ids`.
+        decided_at: the present by which it was decided. If that lies in the future, as the
             database's clock was set back, the unit is refused like one with an outdated `expects`.
         aggregate_ids: whose events these are, each once, in order.
     """
@@ -67,7 +66,7 @@ class Unit:
     heads: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
-    takings: Sequence[Taking] = ()
+    slot_claims: Sequence[SlotClaim] = ()
     known_as: Sequence[str] = ()
     decided_at: datetime | None = None
     aggregate_ids: Sequence[UUID] = field(init=False)
@@ -81,20 +80,20 @@ class Unit:
 
     @property
     def public_ids(self) -> Sequence[str]:
-        """Return the ids by which a client can look up what became of the unit."""
+        """Return the ids by which a client can look up the outcome."""
         return self.known_as or [str(one) for one in self.aggregate_ids]
 
 
 @dataclass
 class Saved:
-    """What an append left behind; the writer fills it in.
+    """The result of an append; the writer fills it in.
 
     Attributes:
         positions: the events' positions in the log, in the unit's order.
         rows: the projections' rows by aggregate id, exactly as these events left them; rows that
             existed before lack large columns that were not read.
-        held_ms: for how long the append lock was held for them: where units shared a commit, in
-            proportion to their numbers of events; 0 where it is not known.
+        held_ms: for how long the append lock was held for them, 0 if that is not known. Units that
+            share a commit share it in proportion to their numbers of events.
     """
 
     positions: Sequence[int] = ()
@@ -104,13 +103,12 @@ class Saved:
 
 @dataclass(frozen=True)
 class State:
-    """Where an aggregate stands.
+    """The state of an aggregate.
 
     Attributes:
         version: of its last event.
-        row: its row, which says all that its decisions need. None: the row cannot be relied on,
-            for it lacks an event, or another version of the program has written it; the history
-            alone tells.
+        row: its row, which has all that its decisions need. None: the row cannot be relied on, as
+            it lacks an event, or another version of the program wrote it; only the history can.
     """
 
     version: int
@@ -123,10 +121,10 @@ class Offer:
 
     Attributes:
         entry_points: of its handlers.
-        abandoned: entry points that no living worker offers. It claims their runs as well, but only
-            to fail them, and none before it has waited for `grace_s`.
+        abandoned: entry points that no living worker offers. It claims their runs, too, but only to
+            fail them, and none before it has waited for `grace_s`.
         labels: the worker's own, each a name and a value.
-        isolation: which attempts its free slots are for; those of others are claimed apart.
+        isolation: of the attempts that its free slots are for; others are claimed separately.
     """
 
     entry_points: frozenset[str]
@@ -136,8 +134,8 @@ class Offer:
     isolation: Isolation = "process"
 
 
-Standing = Literal["alive", "draining", "lost"]
-"""How a worker stands: it works, is to claim nothing more, or is lost."""
+WorkerState = Literal["alive", "draining", "lost"]
+"""A worker works, or may claim nothing more, or is lost."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class Claimant:
     Attributes:
         slots: how many runs it can start.
         bypassed: runs that it must not get.
-        bypasses_more: whether there were more of these, which are forgotten.
+        bypasses_more: whether there are more of these, which are not remembered.
         offer: what it executes; None for anything.
         likely: the only run that it will probably get; a hint.
     """
@@ -161,7 +159,7 @@ class Claimant:
 
 
 class RandomSource(Protocol):
-    """Where jitter and ids take their randomness from."""
+    """The source of randomness of jitter and ids."""
 
     def random(self) -> float:
         """Return a number in [0, 1)."""
@@ -171,9 +169,9 @@ class RandomSource(Protocol):
 
 
 class Locked(Protocol):
-    """The log while no other process can append.
+    """The log while its lock is held: no other process can append.
 
-    What it shows cannot change before the command's own events.
+    What is read here cannot change before the command's own events.
     """
 
     @property
@@ -181,29 +179,29 @@ class Locked(Protocol):
         """The database's present."""
 
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
-        """Return where these aggregates stand, in this order; unknown ones are left out.
+        """Return the states of these aggregates, in this order; unknown ones are left out.
 
         So are the last ones where all together are too large to be read under the lock. No history
-        is ever read there, for it may be of any length.
+        is read there, as it may be of any length.
 
         Args:
             kind: of aggregate: the first word of its topics.
-            ids: whose.
+            ids: of the aggregates.
         """
 
     async def claimable_run_ids(self) -> list[UUID] | None:
         """Decide which pending runs the claimant starts now, the most urgent first.
 
-        They are no more than it has slots for, and exceed no limit of concurrency, rate or
-        fairness. None: the claimant has been declared lost, or there is none.
+        They fit into its slots, and exceed no limit of concurrency, rate or fairness. None: the
+        claimant was declared lost, or there is none.
         """
 
     async def overdue_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        """Return pending runs, but none of these, that never started and no longer may.
+        """Return pending runs that never started before their start deadline, except these.
 
-        They come in the order of their deadlines, after some run's if one is given.
+        They are in the order of their deadlines, and with `after` begin after that run's.
         """
 
     async def orphaned_run_ids(
@@ -211,8 +209,8 @@ class Locked(Protocol):
     ) -> list[UUID]:
         """Return the orphaned runs except these: running ones that no living worker holds.
 
-        Those of lost workers come first, which an index serves. With `after`, a run or an id before
-        all, they come in the order of their workers instead, behind that run.
+        Those of lost workers come first, by an index. With `after` they are in the order of their
+        workers instead, and begin after that run; it may be an id before all others.
         """
 
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
@@ -222,7 +220,7 @@ class Locked(Protocol):
         """Return how many saved views are not deleted."""
 
     async def subject_key(self, subject: str) -> UUID | None:
-        """Return the id of the key of this subject's data, None where there are none.
+        """Return the id of the key of this subject's data, None if there are none.
 
         Raises:
             SubjectKeysUnavailableError: names cannot be looked up without the master key.
@@ -234,19 +232,19 @@ class Locked(Protocol):
     async def erase_subject(self, key_id: UUID) -> int:
         """Destroy the key in this transaction, and rewrite the runs that hold data encrypted by it.
 
-        Returns how many runs these are.
+        Returns the number of these runs.
         """
 
     async def schedules_of_subject(self, subject: str) -> dict[UUID, list[str]]:
-        """Return the schedules, deleted ones too, that hold values of this subject in the open.
+        """Return the schedules, deleted ones too, that hold values of this subject unencrypted.
 
-        Their job has marked these parameters since. Each comes with the parameters' names.
+        Their job has marked these parameters since. By schedule id, the names of the parameters.
         """
 
     async def declare_lost(self, worker_id: str, sequence: int) -> bool:
         """Declare the worker lost in this transaction.
 
-        Returns False, and does nothing, if its heartbeat has moved past `sequence`.
+        If its heartbeat has moved past `sequence`, do nothing and return False.
         """
 
 
@@ -271,33 +269,33 @@ class Log(Protocol):
         claimant: Claimant | None = None,
         known_as: Sequence[str] = (),
     ) -> Saved:
-        """Append what `decide` returns while it holds the log's lock. Raises what `append` raises.
+        """Append what `decide` returns, all under the log's lock. Raises what `append` raises.
 
-        The claimant is who claims runs, if that is what is decided. For `known_as` see `Unit`.
+        The claimant is the worker that claims runs, if that is decided. For `known_as` see `Unit`.
         """
 
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
-        """Return where these aggregates stand, in this order, as `Locked.states_of` does.
+        """Return the states of these aggregates, as `Locked.states_of` does.
 
-        What is decided on it may be outdated when it is appended, and is refused then.
+        A decision on them may be outdated when it is appended; then it is refused.
         """
 
-    async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
-        """Return who has which of these slots, and whether it is pending; maybe outdated, too."""
+    async def holders_of(self, slots: Iterable[UniqueSlot]) -> dict[UniqueSlot, tuple[UUID, bool]]:
+        """Return the runs that hold these slots, and whether they are pending; may be outdated."""
 
     async def run_statuses(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
-        """Return how these runs stand, as their rows say; those that have none are left out."""
+        """Return the statuses of these runs by their rows; those without a row are left out."""
 
     async def watch_clock(self, begun: datetime, now: datetime) -> datetime:
-        """Record that this process has looked at the clock from one moment until another.
+        """Record that this process has watched the clock since `begun`.
 
-        Returns from when on any process has looked at it until now.
+        Returns since when it has been watched without a gap, by any process.
         """
 
-    def kept_run(self, run_id: UUID) -> Row | None:
-        """Return the row of a running run as this process left it, if it knows.
+    def cached_run(self, run_id: UUID) -> Row | None:
+        """Return the row of a running run as this process last wrote it, if it did.
 
-        It may be outdated as well.
+        It may be outdated.
         """
 
     async def backfilled_among(self, schedule_id: UUID, run_ids: Collection[UUID]) -> set[UUID]:
@@ -308,9 +306,8 @@ class Log(Protocol):
     ) -> list[StoredEvent]:
         """Return the next events of an aggregate after a version, in order, a few megabytes.
 
-        With topics those alone, of an aggregate whose events are not archived.
-
-        None at its end.
+        With `topics` only events of these topics; the aggregate must be one whose events are never
+        archived. The list is empty at the end.
         """
 
 

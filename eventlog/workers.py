@@ -15,7 +15,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import ConflictError, NotFoundError
 from domain.json_values import JsonObject
-from domain.ports import Standing
+from domain.ports import WorkerState
 from domain.quarantine import Quarantine
 from domain.workers import Python, Registration
 from eventlog.database.connection import borrowed
@@ -33,7 +33,7 @@ class WorkerRow(TypedDict):
     """A worker, with its fields in the order of the API."""
 
     id: ReadOnly[str]
-    state: ReadOnly[Standing]
+    state: ReadOnly[WorkerState]
     host: ReadOnly[str]
     pid: ReadOnly[int]
     version: ReadOnly[str | None]
@@ -115,13 +115,13 @@ async def page_of_workers(connection: Connection, after: str, limit: int) -> lis
 
 
 class _Count(TypedDict):
-    state: ReadOnly[Standing]
+    state: ReadOnly[WorkerState]
     number: ReadOnly[int]
 
 
-async def count_by_state(connection: Connection) -> dict[Standing, int]:
+async def count_by_state(connection: Connection) -> dict[WorkerState, int]:
     """Return the number of listed workers by state."""
-    counts: dict[Standing, int] = {"alive": 0, "draining": 0, "lost": 0}
+    counts: dict[WorkerState, int] = {"alive": 0, "draining": 0, "lost": 0}
     for row in await read_rows(connection, _Count, _COUNTS):
         counts[row["state"]] = row["number"]
     return counts
@@ -318,7 +318,7 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             await connection.execute(_OFFER, values)
 
-    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+    async def beat(self, worker_id: str, slots: int | None = None) -> WorkerState:
         """Advance the worker's sequence; return its standing.
 
         Args:

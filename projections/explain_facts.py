@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.json_values import JsonObject
-from domain.ports import Standing
+from domain.ports import WorkerState
 from domain.workers import Isolation, has_labels
 from projections.flow.candidates import (
     NO_LIMITS,
@@ -43,7 +43,7 @@ class Member(TypedDict):
     """A worker, as far as it decides which runs it may claim."""
 
     id: ReadOnly[str]
-    state: ReadOnly[Standing]
+    state: ReadOnly[WorkerState]
     slots: ReadOnly[int]
     shared_slots: ReadOnly[int]
     busy: ReadOnly[int]

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import RunState
 from domain.json_values import JsonObject
@@ -107,12 +107,12 @@ class HolderRow(TypedDict):
     status: ReadOnly[str]
 
 
-def holders_query(slots: Iterable[Slot]) -> dict[str, str]:
+def holders_query(slots: Iterable[UniqueSlot]) -> dict[str, str]:
     """Return the values that `HOLDERS` takes."""
     rows = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
     return {"slots": orjson.dumps(rows).decode()}
 
 
-def slot_of(row: HolderRow) -> Slot:
+def slot_of(row: HolderRow) -> UniqueSlot:
     """Return which slot a run has."""
-    return Slot(UUID(row["job_definition_id"]), row["unique_value"])
+    return UniqueSlot(UUID(row["job_definition_id"]), row["unique_value"])

@@ -12,7 +12,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.failures.grouping import Findings
-from domain.ports import Offer, Standing
+from domain.ports import Offer, WorkerState
 from domain.workers import Python, Registration
 
 TRANSIENT = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
@@ -49,7 +49,7 @@ class Heartbeats(Protocol):
     ) -> None:
         """Replace the entry points that a worker offers, and the Pythons that run them."""
 
-    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+    async def beat(self, worker_id: str, slots: int | None = None) -> WorkerState:
         """Advance the worker's sequence; return its standing.
 
         Args:

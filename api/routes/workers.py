@@ -15,7 +15,7 @@ from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failures
 from api.views.metrics import SCRAPE_TIMEOUT_HEADER, Scrapes
 from api.views.status import Readiness
-from domain.ports import Standing
+from domain.ports import WorkerState
 from eventlog import entry_points
 from eventlog import workers as listing
 from runtime.metrics import CONTENT_TYPE
@@ -76,7 +76,7 @@ class Worker(Shape):
     """A worker since its start; one that starts again is another one."""
 
     id: str
-    state: Standing = Field(
+    state: WorkerState = Field(
         description="`draining`: it claims no more runs, and exits once its runs have ended;"
         " `lost`: its heartbeats are missing"
     )

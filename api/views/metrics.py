@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LogUnavailableError
-from domain.ports import Standing
+from domain.ports import WorkerState
 from domain.quarantine import Quarantine
 from eventlog import measures
 from eventlog.database.connection import borrowed
@@ -84,7 +84,7 @@ class _DatabaseStatus:
     due: Sequence[DueRuns]
     running: Sequence[RunningRuns]
     unoffered: int
-    workers: Mapping[Standing, int]
+    workers: Mapping[WorkerState, int]
     slots: WorkerSlots
     head: int
     lags: Sequence[_Lag]

@@ -1,8 +1,8 @@
 """`LogApplication`: how commands load aggregates from the log and append events to it.
 
-First `LogRepository`, which loads aggregates from their rows, so it does not matter how much has
-happened to them. Only where a row cannot be relied on, the history is read: in parts, and never
-under the log's lock. Then `LogApplication`, on which commands are classes, one file a subject.
+First `LogRepository`, which loads aggregates from their rows, however long their histories are. A
+history is read only where the row cannot be relied on: in parts, and never under the log's lock.
+Then `LogApplication`, which the commands use; they are classes, one file a subject.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,12 +21,12 @@ from eventsourcing.utils import Environment
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.errors import NotAtHandError, NotFoundError, QuarantinedError, VersionConflictError
+from domain.errors import MissingReadsError, NotFoundError, QuarantinedError, VersionConflictError
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
+from domain.lru_cache import LruCache
 from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, State, Unit
 from domain.quarantine import Quarantine
-from domain.recent import Recent
 from domain.run_followers import Effect, RunFollower, RunFollowers
 from domain.state import Stateful, rehydrate
 
@@ -34,11 +34,11 @@ A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
 
 MAX_TRIES = 100
-"""How often a decision is tried again, without what cannot be read or with what it lacked. Each try
-leaves less to find, but there may be very much."""
+"""How often a decision is made again, without what cannot be read or with what it lacked. Each try
+needs fewer of these, but there may be very many."""
 
 MAX_PINNED_BYTES = 4_194_304
-"""Specifications kept in memory, as JSON; to fill one in again costs a look-up."""
+"""Versions of definitions kept in memory, as JSON; others cost a look-up."""
 
 _UNREADABLE = (
     KeyError,
@@ -49,13 +49,13 @@ _UNREADABLE = (
     OriginatorIDError,
     OriginatorVersionError,
 )
-"""What folding a history raises that this program did not write, or that was edited."""
+"""What folding raises where another version wrote a history, or somebody edited it."""
 
 
 class LogRepository(Application[UUID]):
-    """The library's application on a given factory and log, as far as it reads.
+    """The library's application on a given factory and log: the part that reads.
 
-    The process's environment changes nothing about it.
+    It ignores the process's environment.
     """
 
     name = "Jobs"
@@ -64,8 +64,8 @@ class LogRepository(Application[UUID]):
         self._given_factory = factory
         self.log_port = log
         self.quarantine = Quarantine()
-        self._pinned = Recent[tuple[UUID, int], JobSpec](MAX_PINNED_BYTES)
-        # What decisions under the lock lacked, until they are made.
+        self._pinned = LruCache[tuple[UUID, int], JobSpec](MAX_PINNED_BYTES)
+        # What decisions under the lock lacked, until they are made again.
         self._folded: dict[UUID, Aggregate] = {}
         self._earlier: dict[tuple[UUID, int], JobSpec] = {}
         super().__init__()
@@ -86,7 +86,7 @@ class LogRepository(Application[UUID]):
         self._earlier.clear()
 
     async def find(self, aggregate_class: type[A], aggregate_id: UUID) -> A | None:
-        """Return the aggregate, None where there is none of this class.
+        """Return the aggregate, None if there is none of this class.
 
         Raises:
             QuarantinedError: this version of the program cannot read it.
@@ -100,12 +100,12 @@ class LogRepository(Application[UUID]):
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, in this order.
 
-        Those that cannot be read are quarantined and left out. So are the last ones where all
-        together are too large to be read at a time, and, under the lock, those behind one that is
-        not at hand where very many are unreadable.
+        Those that cannot be read are quarantined and left out. The last ones are left out, too,
+        where all together are too large to be read at once, or, under the lock, where very many are
+        unreadable.
 
         Raises:
-            NotAtHandError: a history must be read first, and the lock is held.
+            MissingReadsError: a history must be read first, and the lock is held.
         """
         source = self.log_port if locked is None else locked
         states = await source.states_of(vars(aggregate_class)["TOPIC"], ids)
@@ -125,20 +125,20 @@ class LogRepository(Application[UUID]):
         if not missing:
             return loaded
         if self.quarantine.has_forgotten:
-            # All of them together may never be at hand: as more turn out to be unreadable, those
-            # before are forgotten. The first missing one comes first the next time.
+            # All of them together may never have been read: as more turn out to be unreadable,
+            # those before are forgotten. The first missing one comes first the next time.
             before = takewhile(lambda one: one != missing[0], states)
             first = {one: loaded[one] for one in before if one in loaded}
             if first:
                 return first
-        raise NotAtHandError([partial(self._fold, missing)])
+        raise MissingReadsError([partial(self._fold, missing)])
 
-    def kept_run(self, run_id: UUID) -> JobRun | None:
-        """Return a running run as this process left it, if it knows; it may be outdated."""
-        return _of_row(JobRun, run_id, self.log_port.kept_run(run_id))
+    def cached_run(self, run_id: UUID) -> JobRun | None:
+        """Return a running run as this process last wrote it, if it did; it may be outdated."""
+        return _of_row(JobRun, run_id, self.log_port.cached_run(run_id))
 
     def _of_history(self, aggregate_id: UUID, state: State) -> Aggregate | None:
-        """Return what `_fold` has kept for this decision, if it is still right."""
+        """Return the aggregate that `_fold` has kept for this decision, if it is up to date."""
         folded = self._folded.get(aggregate_id)
         if folded is None or folded.version != state.version:
             return None
@@ -153,9 +153,9 @@ class LogRepository(Application[UUID]):
     async def folded(
         self, aggregate_id: UUID, is_enough: Callable[[Aggregate], bool] = lambda _: False
     ) -> Aggregate | None:
-        """Return an aggregate as its events make it, all or the first of them.
+        """Return an aggregate as its events make it, all of them or the first that are enough.
 
-        None where it has none; or where it cannot be read, and is quarantined.
+        None if it has none, or if it cannot be read; then it is quarantined.
         """
         aggregate: Aggregate | None = None
         version = 0
@@ -177,7 +177,7 @@ class LogRepository(Application[UUID]):
         """Return a definition's content as of a version. It never changes, so it is kept.
 
         Raises:
-            NotAtHandError: it must be sought among earlier versions, and the lock is held.
+            MissingReadsError: it is not the current version, and the lock is held.
             QuarantinedError: the definition cannot be read.
         """
         key = (definition_id, version)
@@ -190,7 +190,7 @@ class LogRepository(Application[UUID]):
         spec = definition.spec
         if definition.current != version:
             if locked is not None:
-                raise NotAtHandError([partial(self._fetch_spec, definition_id, version)])
+                raise MissingReadsError([partial(self._fetch_spec, definition_id, version)])
             spec = await self._earlier_spec(definition_id, version)
         self._pinned.keep(key, spec, spec.size_bytes())
         return spec
@@ -206,29 +206,30 @@ class LogRepository(Application[UUID]):
         self.quarantine.check([definition_id])
         return cast("JobDefinition", definition).spec
 
-    async def as_far_as_it_goes(self, act: Callable[[], Awaitable[T]]) -> T | None:
-        """Act as `with_all_at_hand` does; None where it gave up after quarantining some."""
+    async def retry_or_give_up(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Act as `retry_with_reads` does; return None if that gave up after quarantining some."""
         found_before = self.quarantine.found
         try:
-            return await self.with_all_at_hand(act)
-        except (NotAtHandError, QuarantinedError):
+            return await self.retry_with_reads(act)
+        except (MissingReadsError, QuarantinedError):
             if self.quarantine.found == found_before:
                 raise
         return None
 
-    async def with_all_at_hand(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Act; act again without what turns out to be unreadable, and with what was not at hand.
+    async def retry_with_reads(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Act; act again without what turns out to be unreadable, and with what had to be read.
 
-        The quarantine forgets the oldest where there are very many, so this gives up in the end.
+        After `MAX_TRIES` it gives up: where very many are unreadable, the quarantine forgets the
+        oldest.
         """
         try:
             for _ in range(MAX_TRIES - 1):
                 found_before = self.quarantine.found
                 try:
                     return await act()
-                except NotAtHandError as missing:
-                    for fetch in missing.fetches:
-                        await fetch()
+                except MissingReadsError as missing:
+                    for read in missing.reads:
+                        await read()
                 except QuarantinedError:
                     if self.quarantine.found == found_before:
                         raise
@@ -248,14 +249,14 @@ def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A 
 
 
 MAX_DECISIONS = 20
-"""How often a command decides anew after conflicts. Each conflict means that another command got
-through, so this many in a row on one aggregate is no contention but a fault."""
+"""How often a command decides again after conflicts. In each conflict another command succeeded, so
+this many in a row on one aggregate are no contention but a fault."""
 
 SYSTEM = Origin(actor="system")
 
 
 class LogApplication(LogRepository):
-    """What commands use: aggregates come from the log, and their events go into it."""
+    """Loads aggregates from the log, and appends their events to it."""
 
     def __init__(
         self,
@@ -272,10 +273,10 @@ class LogApplication(LogRepository):
 
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition, or raise NotFoundError `job_not_found`."""
-        return standing(await self.standing_definition(definition_id))
+        return existing(await self.find_definition(definition_id))
 
-    async def standing_definition(self, definition_id: UUID) -> JobDefinition | None:
-        """Return a definition, None where there is none, or it was deleted."""
+    async def find_definition(self, definition_id: UUID) -> JobDefinition | None:
+        """Return a definition, None if there is none, or it was deleted."""
         definition = await self.find(JobDefinition, definition_id)
         return None if definition is None or definition.is_deleted else definition
 
@@ -289,15 +290,15 @@ class LogApplication(LogRepository):
     async def with_followers(
         self, runs: Sequence[JobRun], effects: Sequence[Effect] = (), locked: Locked | None = None
     ) -> list[Aggregate]:
-        """Return the runs and the aggregates that follow their pending events, the runs first."""
+        """Return the runs, and then the aggregates that change with their pending events."""
         return await self.followers.with_followers(self, runs, effects, locked)
 
     async def save(  # type: ignore[override]
         self, *objs: Any, origin: Origin = SYSTEM, decided_at: datetime | None = None, **_: Any
     ) -> Saved:
-        """Append the aggregates' new events as one unit, with the rows that they change.
+        """Append the aggregates' new events as one unit, and write the rows that they change.
 
-        It is awaitable, unlike the library's. For `decided_at` see `domain.ports.Unit`.
+        Unlike the library's method it is awaitable. For `decided_at` see `domain.ports.Unit`.
         """
         changed = [one for one in objs if one.pending_events]
         if not changed:
@@ -311,7 +312,7 @@ class LogApplication(LogRepository):
     async def decide_and_save(
         self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin
     ) -> Saved:
-        """Run a decision on fresh aggregates until what it decides can be appended."""
+        """Make a decision and append its events; after a conflict, make it again."""
         for _ in range(MAX_DECISIONS - 1):
             with suppress(VersionConflictError):
                 return await self._decide_and_save_once(decide, origin)
@@ -331,7 +332,7 @@ class LogApplication(LogRepository):
         claimant: Claimant | None = None,
         known_as: Sequence[str] = (),
     ) -> Saved:
-        """Run a decision that must see everything and be overtaken by nothing.
+        """Make a decision under the log's lock, so that nothing changes before its events.
 
         For `known_as` see `domain.ports.Unit`.
         """
@@ -351,25 +352,25 @@ class LogApplication(LogRepository):
         return stored
 
     def new_id(self) -> UUID:
-        """Return an id whose order is the order of time."""
+        """Return a new id; ids sort by the time of their creation."""
         now_us = int(self.clock().timestamp() * 1_000_000)
         return identifiers.uuid7(now_us, self.random.randbytes(8))
 
 
 def public_id(aggregate: Aggregate) -> str:
-    """Return by which id clients ask for an aggregate."""
+    """Return the id by which clients ask for an aggregate."""
     return aggregate.public_id if isinstance(aggregate, Stateful) else str(aggregate.id)
 
 
-def standing(definition: JobDefinition | None) -> JobDefinition:
-    """Return a definition, or raise NotFoundError where there is none, or it was deleted."""
+def existing(definition: JobDefinition | None) -> JobDefinition:
+    """Return a definition, or raise NotFoundError if there is none, or it was deleted."""
     if definition is None or definition.is_deleted:
         raise NotFoundError("job_not_found", "job not found")
     return definition
 
 
 def seen_heads(aggregates: Iterable[Aggregate]) -> dict[UUID, int]:
-    """Return where the last events of those stood that come from their rows."""
+    """Return the positions of the last events of those aggregates that come from rows."""
     heads: dict[UUID, int] = {}
     for aggregate in aggregates:
         if isinstance(aggregate, Stateful) and aggregate.seen_at is not None:

@@ -35,7 +35,7 @@ from domain.errors import (
     refuse,
 )
 from domain.filters import PARAMETERS, Conditions
-from domain.identifiers import Taking, bulk_id_for_key, only_repeat_id
+from domain.identifiers import SlotClaim, bulk_id_for_key, only_repeat_id
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject, escape
@@ -217,7 +217,7 @@ class BulkOperations:
 
         # Under the lock, for its next step comes within milliseconds.
         save = partial(self._application.save_under_lock, decide, origin)
-        await self._application.with_all_at_hand(save)
+        await self._application.retry_with_reads(save)
 
     async def _counted(self, order: Order) -> Counted:
         conditions = order_conditions(order)
@@ -304,13 +304,13 @@ class _Batch:
 
     def has_slot_of(self, new: Repeated) -> bool:
         """Return whether a run of the batch takes the slot of the new one already."""
-        slots = {taking.slot for taking in new.claim.takings}
-        return any(taking.slot in slots for taking in self.takings)
+        slots = {claim.slot for claim in new.handover.slot_claims}
+        return any(claim.slot in slots for claim in self.slot_claims)
 
     @property
-    def takings(self) -> list[Taking]:
+    def slot_claims(self) -> list[SlotClaim]:
         """Return the slots that its runs take."""
-        return [taking for new in self.repeated for taking in new.claim.takings]
+        return [claim for new in self.repeated for claim in new.handover.slot_claims]
 
 
 class BulkSteps:
@@ -412,7 +412,7 @@ class BulkSteps:
         """
         began_at = self._application.clock()
         decide = partial(self._decide, operation, chosen)
-        batch = await self._application.with_all_at_hand(decide)
+        batch = await self._application.retry_with_reads(decide)
         last = chosen[batch.processed - 1]
         now = self._application.clock()
         operation.advance(batch.done, batch.refused, last.created_position, now)
@@ -479,7 +479,7 @@ class BulkSteps:
         for new in batch.repeated:
             expects.update(new.expects)
             personal = new.personal or personal
-            replaced += new.claim.replaced
+            replaced += new.handover.replaced
         heads = seen_heads([*aggregates, *replaced, *batch.definitions.values()])
         stored: list[StoredEvent] = []
         for new in batch.repeated:
@@ -490,7 +490,7 @@ class BulkSteps:
             expects=expects,
             heads=heads,
             personal=personal,
-            takings=batch.takings,
+            slot_claims=batch.slot_claims,
             decided_at=decided_at,
         )
         return await application.log_port.append(unit)

@@ -12,7 +12,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.commands.application import LogApplication
-from domain.errors import DomainError, Issue, NotAtHandError, QuarantinedError, WorkerLostError
+from domain.errors import DomainError, Issue, MissingReadsError, QuarantinedError, WorkerLostError
 from domain.jobs.definition import JobSpec
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import AttemptFailure, Holder, Report
@@ -24,7 +24,7 @@ from domain.schema.validation import decided, violations
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that a worker now holds, with all that its execution needs.
+    """A run that a worker has claimed, with all that its execution needs.
 
     Attributes:
         inputs: what the service looked up for the handler; `{}` for most jobs.
@@ -37,22 +37,22 @@ class Claim:
 
 
 class Claims(list[Claim]):
-    """Claimed runs, in the order in which they were waiting.
+    """Claimed runs, in the order of the queue.
 
     Attributes:
         is_cut: whether slots stayed free although more runs may start: they are too large to be
-            read in one go, or stand behind too many that cannot be read. The next claim has them.
+            read at once, or come after too many that cannot be read. The next claim gets them.
     """
 
     is_cut = False
 
 
 MAX_RESULT_BYTES = 1_048_576
-"""A result is read with every list of runs; what is larger belongs into a store, and its address
-into the result."""
+"""A result is read with every list of runs: larger data belong into a store, and their address into
+the result."""
 
 RunCommand = Callable[[JobRun, datetime], None]
-"""A command of a worker to its run, with the moment at which it is decided."""
+"""A command of a worker to its run; its second argument is the present."""
 
 
 class Executions:
@@ -66,20 +66,20 @@ class Executions:
     ) -> Claims:
         """Claim up to `slots` due runs that the worker executes, the most urgent first.
 
-        Each `Started` is in the log when this returns. Nothing is left to be looked up afterwards:
-        a look-up that failed would leave claimed runs to nobody.
+        Each `Started` is in the log when this returns. Nothing is looked up afterwards: if that
+        failed, nobody would execute the claimed runs.
 
         Args:
             worker_id: who claims.
             slots: how many runs at most.
             offer: what it executes; None for anything.
-            likely: the run that will probably be the only one, as a notification said.
+            likely: the only run that it will probably get, by a notification; a hint.
 
         Raises:
             WorkerLostError: the worker has been declared lost.
         """
         claim_due = partial(self._claim_due, worker_id, slots, offer, likely)
-        claims = await self._application.as_far_as_it_goes(claim_due)
+        claims = await self._application.retry_or_give_up(claim_due)
         if claims is None:
             claims = Claims()
             claims.is_cut = True
@@ -115,26 +115,26 @@ class Executions:
         """Start the runs for the worker; fail those whose personal data are gone.
 
         Raises:
-            NotAtHandError: something must be read first, for any of the runs.
+            MissingReadsError: something must be read first, for any of the runs.
         """
         claims: list[Claim] = []
-        lacking: list[NotAtHandError] = []
+        lacking: list[MissingReadsError] = []
         for run in due:
             if run.erased:
                 self._fail_erased(run, worker_id, locked.now)
                 continue
             try:
                 claim = await self._start_run(run, worker_id, locked)
-            except NotAtHandError as error:
+            except MissingReadsError as error:
                 lacking.append(error)
             else:
                 claims.append(claim)
         if lacking:
-            raise NotAtHandError([fetch for one in lacking for fetch in one.fetches])
+            raise MissingReadsError([read for one in lacking for read in one.reads])
         return claims
 
     def _fail_erased(self, run: JobRun, worker_id: str, now: datetime) -> None:
-        """Fail a run whose keys are lost, as by a backup without them.
+        """Fail a run whose keys are lost, for example after a restore without them.
 
         Otherwise its handler would take the mark of an erased value for the value.
         """
@@ -179,7 +179,7 @@ class Executions:
         """
         application = self._application
         if spec is None:
-            run = application.kept_run(run_id) or await application.run(run_id)
+            run = application.cached_run(run_id) or await application.run(run_id)
             spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
         if issues:
@@ -236,11 +236,11 @@ class Executions:
     async def _decide(
         self, run_id: UUID, holder: Holder, command: RunCommand, effects: Sequence[Effect] = ()
     ) -> None:
-        """Let the run decide: as this process keeps it in memory, or else as the log has it.
+        """Let the run decide: the one that this process has in memory, or else that of the log.
 
-        What is decided on an outdated run is refused by its version, and then decided anew.
+        A decision on an outdated run is refused by the run's version, and made again.
         """
-        kept = self._application.kept_run(run_id)
+        kept = self._application.cached_run(run_id)
 
         async def decide() -> list[Aggregate]:
             nonlocal kept
@@ -258,7 +258,7 @@ def _allows(run: JobRun, command: RunCommand, now: datetime) -> bool:
     try:
         command(run, now)
     except DomainError:
-        # Either this copy is outdated or the refusal is right: decide again on the run in the log.
+        # Either this copy is outdated, or the refusal is right: the run in the log decides.
         return False
     return True
 

@@ -17,23 +17,23 @@ from typing_extensions import override
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, seen_heads, standing
+from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, existing, seen_heads
 from domain.commands.uniqueness import SlotQueues, claim_slot, repeated, slot_of, with_replaced
 from domain.errors import (
     ConflictError,
     InvalidInputError,
     RunIsThereError,
-    ValueTakenError,
+    SlotTakenError,
     VersionConflictError,
 )
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
 from domain.jobs.launching import Launch, request
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
+from domain.lru_cache import LruCache
 from domain.personal import subjects_of
 from domain.ports import Locked, Log, Origin, RandomSource, Row, Unit
-from domain.recent import Recent
 from domain.run_followers import RunFollower
 from domain.schema.validation import decided
 from domain.workers import Labels
@@ -130,14 +130,14 @@ class Definitions(LogApplication):
         async def decide(locked: Locked) -> list[Aggregate]:
             loaded = await self.load(JobDefinition, [definition_id], locked)
             self.quarantine.check([definition_id])
-            definition = standing(loaded.get(definition_id))
+            definition = existing(loaded.get(definition_id))
             has_unfinished_runs = await locked.has_unfinished_runs(definition_id)
             definition.delete(locked.now, has_unfinished_runs=has_unfinished_runs)
             return [definition]
 
         # Under the lock: no launch can come between the look for runs and the event.
         save = partial(self.save_under_lock, decide, origin, known_as=[slug])
-        saved = await self.with_all_at_hand(save)
+        saved = await self.retry_with_reads(save)
         return saved.rows[definition_id]
 
     async def _changed(self, slug: str, act: Act, origin: Origin) -> Row | None:
@@ -190,7 +190,7 @@ class Jobs(Definitions):
         followers: Iterable[RunFollower] = (),
     ) -> None:
         super().__init__(factory, log, clock, random, followers)
-        self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
+        self._definitions = LruCache[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
         self._slot_queues = SlotQueues()
 
     @override
@@ -237,7 +237,7 @@ class Jobs(Definitions):
                 return await self._request(definition, launch, run_id, origin)
             except RunIsThereError as there:
                 return Launched(there.run_id, None, is_kept=True)
-            except ValueTakenError:
+            except SlotTakenError:
                 raise  # It was decided again often enough already.
             except VersionConflictError:
                 earlier = await launched_before(self, run_id, launch)
@@ -255,9 +255,9 @@ class Jobs(Definitions):
             return await self._append_run(definition, launch, run_id, origin)
         async with self._slot_queues.turn(slot):
             for _ in range(MAX_DECISIONS):
-                with suppress(ValueTakenError):
+                with suppress(SlotTakenError):
                     return await self._append_run(definition, launch, run_id, origin, slot)
-        raise ValueTakenError(f"runs of {definition.slug} keep replacing each other")
+        raise SlotTakenError(f"runs of {definition.slug} keep replacing each other")
 
     async def _append_run(
         self,
@@ -265,7 +265,7 @@ class Jobs(Definitions):
         launch: Launch,
         run_id: UUID,
         origin: Origin,
-        slot: Slot | None = None,
+        slot: UniqueSlot | None = None,
     ) -> Launched:
         now = self.clock()
         events = await decided(lambda: request(definition, launch, run_id, origin.actor, now))
@@ -278,7 +278,7 @@ class Jobs(Definitions):
             {definition.id: definition.version},
             heads=seen_heads([definition, *claim.replaced]),
             personal=personal,
-            takings=claim.takings,
+            slot_claims=claim.slot_claims,
             decided_at=now,
         )
         saved = await self.log_port.append(unit)
@@ -345,10 +345,10 @@ class Jobs(Definitions):
             new.stored(self),
             caused,
             expects=new.expects,
-            heads=seen_heads([definition, *new.claim.replaced]),
+            heads=seen_heads([definition, *new.handover.replaced]),
             continues=old.id,
             personal=new.personal,
-            takings=new.claim.takings,
+            slot_claims=new.handover.slot_claims,
             decided_at=now,
         )
         saved = await self.log_port.append(unit)

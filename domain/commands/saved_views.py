@@ -68,7 +68,7 @@ class SavedViews:
 
         # Under the lock: no other view can be saved between the count and the event.
         save = partial(self._application.save_under_lock, decide, origin, known_as=[name])
-        await self._application.with_all_at_hand(save)
+        await self._application.retry_with_reads(save)
         [saved] = decided
         return saved
 

@@ -239,7 +239,7 @@ class Schedules(Ticking):
             return [schedule]
 
         save = partial(application.save_under_lock, decide, origin, known_as=[slug])
-        saved = await application.with_all_at_hand(save)
+        saved = await application.retry_with_reads(save)
         return await self._row(schedule_id, saved)
 
     async def _to_trigger(self, slug: str, now: datetime) -> Change:
@@ -254,12 +254,12 @@ class Schedules(Ticking):
             await ticks.note_ends(application, [change], now)
             return change
         definition_id = identifiers.definition_id(schedule.spec.job)
-        return Change(schedule, await application.standing_definition(definition_id))
+        return Change(schedule, await application.find_definition(definition_id))
 
     async def _check(self, spec: ScheduleSpec, now: datetime) -> None:
         """Raise InvalidInputError where nothing could be launched by this content today."""
         definition_id = identifiers.definition_id(spec.job)
-        definition = await self._application.standing_definition(definition_id)
+        definition = await self._application.find_definition(definition_id)
         await ticks.check(spec, definition, "", now)
 
     async def _row(self, schedule_id: UUID, saved: Saved) -> Row:
@@ -392,7 +392,7 @@ async def _launch(
     for _ in range(MAX_DECISIONS):
         schedule = await _existing(application, schedule_id)
         definition_id = identifiers.definition_id(spec.job)
-        change = Change(schedule, await application.standing_definition(definition_id))
+        change = Change(schedule, await application.find_definition(definition_id))
         now = application.clock()
         await _refuse_obstacles(change, spec, len(past_ticks), now)
         run_ids: list[UUID] = []

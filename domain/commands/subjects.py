@@ -70,7 +70,7 @@ class Subjects:
             return [Subject.erase(key_id, reason, runs, locked.now), *schedules]
 
         save = partial(self._application.save_under_lock, decide, origin)
-        saved = await self._application.with_all_at_hand(save)
+        saved = await self._application.retry_with_reads(save)
         position = saved.positions[0]
         [key_id] = erased
         return Erasure(position, saved.rows[key_id])

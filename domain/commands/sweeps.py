@@ -42,7 +42,7 @@ class Sweeps:
         There may be more: none are expired where too many that cannot be read come first, but the
         next time begins behind those.
         """
-        return await self._application.as_far_as_it_goes(self._expire_overdue) or 0
+        return await self._application.retry_or_give_up(self._expire_overdue) or 0
 
     async def _expire_overdue(self) -> int:
         expired: list[UUID] = []
@@ -73,7 +73,7 @@ class Sweeps:
             observer: who says so.
         """
         recover = partial(self._recover, silent, observer)
-        return await self._application.as_far_as_it_goes(recover) or []
+        return await self._application.retry_or_give_up(recover) or []
 
     async def _recover(self, silent: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
         recovered: list[UUID] = []

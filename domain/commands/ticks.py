@@ -28,10 +28,10 @@ from domain.errors import (
     Issue,
     LogUnavailableError,
     QuarantinedError,
-    ValueTakenError,
+    SlotTakenError,
     VersionConflictError,
 )
-from domain.identifiers import Slot, Taking, tick_run_id
+from domain.identifiers import SlotClaim, UniqueSlot, tick_run_id
 from domain.jobs.definition import JobDefinition, Unique, is_built_in_entry_point
 from domain.jobs.launching import Launch, first_events, run_fields, run_of_events
 from domain.jobs.run import JobRun
@@ -62,7 +62,7 @@ class Change:
         slot: the unique slot that a run needs which it launches now; None for none.
         holder: the run that has the slot.
         is_kept: whether that run is kept, so nothing is launched.
-        takings: as in `domain.ports.Unit`.
+        slot_claims: as in `domain.ports.Unit`.
         decided_at: the present by which its ticks were decided, or a run was launched.
     """
 
@@ -73,10 +73,10 @@ class Change:
     obstacle: Obstacle | None = None
     has_more: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
-    slot: Slot | None = None
+    slot: UniqueSlot | None = None
     holder: UUID | None = None
     is_kept: bool = False
-    takings: list[Taking] = field(default_factory=list)
+    slot_claims: list[SlotClaim] = field(default_factory=list)
     decided_at: datetime | None = None
 
     def unread_runs(self) -> set[UUID]:
@@ -141,7 +141,7 @@ async def _definitions(
         definition = loaded.get(definition_id)
         if definition is None or definition.is_deleted:
             # There is none, it cannot be read, or all together are too large.
-            definition = await application.standing_definition(definition_id)
+            definition = await application.find_definition(definition_id)
         definitions[slug] = definition
     return definitions
 
@@ -201,12 +201,12 @@ async def read_slot_holders(application: LogApplication, changes: Iterable[Chang
 
     The fields of these runs must be known (`Change.fields`). One query looks up all slots.
     """
-    needed: list[tuple[Change, Slot, Unique]] = []
+    needed: list[tuple[Change, UniqueSlot, Unique]] = []
     for change in changes:
         definition = change.definition
         if definition is not None and definition.spec.uniqueness is not None:
             unique = definition.spec.uniqueness
-            change.slot = Slot(definition.id, unique.value(change.fields["parameters"]))
+            change.slot = UniqueSlot(definition.id, unique.value(change.fields["parameters"]))
             needed.append((change, change.slot, unique))
     if not needed:
         return
@@ -238,7 +238,7 @@ def decide_change(change: Change, now: datetime, watched_since: datetime) -> Non
     `watched_since` is from when on the clock has been looked at until now.
 
     Raises:
-        ValueTakenError: a run that would give way to the next one has moved on just now.
+        SlotTakenError: a run that would give way to the next one has moved on just now.
     """
     if change.holder is not None and not change.is_kept:
         check_pending(change.runs[change.holder])
@@ -319,8 +319,8 @@ def launch(
     if change.slot is not None:
         if change.holder is not None:
             replace_by(change.runs[change.holder], run_id, now)
-        taking = Taking(change.slot, run_id, change.holder)
-        change.takings.append(taking)
+        claim = SlotClaim(change.slot, run_id, change.holder)
+        change.slot_claims.append(claim)
     fields = {**change.fields, "context": context}
     if idempotency_key is not None:
         request = Launch(idempotency_key=idempotency_key)
@@ -365,7 +365,7 @@ async def unit_of(
         origin,
         expects=expects,
         heads=heads,
-        takings=change.takings,
+        slot_claims=change.slot_claims,
         known_as=known_as,
         decided_at=change.decided_at,
     )
@@ -523,7 +523,7 @@ class Ticking:
         await gather_facts(self._application, changes, now)
         decided: list[Change] = []
         for change in changes:
-            with suppress(ValueTakenError):
+            with suppress(SlotTakenError):
                 decide_change(change, now, since)
                 if not change.schedule.pending_events:
                     change.schedule.replan(now)

@@ -1,8 +1,8 @@
 """Unique runs: a new run's slot is free, an older run gives way, or the launch is refused.
 
 First slots (`slot_of`, `claim_slot`), then the order of launches that need the same one
-(`SlotQueues`); last the launch that repeats an ended run (`repeated`). All is decided on what was
-read without the lock; the log refuses what no longer holds.
+(`SlotQueues`); last the launch that repeats an ended run (`repeated`). Decisions are made without
+the lock; the log refuses them if they no longer hold.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from domain.errors import (
     OutcomeUnknownError,
     OverloadedError,
     RunIsThereError,
-    ValueTakenError,
+    SlotTakenError,
     VersionConflictError,
 )
-from domain.identifiers import Slot, Taking
+from domain.identifiers import SlotClaim, UniqueSlot
 from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch, new_run, relaunch, repeated_personal
 from domain.jobs.run import JobRun
@@ -35,57 +35,57 @@ from domain.json_values import JsonObject
 from domain.schema.validation import decided, merged
 
 REPLACED = "replaced"
-"""Why a run was canceled that gave way to a newer one; its context names that as `replacedBy`."""
+"""The reason of a run that was canceled for a newer one; its context names that as `replacedBy`."""
 
 
 @dataclass(frozen=True)
-class SlotClaim:
-    """What a new run needs to have its slot.
+class SlotHandover:
+    """How a new run gets its slot.
 
     Attributes:
-        takings: as in `domain.ports.Unit`.
-        replaced: the run that gives way.
+        slot_claims: as in `domain.ports.Unit`.
+        replaced: the run that gives way, canceled.
     """
 
-    takings: Sequence[Taking] = ()
+    slot_claims: Sequence[SlotClaim] = ()
     replaced: Sequence[JobRun] = ()
 
 
-NO_SLOT = SlotClaim()
-"""Of runs whose job's runs are not unique."""
+NO_SLOT = SlotHandover()
+"""The runs of the job are not unique."""
 
 
-def slot_of(definition: JobDefinition, launch: Launch) -> Slot | None:
+def slot_of(definition: JobDefinition, launch: Launch) -> UniqueSlot | None:
     """Return the unique slot of a run of this launch; None where its job's runs are not unique."""
     unique = definition.spec.uniqueness
     if unique is None:
         return None
     parameters = merged(definition.spec.default_parameters, launch.parameters)
-    return Slot(definition.id, unique.value(parameters))
+    return UniqueSlot(definition.id, unique.value(parameters))
 
 
 async def claim_slot(
-    application: LogApplication, definition: JobDefinition, slot: Slot | None, run_id: UUID
-) -> SlotClaim:
-    """Return what a new run needs to have its slot, with the older run canceled that gives way.
+    application: LogApplication, definition: JobDefinition, slot: UniqueSlot | None, run_id: UUID
+) -> SlotHandover:
+    """Return how a new run gets its slot; an older run that gives way is canceled.
 
     Args:
         application: loads runs.
         definition: of the run's job.
-        slot: as `slot_of` says.
-        run_id: the new run's.
+        slot: the run's, as `slot_of` returns it.
+        run_id: the new run's id.
 
     Raises:
         RunIsThereError: an older run is kept.
-        ValueTakenError: an older run has moved on just now.
-        VersionConflictError: it is the run itself that is there.
+        SlotTakenError: an older run has moved on just now.
+        VersionConflictError: the run itself holds the slot.
     """
     unique = definition.spec.uniqueness
     if unique is None or slot is None:
         return NO_SLOT
     holders = await application.log_port.holders_of([slot])
     if slot not in holders:
-        return SlotClaim([Taking(slot, run_id, None)])
+        return SlotHandover([SlotClaim(slot, run_id, None)])
     holder_id, is_pending = holders[slot]
     if holder_id == run_id:
         # The same request, under one idempotency key, came twice at once.
@@ -94,27 +94,27 @@ async def claim_slot(
         raise RunIsThereError(holder_id)
     holder = await application.run(holder_id)
     replace_by(holder, run_id, application.clock())
-    return SlotClaim([Taking(slot, run_id, holder_id)], [holder])
+    return SlotHandover([SlotClaim(slot, run_id, holder_id)], [holder])
 
 
 def replace_by(holder: JobRun, run_id: UUID, now: datetime) -> None:
-    """Cancel a pending run for the sake of a newer one. Raises ValueTakenError if it moved on."""
+    """Cancel a pending run for the sake of a newer one. Raises SlotTakenError if it moved on."""
     check_pending(holder)
     report = Report(context={"replacedBy": str(run_id)})
     holder.request_cancel(now, REPLACED, report)
 
 
 def check_pending(holder: JobRun) -> None:
-    """Raise ValueTakenError if a run that was pending has moved on since."""
+    """Raise SlotTakenError if a run that was pending has moved on since."""
     if holder.status != "pending":
         message = f"run {holder.id} is {holder.status} by now"
-        raise ValueTakenError(message)
+        raise SlotTakenError(message)
 
 
 def with_replaced(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> list[StoredEvent]:
-    """Return the events of a new run, and of the one that gives way before it takes the slot.
+    """Return the events of a new run and of the run that gives way, which come before its slot.
 
-    The request stays the first: it may have personal data.
+    The request stays the first event: it may have personal data.
     """
     if not replaced:
         return new
@@ -124,9 +124,9 @@ def with_replaced(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> li
 # The order of launches that need the same slot.
 
 LONGEST_WAIT_S = 5.0
-"""How long a launch waits without any turn ending: as long as turns do end, it waits, however slow
-the machine is. Where the database is away, each turn takes seconds to fail, and the next launches
-must not wait for all of these."""
+"""How long a launch waits while no turn ends: as long as turns end, it waits, however slow the
+machine is. While the database cannot be reached, each turn takes seconds to fail, and later
+launches must not wait for all of them."""
 
 MOST_WAITING = 1_000
 """Launches that may wait for the turn of one slot; each holds its request meanwhile."""
@@ -137,7 +137,7 @@ class _SlotQueue:
 
     Attributes:
         turn: held by the launch whose turn it is.
-        limits: how long each of the others still waits.
+        limits: of the others, each with the time at which it gives up.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class _SlotQueue:
         self.limits: set[asyncio.Timeout] = set()
 
     def has_moved(self, longest_wait_s: float) -> None:
-        """Let all that wait do so for as long again."""
+        """Extend the limits of all that wait."""
         until = asyncio.get_running_loop().time() + longest_wait_s
         for limit in self.limits:
             if not limit.expired():
@@ -153,9 +153,9 @@ class _SlotQueue:
 
 
 class SlotQueues:
-    """Lets launches of one process that need the same slot be decided one after the other.
+    """Lets the launches of a process that need the same slot take turns.
 
-    Decided at once, all of them but one would be refused by the log, again and again.
+    Decided at the same time, all of them but one would be refused by the log, again and again.
     """
 
     def __init__(
@@ -163,18 +163,17 @@ class SlotQueues:
     ) -> None:
         self._longest_wait_s = longest_wait_s
         self._most_waiting = most_waiting
-        self._queues: WeakValueDictionary[Slot, _SlotQueue] = WeakValueDictionary()
+        self._queues: WeakValueDictionary[UniqueSlot, _SlotQueue] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, slot: Slot) -> AsyncIterator[None]:
+    async def turn(self, slot: UniqueSlot) -> AsyncIterator[None]:
         """Wait for the turn, and hold it meanwhile.
 
         Raises:
-            OverloadedError: for too long no turn came to its end, or too many wait; nothing was
-                decided.
+            OverloadedError: no turn has ended for too long, or too many wait; nothing was decided.
         """
         queue = self._queues.get(slot)
-        if queue is None:  # It is forgotten once no launch needs the slot.
+        if queue is None:  # A queue is garbage once no launch needs the slot.
             queue = self._queues[slot] = _SlotQueue()
         await self._wait(queue)
         has_moved = True
@@ -209,27 +208,27 @@ class SlotQueues:
             queue.limits.discard(limit)
 
 
-# An ended run launched anew: by itself, or as one of many.
+# The launch that repeats an ended run, alone or as one of many.
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """A new run, not yet appended.
+    """A new run that repeats another one, not yet appended.
 
     Attributes:
         expects: as in `domain.ports.Unit`.
         personal: likewise.
-        claim: what it needs to have its slot, where runs of its job are unique.
+        handover: how it gets its slot.
     """
 
     run: JobRun
     expects: Mapping[UUID, int]
     personal: Mapping[str, str | UUID]
-    claim: SlotClaim
+    handover: SlotHandover
 
     def stored(self, application: LogApplication) -> list[StoredEvent]:
         """Return its events, and those of the run that gives way to it, encoded."""
-        replaced = application.stored_events(self.claim.replaced)
+        replaced = application.stored_events(self.handover.replaced)
         return with_replaced(application.stored_events([self.run]), replaced)
 
 
@@ -250,14 +249,14 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         definition: of its job.
         by: who requests it.
         patch: parameters that replace those of the old run.
-        new_id: the new run's; None to draw one.
+        new_id: the new run's; None for a random one.
         idempotency_key: under which it is requested.
 
     Raises:
         ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
             `parameter_is_personal`, as `repeated_personal` says.
         RunIsThereError: an older run is kept, as runs of the job are unique.
-        ValueTakenError: an older run has moved on just now.
+        SlotTakenError: an older run has moved on just now.
         InvalidInputError: the job's schema does not allow the parameters.
     """
     if old.status not in FINAL:
@@ -277,15 +276,14 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     run = await decided(lambda: new_run(definition, launch, new_id, by, now))
     personal = repeated_personal(definition, old, run)
     slot = slot_of(definition, launch)
-    # Neither may its subjects be erased meanwhile, nor the job be deleted.
+    # No subject of the run may be erased meanwhile, and the job may not change.
     expects = {**dict.fromkeys(map(UUID, old.personal), 0), definition.id: definition.version}
-    return Repeated(
-        run, expects, personal, claim=await claim_slot(application, definition, slot, new_id)
-    )
+    handover = await claim_slot(application, definition, slot, new_id)
+    return Repeated(run, expects, personal, handover)
 
 
 async def _first_due_at(application: LogApplication, run: JobRun) -> datetime:
-    """Return when a run was due at first: a retry has moved that, and only the log has it."""
+    """Return when a run was first due. After a retry only the log tells."""
     if run.attempt == 1 or run.start_deadline_at is None:
         return run.scheduled_at
     first, *_ = await application.log_port.events_after(run.id, 0)

@@ -17,7 +17,7 @@ from referencing.jsonschema import specification_with
 
 from domain.errors import Issue, OverloadedError
 from domain.json_values import Json, JsonObject, canonical
-from domain.recent import Recent
+from domain.lru_cache import LruCache
 from domain.schema.budget import OverBudgetError, PostponedError, briefly, limited, postpone_beyond
 from domain.schema.dialects import MAX_ISSUES, collected, dialect, meta_issues, too_costly
 from domain.schema.fast_path import Plain
@@ -162,10 +162,10 @@ MAX_SCHEMA_BYTES = 1_048_576
 """Texts of schemas that are kept compiled. Compiled, most take about fifty times as much, some a
 hundred times."""
 
-_compiled = Recent[bytes, _Checks](MAX_SCHEMA_BYTES)
+_compiled = LruCache[bytes, _Checks](MAX_SCHEMA_BYTES)
 """By the schema's canonical text."""
 
-_recent = Recent[int, tuple[JsonObject, _Checks]](MAX_SCHEMA_BYTES)
+_recent = LruCache[int, tuple[JsonObject, _Checks]](MAX_SCHEMA_BYTES)
 """By identity, with the object itself, so that no other one can get its identity. Nobody changes a
 schema."""
 

@@ -30,7 +30,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.jobs.run_events import FIRST_STATUS
 from domain.ports import Claimant, Log, Origin, Row, Saved, State, Unit
 from eventlog.append.transaction import DecideEvents
@@ -83,7 +83,7 @@ class PostgresLog(Log):
             return await read_states(connection, kind, ids)
 
     @override
-    async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+    async def holders_of(self, slots: Iterable[UniqueSlot]) -> dict[UniqueSlot, tuple[UUID, bool]]:
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, HolderRow, HOLDERS, holders_query(slots))
         return {slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS) for row in rows}
@@ -99,7 +99,7 @@ class PostgresLog(Log):
             return await watch_clock(connection, begun, now)
 
     @override
-    def kept_run(self, run_id: UUID) -> Row | None:
+    def cached_run(self, run_id: UUID) -> Row | None:
         return self._writer.cache.running.decisive_row(run_id)
 
     @override

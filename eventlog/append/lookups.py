@@ -12,7 +12,7 @@ import orjson
 from eventsourcing.persistence import StoredEvent
 
 from domain.errors import PositionsUsedError
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.ports import Claimant, Row, State, Unit
 from domain.workers import ISOLATIONS, Isolation
 from eventlog.append import plan
@@ -168,7 +168,7 @@ class Needs:
     heads: Sequence[UUID]
     rows: Mapping[str, Sequence[UUID]]
     positions: int
-    slots: Sequence[Slot] = ()
+    slots: Sequence[UniqueSlot] = ()
 
     def with_positions(self, more: int) -> "Needs":
         """Return these needs with more positions, for events that will probably follow."""
@@ -206,7 +206,7 @@ class LockedReader:
             events += unit.events
         positions = len(events) - len(self.locked.positions)
         heads = self._missing_heads(units)
-        slots = {taking.slot: None for unit in units for taking in unit.takings}
+        slots = {claim.slot: None for unit in units for claim in unit.slot_claims}
         missing_slots = [slot for slot in slots if slot not in self.locked.holders]
         return Needs(heads, self._missing_rows(events), positions, missing_slots)
 

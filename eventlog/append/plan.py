@@ -14,8 +14,8 @@ import orjson
 from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.errors import ValueTakenError, VersionConflictError
-from domain.identifiers import Slot, event_id
+from domain.errors import SlotTakenError, VersionConflictError
+from domain.identifiers import UniqueSlot, event_id
 from domain.jobs.run_events import FIRST_STATUS, RUN_TOPIC
 from domain.ports import Row, Saved, Unit
 from domain.state import Changes
@@ -148,7 +148,7 @@ class LockedState:
     positions: list[int] = field(default_factory=list)
     plain: dict[UUID, bytes] = field(default_factory=dict)
     outdated: set[UUID] = field(default_factory=set)
-    holders: dict[Slot, UUID | None] = field(default_factory=dict)
+    holders: dict[UniqueSlot, UUID | None] = field(default_factory=dict)
 
 
 class _Cause(NamedTuple):
@@ -182,13 +182,13 @@ class Plan:
         Raises:
             VersionConflictError: an event does not follow its aggregate's head, or was decided on
                 an outdated row.
-            ValueTakenError: another run holds a slot.
+            SlotTakenError: another run holds a slot.
         """
         self._refuse_outdated(unit)
         heads = self.locked.heads
         keys = [key_of(event) for event in unit.events]
         _refuse_gaps(keys, heads)
-        if unit.takings:
+        if unit.slot_claims:
             _take_slots(unit, self.locked.holders)
         correlation_ids = _correlation_ids(unit, heads)
         positions: list[int] = []
@@ -312,15 +312,15 @@ def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, AggregateHead]) -> No
         added[aggregate_id] = version
 
 
-def _take_slots(unit: Unit, holders: dict[Slot, UUID | None]) -> None:
-    """Give the unit's runs their slots, or raise ValueTakenError.
+def _take_slots(unit: Unit, holders: dict[UniqueSlot, UUID | None]) -> None:
+    """Give the unit's runs their slots, or raise SlotTakenError.
 
     A slot that is released in the same batch counts as held: its next holder decides anew.
     """
-    for slot, _, replaced in unit.takings:
+    for slot, _, replaced in unit.slot_claims:
         if holders[slot] != replaced:
-            raise ValueTakenError(f"{holders[slot]} has {slot.value}, not {replaced}")
-    holders.update({taking.slot: taking.run_id for taking in unit.takings})
+            raise SlotTakenError(f"{holders[slot]} has {slot.value}, not {replaced}")
+    holders.update({claim.slot: claim.run_id for claim in unit.slot_claims})
 
 
 def _correlation_ids(unit: Unit, heads: Mapping[UUID, AggregateHead]) -> dict[UUID, UUID]:
@@ -348,8 +348,8 @@ def _correlation_id(unit: Unit, heads: Mapping[UUID, AggregateHead]) -> UUID:
     if unit.origin.correlation_id is not None:
         return unit.origin.correlation_id
     predecessors = list(unit.aggregate_ids)
-    if unit.takings:
-        replaced = {taking.replaced for taking in unit.takings}
+    if unit.slot_claims:
+        replaced = {claim.replaced for claim in unit.slot_claims}
         predecessors = [predecessor for predecessor in predecessors if predecessor not in replaced]
     if unit.continues is not None:
         predecessors.append(unit.continues)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.json_values import JsonObject
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import query, registered
@@ -74,7 +74,7 @@ async def ended_beside_one_that_starts_just_now(
     await scene.launch("unique", parameters={"k": 1})
     holders_of = jobs.log_port.holders_of
 
-    async def told_and_started(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+    async def told_and_started(slots: Iterable[UniqueSlot]) -> dict[UniqueSlot, tuple[UUID, bool]]:
         holders = await holders_of(slots)
         await scene.part.executions.claim("w", 1)
         return holders

@@ -9,7 +9,7 @@ import pytest
 
 from domain.commands.jobs import Launched
 from domain.errors import ConflictError
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
@@ -70,7 +70,7 @@ async def test_triggered_twice_at_once_under_one_key_it_is_one_run(
     log = scene.part.jobs.log_port
     others: list[Launched] = []
 
-    async def after_the_other(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+    async def after_the_other(slots: Iterable[UniqueSlot]) -> dict[UniqueSlot, tuple[UUID, bool]]:
         monkeypatch.undo()
         others.append(await scene.schedules.trigger("often", TESTER, "key"))
         return await log.holders_of(slots)
@@ -105,7 +105,7 @@ async def test_who_has_the_places_of_many_is_asked_once(
     log = scene.part.jobs.log_port
     holders_of = log.holders_of
 
-    async def counted(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+    async def counted(slots: Iterable[UniqueSlot]) -> dict[UniqueSlot, tuple[UUID, bool]]:
         requested = list(slots)
         sizes.append(len(requested))
         return await holders_of(requested)

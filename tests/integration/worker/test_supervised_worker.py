@@ -12,7 +12,7 @@ from domain.commands import application
 from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
-from domain.ports import Offer, Standing
+from domain.ports import Offer, WorkerState
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.workers import Heartbeats
@@ -49,7 +49,7 @@ class FaultyHeartbeats(Heartbeats):
         super().__init__(part.pool, part.jobs.quarantine, logs_at=None)
         self.faults = faults
 
-    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+    async def beat(self, worker_id: str, slots: int | None = None) -> WorkerState:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")

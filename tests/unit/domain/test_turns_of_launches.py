@@ -7,18 +7,18 @@ import pytest
 
 from domain.commands.uniqueness import SlotQueues
 from domain.errors import OverloadedError
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 
-SLOT = Slot(UUID(int=1), '{"k":1}')
+SLOT = UniqueSlot(UUID(int=1), '{"k":1}')
 
-OTHER = Slot(UUID(int=1), '{"k":2}')
+OTHER = UniqueSlot(UUID(int=1), '{"k":2}')
 
 
 async def test_one_has_the_turn_of_a_slot_at_a_time_as_they_came() -> None:
     queues = SlotQueues()
     order: list[str] = []
 
-    async def take(name: str, slot: Slot) -> None:
+    async def take(name: str, slot: UniqueSlot) -> None:
         async with queues.turn(slot):
             order.append(f"{name} begins")
             await asyncio.sleep(0)

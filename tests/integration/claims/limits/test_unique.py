@@ -14,7 +14,7 @@ from domain.commands.jobs import Launched
 from domain.commands.schedules import Schedules
 from domain.commands.uniqueness import SlotQueues
 from domain.errors import ConflictError, OverloadedError
-from domain.identifiers import Slot
+from domain.identifiers import UniqueSlot
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
@@ -270,7 +270,7 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
 
 
 async def test_a_line_that_moves_is_waited_for_and_one_that_does_not_is_left() -> None:
-    queues, slot = SlotQueues(longest_wait_s=2.0), Slot(uuid4(), "value")
+    queues, slot = SlotQueues(longest_wait_s=2.0), UniqueSlot(uuid4(), "value")
 
     async def take_turn() -> None:
         async with queues.turn(slot):

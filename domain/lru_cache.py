@@ -1,4 +1,4 @@
-"""What was used last, bounded by its size."""
+"""A cache of the values that were used last, bounded by bytes."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -8,8 +8,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
-    """Keeps the values used last, as many as fit into some bytes; the newest however big it is."""
+class LruCache(Generic[K, V]):
+    """Keeps the values that were used last, up to some bytes; the newest one always."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -25,7 +25,7 @@ class Recent(Generic[K, V]):
         return value
 
     def keep(self, key: K, value: V, size_bytes: int) -> None:
-        """Keep a value, instead of those that were not used for the longest time."""
+        """Keep a value, and drop those that have not been used for the longest time."""
         self._drop(key)
         self._kept[key] = value, size_bytes
         self._bytes += size_bytes

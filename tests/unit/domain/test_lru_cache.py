@@ -1,10 +1,10 @@
 """What is kept is bounded by its size, not by its number."""
 
-from domain.recent import Recent
+from domain.lru_cache import LruCache
 
 
 def test_what_was_not_used_for_the_longest_time_makes_room() -> None:
-    recent = Recent[str, int](100)
+    recent = LruCache[str, int](100)
     for number, key in enumerate("abc"):
         recent.keep(key, number, 30)
     assert recent.get("a") == 0
@@ -13,7 +13,7 @@ def test_what_was_not_used_for_the_longest_time_makes_room() -> None:
 
 
 def test_the_newest_is_kept_however_big_it_is() -> None:
-    recent = Recent[str, int](100)
+    recent = LruCache[str, int](100)
     recent.keep("small", 1, 10)
     recent.keep("big", 2, 1_000)
     assert [recent.get(key) for key in ("small", "big")] == [None, 2]
@@ -22,7 +22,7 @@ def test_the_newest_is_kept_however_big_it_is() -> None:
 
 
 def test_a_value_kept_again_counts_once() -> None:
-    recent = Recent[str, int](100)
+    recent = LruCache[str, int](100)
     for number in range(10):
         recent.keep("same", number, 60)
     recent.keep("other", 0, 40)
