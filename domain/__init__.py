@@ -1,5 +1,5 @@
-"""What is true: aggregates, their events, and the commands that decide on them, without any I/O.
+"""The domain: aggregates, their events, and the commands that change them, without any I/O.
 
-A file or a folder a subject, `commands/` above them all; `ports.py` says what the outside must
-provide. Begin with `jobs/run.py`, then `commands/jobs.py`.
+Each subject is a file or a folder, and `commands/` uses them all; `ports.py` is the interface to
+the log. Begin with `jobs/run.py`, then read `commands/jobs.py`.
 """

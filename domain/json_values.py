@@ -1,8 +1,8 @@
-"""JSON, normalised once at the command, so that log, tables and messages agree to the byte.
+"""JSON, normalised once before a command, so that log, tables and messages agree to the byte.
 
-PostgreSQL's jsonb turns 1e5 into 100000 and -0.0 into 0.0, drops repeated keys and refuses NUL
-characters and lone surrogates; the codec refuses integers beyond 64 bits. Whatever would change on
-its way through is changed or refused here, before anything is written.
+PostgreSQL's jsonb turns 1e5 into 100000 and -0.0 into 0.0, drops repeated keys, and refuses NUL
+characters and lone surrogates; the codec refuses integers beyond 64 bits. What they would change or
+refuse is changed or refused here, before anything is written.
 """
 
 import json
@@ -19,14 +19,14 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject = dict[str, Json]
 
 MAX_DEPTH = 64
-"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up at
+"""Deeper nesting is refused. Real parameters have less than ten levels; Python's parser gives up at
 about a thousand."""
 
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
 
 class InvalidJsonError(ValueError):
-    """A value that JSON or the store cannot hold.
+    """A value that JSON or the database cannot hold.
 
     Attributes:
         pointer: the JSON Pointer of the offending value, "" for the whole document.
@@ -68,14 +68,14 @@ def parse(raw: bytes) -> Json:
 
 
 _UNUSUAL = re.compile(rb"\\|(?:^|[:,\[])-?[0-9]+[.eE]")
-"""An escaped character, which may be NUL or half a pair; or a float, which may have to become an
-integer. Without blanks a number stands at the beginning, or behind one of these."""
+"""An escaped character, which may be NUL or half a surrogate pair; or a float, which may have to
+become an integer. In JSON without blanks a number is at the beginning, or after one of these."""
 
 
 def _plain(raw: bytes) -> Json:
-    """Return a parsed text that certainly needs no change, None for all others.
+    """Return the value of a text that certainly needs no change, None for other texts.
 
-    What orjson writes exactly as it was read repeats no key and has no integer beyond 64 bits.
+    A text that orjson writes exactly as it was has no repeated key and no integer beyond 64 bits.
     """
     if _UNUSUAL.search(raw) or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
         return None
@@ -87,9 +87,9 @@ def _plain(raw: bytes) -> Json:
 
 
 def normalise(value: object, pointer: str = "") -> Json:
-    """Return the value as every part of the system will show it, or raise InvalidJsonError.
+    """Return the value as all of the system shows it, or raise InvalidJsonError.
 
-    Integral floats become integers where 64 bits hold them (so -0.0 becomes 0); the rest is kept.
+    Integral floats within 64 bits become integers (-0.0 becomes 0); all else stays as it is.
     """
     try:
         return _normalised(value, 0)
@@ -98,9 +98,10 @@ def normalise(value: object, pointer: str = "") -> Json:
 
 
 def _normalised(value: object, depth: int) -> Json:
-    """Return a part as `normalise` does. Pointers begin at the part: only errors have any.
+    """Return a part as `normalise` does; pointers in errors begin at the part.
 
-    A key may be half a megabyte, and what is below it a hundred thousand parts.
+    So pointers are built only for errors: a key may have half a megabyte, and hold a hundred
+    thousand parts.
     """
     if isinstance(value, str):
         return _checked_text(value)
@@ -125,7 +126,7 @@ def _normalised(value: object, depth: int) -> Json:
 def _is_normal(value: Json, depth: int = 0) -> bool:
     """Return whether `normalise` would certainly return a parsed value as it is.
 
-    Most values are normal, and this is faster than to build them anew.
+    Most values are normal, and to check that is faster than to build them again.
     """
     if isinstance(value, str):
         return value.isascii() and "\x00" not in value
@@ -142,7 +143,7 @@ def _is_normal(value: Json, depth: int = 0) -> bool:
 
 
 def _member(key: object, value: object, depth: int) -> Json:
-    """Normalise what stands under a key; the cases that need no change come first, for speed."""
+    """Normalise the value of a key; for speed, first the cases that need no change."""
     if isinstance(value, str):
         if value.isascii() and "\x00" not in value:
             return value
@@ -167,12 +168,12 @@ def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObj
 
 
 def canonical(value: Json) -> bytes:
-    """Return the one text of a normalised value: keys sorted, no spaces; equal for equal values."""
+    """Return a normalised value's text without spaces, with sorted keys: equal for equal values."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def differing(changes: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the changes that make a difference in JSON, where 1 is not true."""
+    """Return those of the changes that differ as JSON, where 1 is not true."""
     return {name: new for name, new in changes.items() if canonical(new) != canonical(old[name])}
 
 
@@ -223,11 +224,11 @@ def _refuse_constant(name: str) -> Json:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant
 )
-"""Made once: `json.loads` would make one for each call."""
+"""`json.loads` would make a new one for each call."""
 
 
 def _decoded(text: str) -> Json:
     if text.startswith("\ufeff"):
-        # The decoder itself would complain of anything but this.
+        # It complains of the byte order mark in plain words; the decoder would not.
         return cast("Json", json.loads(text))
     return cast("Json", _DECODER.decode(text))

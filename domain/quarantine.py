@@ -1,8 +1,8 @@
 """Quarantine: aggregates that this process cannot read, and leaves to others.
 
-The others may be a newer version. Nothing of it is stored. Histories only grow, so what a program
-cannot read once it cannot read later; another program judges for itself. First the quarantine, then
-how a scan skips what is in it (`SkipCursor`).
+The others may have a newer version. The quarantine is not stored: what a program cannot read it can
+never read, as histories only grow, and each process finds out for itself. First the quarantine,
+then how scans skip what is in it (`SkipCursor`).
 """
 
 import logging
@@ -16,20 +16,20 @@ from domain.errors import QuarantinedError
 logger = logging.getLogger(__name__)
 
 MOST = 10_000
-"""Aggregates that are remembered. Those beyond are found again when they are met again; scans in an
-order skip them by a `SkipCursor`."""
+"""Aggregates that are remembered. Others are found again each time they are read; ordered scans
+skip them by a `SkipCursor`."""
 
 REASON_CHARACTERS = 300
-"""Of a reason that are kept: it may quote an event, which may have a megabyte."""
+"""Characters of a reason that are kept: it may quote an event of a megabyte."""
 
 
 class Quarantine:
     """The aggregates that cannot be read, each with the reason.
 
     Attributes:
-        most: how many are remembered.
-        found: how many times one was found, for metrics.
-        has_forgotten: whether there were more.
+        most: how many are remembered at most.
+        found: how often one was added, for metrics.
+        has_forgotten: whether more than `most` were added.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -44,11 +44,11 @@ class Quarantine:
 
     @property
     def ids(self) -> list[UUID]:
-        """Return them all: what claims and sweeps pass over."""
+        """Return all of them; claims and sweeps skip these."""
         return list(self._reasons)
 
     def add(self, aggregate_id: UUID, reason: str) -> None:
-        """Leave an aggregate alone from now on, and log that once."""
+        """Add an aggregate, and log that once."""
         if aggregate_id in self._reasons:
             return
         reason = reason[:REASON_CHARACTERS]
@@ -73,31 +73,31 @@ class Quarantine:
         self.has_forgotten = False
 
 
-# How a scan skips runs that this version cannot read, however many.
+# How a scan skips runs that this version cannot read, however many. Pure.
 #
-# A scan in some order leaves out the unreadable runs by their ids. Where there are more ids than
-# the quarantine remembers, a cursor remembers the position of the last unreadable run instead, and
-# the next scan begins behind it. Pure.
+# An ordered scan leaves unreadable runs out by their ids. Where there are more than the quarantine
+# remembers, a cursor remembers the last unreadable run of the scan, and the next scan begins behind
+# that.
 
 T = TypeVar("T")
 
 REST_S = 60.0
-"""How long scans continue behind the cursor once a readable run stands there. Then the next scan
-begins with the first run: others may have come in before."""
+"""How long scans continue behind the cursor once they meet a readable run there. Then a scan begins
+with the first run again: others may have come in before the cursor."""
 
 REST_FACTOR = 9
-"""They continue at least this many times as long as the cursor took to get there, so that no more
-than a tenth of the time is spent on that."""
+"""They continue at least this many times as long as the cursor took to get there, so that getting
+there takes a tenth of the time at most."""
 
 LONGEST_STEP_S = 1.0
 """The most that the time between two scans counts as part of that."""
 
 
 class SkipCursor(Generic[T]):
-    """Where the next scan begins: behind the unreadable items that the last scans met.
+    """Where the next scan begins: behind the unreadable items of the last scans.
 
     Args:
-        is_unreadable: tells whether a scanned item has turned out to be so.
+        is_unreadable: returns whether a scanned item has turned out to be unreadable.
     """
 
     def __init__(self, is_unreadable: Callable[[T], bool]) -> None:
@@ -116,7 +116,7 @@ class SkipCursor(Generic[T]):
         """Return the item behind which the next scan begins; None for the first item.
 
         Args:
-            now_s: by a monotonic clock.
+            now_s: the present.
         """
         since_s = 0.0 if self._scanned_s is None else now_s - self._scanned_s
         if self._move_on():
@@ -129,11 +129,11 @@ class SkipCursor(Generic[T]):
         return self._position
 
     def scanned(self, items: Sequence[T]) -> None:
-        """Note the items of the last scan, in order; it left out only unreadable ones."""
+        """Take in the items of the last scan, in order; it left out only unreadable ones."""
         self._scanned = items
 
     def _move_on(self) -> bool:
-        """Move past the first items that have turned out to be unreadable; return whether any."""
+        """Move past the first items that are unreadable; return whether there were any."""
         items, self._scanned = self._scanned, ()
         has_moved = False
         for item in items:

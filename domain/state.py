@@ -1,11 +1,11 @@
 """The state of an aggregate: the row of its table, and what each event does to it.
 
-An aggregate's state is a dictionary of plain JSON, one member a column, typed by a `TypedDict`
-(`domain.jobs.run_events.RunState`). What an event does is said once, by the function `evolve` of
-its class: from the state before the event, and the event as plain data, to the columns that change.
-Commands apply it to the aggregate (`Stateful`); the log's writer, rebuild, verify and answers about
-the past apply it to rows (`Stateful.fold`, `projections.table`). So an aggregate that is made of
-its row (`rehydrate`) decides as the one does that its events make.
+An aggregate's state is a dictionary of plain JSON with a member for each column, typed by a
+`TypedDict` (such as `domain.jobs.run_events.RunState`). The function `evolve` of an event's class
+says what the event does: it takes the state before the event, and the event as plain data, and
+returns the columns that change. Commands apply it to the aggregate (`Stateful`); the log's writer,
+rebuild, verify and reads of the past apply it to rows (`Stateful.fold`, `projections.table`). So an
+aggregate made from its row (`rehydrate`) decides as one made from its events does.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 
-# Columns: by a row's annotations, each has a Python type and PostgreSQL's.
+# Columns: the annotations of a row give each its Python type and its PostgreSQL type.
 
 Id = Annotated[str, "uuid"]
 Text = Annotated[str, "text"]
@@ -39,10 +39,10 @@ Integers = Annotated[list[int], "jsonb"]
 
 @dataclass(frozen=True)
 class Column:
-    """What a row's type says of a column.
+    """A column, by its annotation in a row's type.
 
     Attributes:
-        kind: PostgreSQL's type.
+        kind: its PostgreSQL type.
         value: the Python type of its values.
         nullable: whether it may be NULL.
     """
@@ -55,9 +55,9 @@ class Column:
 
 @cache
 def columns_in(row_type: type[Row]) -> tuple[Column, ...]:
-    """Return the columns of a row's type, in the order in which it names them.
+    """Return the columns of a row's type, in its order.
 
-    Its module has no `from __future__ import annotations`, which would make texts of them.
+    Its module must not have `from __future__ import annotations`, which turns them into texts.
     """
     return tuple(_column(name, hint) for name, hint in row_type.__annotations__.items())
 
@@ -72,30 +72,28 @@ def _column(name: str, hint: object) -> Column:
     return Column(name, kind, value, nullable)
 
 
-# Events, and what they do.
+# Events and folds.
 
 Changes = dict[str, Json]
-"""Columns that an event changes, with their new values."""
+"""The columns that an event changes, with their new values."""
 
 S = TypeVar("S", bound=Row)
 A = TypeVar("A", bound=Aggregate)
 
 Evolve = Callable[[S | None, "PlainEvent"], Changes]
-"""A fold: from the state before an event, None before the first, to the columns that change."""
+"""A fold: takes the state before an event (None before the first), returns what changes."""
 
 
 @dataclass(slots=True)
 class PlainEvent:
-    """One event as plain data, upcast to today's shape. Never changed.
+    """One event as plain data, upcast to its newest shape. Never changed.
 
-    Not frozen, for then it would take five times as long to make, and a rebuild makes one of every
-    event.
+    Not frozen: that would take five times as long to make, and a rebuild makes one for each event.
 
     Attributes:
-        aggregate_id: whose event it is.
+        aggregate_id: of the aggregate that it belongs to.
         version: its number among the events of that aggregate (1, 2, …).
-        position: its position in the log; 0 while it has none, in an aggregate that has decided on
-            it. No decision depends on a position.
+        position: its position in the log, 0 before it is appended. No decision depends on it.
         topic: for example `job_run.started`.
         at: when it happened, as ISO 8601 text.
         data: the event's own fields; times are text.
@@ -114,7 +112,7 @@ class StateEvent(Aggregate.Event):
 
     @staticmethod
     def evolve(state: Any, event: PlainEvent) -> Changes:
-        """Return what the event changes, but for `updated_at`. Subclasses name the state's type."""
+        """Return what the event changes except `updated_at`. Subclasses name the state's type."""
         raise NotImplementedError
 
     @classmethod
@@ -153,13 +151,13 @@ def _plain(event: StateEvent) -> PlainEvent:
 class Stateful(Generic[S]):
     """Base of aggregates whose state is a row.
 
-    `STATE` is the row's type; `CACHED` are properties that are kept until the next event.
+    `STATE` is the row's type; `CACHED` names the properties that are cached until the next event.
 
     Attributes:
         state: after the last event.
-        state_before: before it.
-        seen_at: the position of the last event in the row that the aggregate was made of; None if
-            it was made of its events.
+        state_before: before the last event.
+        seen_at: if the aggregate was made from its row, the position of the last event in it; None
+            if it was made from its events.
     """
 
     STATE: ClassVar[type[Row]]
@@ -176,12 +174,12 @@ class Stateful(Generic[S]):
         return str(cast("Aggregate", self).id)
 
     def _at(self, now: datetime) -> datetime:
-        """Return the time of a new event: never before the last one, whatever the clocks say."""
+        """Return the time of a new event, which is never before that of the last one."""
         return max(cut_to_ms(now), cast("Aggregate", self).modified_on)
 
     @classmethod
     def fold(cls) -> Evolve[S]:
-        """Return the fold of the aggregate's events. It raises ValueError for others."""
+        """Return the fold of the aggregate's events, which raises ValueError for other events."""
         first: dict[str, Evolve[S]] = {}
         later: dict[str, Evolve[S]] = {}
         for member in vars(cls).values():
@@ -206,7 +204,7 @@ def _empty(state: type[Row]) -> Row:
 
 
 class _Stored(TypedDict):
-    """What every row says of its aggregate."""
+    """The columns of every row that `rehydrate` needs."""
 
     aggregate_version: ReadOnly[int]
     position: ReadOnly[int]
@@ -215,17 +213,15 @@ class _Stored(TypedDict):
 
 
 def rehydrate(kind: type[A], aggregate_id: UUID, row: Row) -> A:
-    """Return the aggregate whose state a row is.
-
-    To read it takes as long after a hundred thousand events as after one.
+    """Return the aggregate whose state is a row, without reading its events.
 
     Args:
-        kind: `Stateful`.
-        aggregate_id: whose row it is.
-        row: as the aggregate's last event left it; it may lack columns that only clients see.
+        kind: a subclass of `Stateful`.
+        aggregate_id: of the row.
+        row: as the last event left it; columns that only clients see may be missing.
 
     Raises:
-        ValueError: the row was edited: its JSON is not of the types of `STATE`.
+        ValueError: the row was edited: its JSON does not have the types of `STATE`.
     """
     for name, json_type, nullable in _json_columns(cast("type[Stateful[Row]]", kind).STATE):
         value = row.get(name)
@@ -244,7 +240,7 @@ def rehydrate(kind: type[A], aggregate_id: UUID, row: Row) -> A:
 
 @cache
 def _json_columns(state: type[Row]) -> list[tuple[str, type, bool]]:
-    """Return the columns of JSON objects and arrays: name, type, and whether it may be NULL."""
+    """Return the columns of objects and arrays: name, type, and whether it is nullable."""
     return [
         (column.name, cast("type", get_origin(column.value)), column.nullable)
         for column in columns_in(state)

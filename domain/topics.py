@@ -1,7 +1,6 @@
-"""Which kinds of events this version of the program knows.
+"""The kinds of events that this version of the program knows.
 
-Nothing that stands in a log is resolved in any other way: a topic that the program does not know is
-never looked for among Python's modules.
+Topics are resolved here and nowhere else: no log can name a Python module to be imported.
 """
 
 from eventsourcing.domain import Aggregate
@@ -24,9 +23,9 @@ EVENTS: dict[str, type] = {}
 
 
 def add(*aggregates: type[Aggregate]) -> None:
-    """Let the process read the events of further aggregates.
+    """Add further aggregates and their events to the whole process.
 
-    An aggregate and each of its events name their topic as `TOPIC`.
+    An aggregate and each of its events have their topic as `TOPIC`.
     """
     for aggregate in aggregates:
         AGGREGATES[vars(aggregate)["TOPIC"]] = aggregate

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Isolation = Literal["process", "shared"]
-"""A process to each attempt, or one for many."""
+"""Whether each attempt has a process of its own, or shares one with others."""
 
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 
-# Labels tell workers apart; a job may require them of the worker that executes it.
+# Labels of workers: a job may require them of the worker that executes it.
 
 Labels = Mapping[str, str]
 """Values by name."""
@@ -26,7 +26,7 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
     """Return labels that were typed as `name=value`.
 
     Raises:
-        ValueError: a text is no label, a name comes twice, or there are too many.
+        ValueError: a text is no label, a name is repeated, or there are too many.
     """
     labels: dict[str, str] = {}
     for text in texts:
@@ -48,12 +48,12 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
 
 
 def has_labels(labels: Mapping[str, object], required: Mapping[str, object]) -> bool:
-    """Return whether a worker with these labels takes runs of a job that requires the others."""
+    """Return whether a worker with these labels executes runs of a job that requires the others."""
     return required.items() <= labels.items()
 
 
 def labels_text(labels: Labels) -> str:
-    """Return labels for people, by name."""
+    """Return labels as a text for people, sorted by name."""
     return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 

@@ -16,7 +16,7 @@ from domain.json_values import Json, JsonObject
 from domain.workers import Isolation, Labels, has_labels, labels_text
 from projections.envelope import Envelope
 from projections.explain_facts import (
-    NAMED,
+    MAX_NAMED,
     Member,
     Reason,
     Surroundings,
@@ -338,7 +338,7 @@ def _not_offered(entry_point: str, offering: Sequence[Member]) -> Reason:
 
 def _ids_of(fleet: Iterable[Member], state: str) -> list[Json]:
     ids = [one["id"] for one in fleet if one["state"] == state]
-    return [*ids[:NAMED]]
+    return [*ids[:MAX_NAMED]]
 
 
 def _slots_by_worker(fleet: Sequence[Member], isolation: Isolation) -> list[Json]:
@@ -349,7 +349,7 @@ def _slots_by_worker(fleet: Sequence[Member], isolation: Isolation) -> list[Json
             "slots": slots_of(worker, isolation),
             "busy": busy_of(worker, isolation),
         }
-        for worker in fleet[:NAMED]
+        for worker in fleet[:MAX_NAMED]
     ]
 
 
@@ -583,4 +583,4 @@ def _position_after(count: int | None) -> int | None:
 
 
 def _ids(runs: Sequence[UnderWay] | Sequence[Candidate]) -> list[Json]:
-    return [run["id"] for run in runs[:NAMED]]
+    return [run["id"] for run in runs[:MAX_NAMED]]

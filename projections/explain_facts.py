@@ -35,7 +35,7 @@ from projections.job_runs import RunRow
 
 NO_REQUIREMENTS = Requirements()
 
-NAMED = 10
+MAX_NAMED = 10
 """Runs or workers that a reason names at most."""
 
 

@@ -1,8 +1,8 @@
-"""A job: what may be launched, with which parameters, limits, time and retries.
+"""A job: what can be launched, with its parameters, limits, timeout and retries.
 
 First its limits (`RateLimit`, `Retention`, `Unique`) and the rules by which a definition is
 refused; then the content of a version (`JobSpec`), and the aggregate (`JobDefinition`). Each
-revision is a version of its own, and the events keep all of them.
+revision is a new version, and the events keep all versions.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,20 +35,20 @@ from domain.state import (
 )
 from domain.workers import Isolation
 
-# Events from before some fields existed are read as if they had them.
+# Upcasts: older events get the fields that did not exist when they were written.
 
 
 class WithWholeSpec:
     """Base of the events that hold all of a job's content, in its newest shape.
 
-    What is filled in was true of the job before there was such a field.
+    Upcasts fill in what was true of the job before there was such a field.
     """
 
     class_version = 10
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before a key could be shared."""
+        """Lift an event from before several runs could share a concurrency key."""
         _spec_of(state)["concurrency_limit"] = 1
 
     @staticmethod
@@ -58,7 +58,7 @@ class WithWholeSpec:
 
     @staticmethod
     def upcast_v3_v4(state: JsonObject) -> None:
-        """Lift an event from before there were limits of starts."""
+        """Lift an event from before there were rate limits."""
         _spec_of(state)["rate_limit"] = None
 
     @staticmethod
@@ -73,7 +73,7 @@ class WithWholeSpec:
 
     @staticmethod
     def upcast_v6_v7(state: JsonObject) -> None:
-        """Lift an event from before values of a parameter could take turns."""
+        """Lift an event from before there were fairness keys."""
         _spec_of(state)["fairness_key"] = None
 
     @staticmethod
@@ -102,15 +102,15 @@ LONGEST_PERIOD_MS = 2_678_400_000
 
 @dataclass(frozen=True)
 class RateLimit:
-    """The contract's `rateLimit`: within no period do more runs start than the limit says.
+    """The contract's `rateLimit`: how many runs may start within any period.
 
-    A period is any stretch of time of this length, not one between two strokes of a clock.
+    Periods are sliding windows, not aligned to the clock.
 
     Attributes:
-        limit: 1 to `MOST_STARTS` starts; each attempt is one.
+        limit: 1 to `MOST_STARTS` starts; each attempt counts.
         period: up to 31 days.
-        key: a parameter's name: each of its values has the limit to itself. None: all of the job's
-            runs count together.
+        key: a parameter's name: the limit holds for each of its values. None: it holds for all of
+            the job's runs together.
     """
 
     limit: int
@@ -119,7 +119,7 @@ class RateLimit:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
-        """Read what was validated when the job was registered."""
+        """Read fields that were validated when the job was registered."""
         if fields is None:
             return None
         period_ms = cast("int", fields["periodMs"])
@@ -139,10 +139,10 @@ LONGEST_KEPT_MS = 3_153_600_000_000
 """A hundred years."""
 
 ENOUGH_RUNS = 5_000
-"""This number makes a file of about a megabyte: the fixed cost of a file no longer matters."""
+"""This number of runs makes a file of about a megabyte, whose fixed cost no longer matters."""
 
 LONGEST_WAIT = timedelta(days=1)
-"""Fewer runs wait so long for others. So a service that has few ends has a file a day at most."""
+"""Fewer runs wait this long for others: a service with few runs writes one file a day at most."""
 
 _FIELDS = {
     "succeeded": "succeededMs",
@@ -157,15 +157,15 @@ class Retention:
     """The contract's `retention`.
 
     Attributes:
-        kept: how long after its end a run is archived, by the status in which it ended. Runs of the
-            other statuses stay.
+        kept: by the status in which a run ended, how long after its end it is archived. Runs of
+            other statuses are not archived.
     """
 
     kept: Mapping[str, timedelta]
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Json] | None) -> Self:
-        """Read what was validated when the job was registered."""
+        """Read fields that were validated when the job was registered."""
         kept: dict[str, timedelta] = {}
         for status, name in _FIELDS.items():
             kept_ms = (fields or {}).get(name)
@@ -174,7 +174,7 @@ class Retention:
         return cls(kept)
 
     def ended_before(self, now: datetime) -> dict[str, datetime]:
-        """Return by status the moment before which runs must have ended to be archived now."""
+        """Return, by status, the moment before which runs must have ended to be archived now."""
         return {status: now - kept for status, kept in self.kept.items()}
 
 
@@ -183,7 +183,7 @@ def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
 
     Args:
         runs: how many there are.
-        longest_due: for how long the first of them could have been.
+        longest_due: for how long the first of them has been waiting for its archive.
     """
     if runs == 0:
         return False
@@ -191,7 +191,7 @@ def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
 
 
 COMMANDS = "command."
-"""With this begin the entry points of command lines that operators declare."""
+"""The prefix of entry points that are command lines declared by operators."""
 
 
 Until = Literal["start", "end"]
@@ -201,18 +201,18 @@ OnConflict = Literal["keep", "replace"]
 MOST_PARAMETERS = 10
 
 MAX_VALUE_BYTES = 1_000
-"""All values together, as JSON: an index holds them, whose entries end below 2 704 bytes."""
+"""Of all values together, as JSON: an index holds them, whose entries have at most 2 704 bytes."""
 
 
 @dataclass(frozen=True)
 class Unique:
-    """The contract's `unique`: of runs with the same values of some parameters, one is enough.
+    """The contract's `unique`: only one run may have the same values of some parameters.
 
     Attributes:
         key: the parameters' names.
-        until: when another one may come: once the run has started for the first time, or once it
-            has ended.
-        on_conflict: which one gives way: the newer one, or the older one while it is pending.
+        until: until when no other run may: until the run starts for the first time, or ends.
+        on_conflict: `keep` refuses the newer run, `replace` cancels the older one while it is
+            pending.
     """
 
     key: Sequence[str]
@@ -221,7 +221,7 @@ class Unique:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
-        """Read what was validated when the job was registered."""
+        """Read fields that were validated when the job was registered."""
         if fields is None:
             return None
         return cls(
@@ -231,12 +231,12 @@ class Unique:
         )
 
     def value(self, parameters: JsonObject) -> str:
-        """Return the values of the key's parameters that there are, as canonical JSON."""
+        """Return the values of those of the key's parameters that are given, as canonical JSON."""
         values: JsonObject = {name: parameters[name] for name in self.key if name in parameters}
         return canonical(values).decode()
 
     def issues(self, schema: JsonObject, entry_point: str) -> list[Issue]:
-        """Return what is wrong with it, for runs with such parameters and entry point."""
+        """Return what is wrong with it for a job with this schema and entry point."""
         properties = schema.get("properties")
         parameters = properties if isinstance(properties, dict) else {}
         issues: list[Issue] = []
@@ -253,7 +253,7 @@ class Unique:
         return issues
 
     def value_issues(self, parameters: JsonObject) -> list[Issue]:
-        """Return what is wrong with the values of a run."""
+        """Return what is wrong with a run's values."""
         if len(self.value(parameters).encode()) <= MAX_VALUE_BYTES:
             return []
         names = ", ".join(self.key)
@@ -267,7 +267,7 @@ class Unique:
 # Why a definition is refused.
 
 LAST_VERSION = 2**31 - 1
-"""The last one that the tables can hold."""
+"""The highest version that the tables can hold."""
 
 
 def job_exists(slug: str) -> ConflictError:
@@ -277,7 +277,7 @@ def job_exists(slug: str) -> ConflictError:
 
 def built_in_issues(slug: str, personal: Collection[str], unique: JsonObject | None) -> list[Issue]:
     """Return what is wrong with personal data, or `unique`, of a built-in job."""
-    # Their runs are launched by the service itself, with parameters of its own.
+    # The service launches their runs itself, with its own parameters.
     if slug.lower() not in BUILT_IN_JOBS:
         return []
     issues: list[Issue] = []
@@ -291,7 +291,7 @@ def built_in_issues(slug: str, personal: Collection[str], unique: JsonObject | N
 
 
 def isolation_issues(isolation: Isolation, entry_point: str) -> list[Issue]:
-    """Return what is wrong with sharing a process."""
+    """Return what is wrong with the isolation."""
     needs_a_process = is_built_in_entry_point(entry_point) or entry_point.startswith(COMMANDS)
     if isolation == "process" or not needs_a_process:
         return []
@@ -308,7 +308,7 @@ RUNTIMES = ("python", "node", "docker", "module")
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """What a version says (contract, section 2); JSON parts keep the clients' camelCase keys."""
+    """The content of a version (contract, section 2); its JSON has the clients' camelCase keys."""
 
     name: str
     type: str
@@ -337,7 +337,7 @@ class JobSpec:
 
     @cached_property
     def max_attempts(self) -> int:
-        """How many attempts a run gets unless its launch says otherwise."""
+        """The number of attempts of a run whose launch does not say otherwise."""
         return RetryPolicy.from_json(self.retry_policy).max_attempts
 
     @cached_property
@@ -347,19 +347,19 @@ class JobSpec:
 
     @cached_property
     def rate(self) -> RateLimit | None:
-        """How many of its runs may start within a period; None for any number."""
+        """The rate limit, None for none."""
         return RateLimit.from_json(self.rate_limit)
 
     @cached_property
     def uniqueness(self) -> Unique | None:
-        """Which of its runs stand for each other; None where none do."""
+        """The rule by which its runs are unique, None if they are not."""
         return Unique.from_json(self.unique_runs)
 
     @cached_property
     def open_parameters(self) -> dict[str, str]:
         """The parameters that limits name, each with the pointer of the field that names it.
 
-        Their values stand unencrypted in the log.
+        The log keeps their values unencrypted.
         """
         paths = {self.concurrency_key: "/concurrencyKey", self.fairness_key: "/fairnessKey"}
         if self.rate is not None:
@@ -373,12 +373,12 @@ class JobSpec:
         return {name: getattr(self, name) for name in SPEC_FIELDS}
 
     def size_bytes(self) -> int:
-        """Return how long it is as JSON."""
+        """Return its length as JSON."""
         return len(canonical(self.content()))
 
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
-        # Imported here: `jsonschema` takes long, and commands only read definitions.
+        # Imported here, for `jsonschema` takes long to import, and most processes only read jobs.
         from domain.schema.validation import schema_issues  # noqa: PLC0415
 
         schema = self.parameters_schema
@@ -396,11 +396,11 @@ SPEC_FIELDS = tuple(one.name for one in fields(JobSpec))
 
 
 BUILT_IN_JOBS: dict[str, JobSpec] = {}
-"""The jobs that the program registers itself and launches runs of, by slug, in lower case."""
+"""The jobs that the program itself registers and launches, by slug in lower case."""
 
 
 def add_built_in_jobs(specs: Mapping[str, JobSpec]) -> None:
-    """Reserve slugs and entry points, in the whole process, for jobs that come with the program."""
+    """Reserve the slugs and entry points of jobs that come with the program, for this process."""
     BUILT_IN_JOBS.update(specs)
 
 
@@ -412,8 +412,8 @@ def is_built_in_entry_point(entry_point: str) -> bool:
 class DefinitionState(TypedDict):
     """A job, in the order in which clients see it.
 
-    `paused` says since when nothing of it starts, who paused it, and why; None: it may start. The
-    row of a deleted job stays for the sake of its runs.
+    `paused` has since when it is paused, by whom and why; None if it is not. The row of a deleted
+    job is kept, as its runs refer to it.
     """
 
     id: ReadOnly[Id]
@@ -452,8 +452,8 @@ class DefinitionState(TypedDict):
 class JobDefinition(Stateful[DefinitionState], Aggregate):
     """Aggregate of a definition in its current version.
 
-    The content of earlier versions, to which runs are pinned, is in its events
-    (`domain.commands.application.LogApplication.pinned_spec`).
+    Runs are pinned to versions; the content of earlier ones is in its events
+    (`domain.commands.application.LogRepository.pinned_spec`).
     """
 
     TOPIC = "job_definition"
@@ -471,7 +471,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             raise NotImplementedError
 
     class Registered(WithWholeSpec, Event, Aggregate.Created):
-        """The job exists from now on."""
+        """The job was registered."""
 
         TOPIC = "job_definition.registered"
         slug: str
@@ -501,7 +501,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {**changes, "version": event.data["version"]}
 
     class Paused(Event):
-        """No run of the job starts from now on; `by` is who paused it."""
+        """No run of the job may start; `by` is who paused it."""
 
         TOPIC = "job_definition.paused"
         by: str
@@ -513,7 +513,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {"paused": {"at": event.at, "by": by, "reason": reason}}
 
     class Resumed(Event):
-        """What waits may start again."""
+        """Waiting runs may start again."""
 
         TOPIC = "job_definition.resumed"
 
@@ -522,7 +522,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {"paused": None}
 
     class Deleted(Event):
-        """The job is gone but for its history."""
+        """The job was deleted; its history stays."""
 
         TOPIC = "job_definition.deleted"
 
@@ -531,7 +531,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {"deleted_at": event.at}
 
     class RegisteredAgain(WithWholeSpec, Event):
-        """The job exists again after its deletion; its versions continue."""
+        """The job was registered again after its deletion; its versions continue."""
 
         TOPIC = "job_definition.registered_again"
         slug: str
@@ -579,10 +579,10 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
     def register(cls, slug: str, spec: JobSpec, version: int, now: datetime) -> Self:
         """Register a job.
 
-        That its slug is free is decided by the log, for the id is derived from the slug.
+        The log refuses a slug that is taken, as the id is derived from it.
 
         Raises:
-            InvalidInputError: a schema is none, or the retry policy contradicts itself.
+            InvalidInputError: the content is wrong.
         """
         refuse(spec.issues() + built_in_issues(slug, spec.personal, spec.unique_runs))
         return cls._create(
@@ -599,14 +599,14 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
 
         Args:
             changes: new values of fields of `JobSpec`.
-            version: its number; None, or the current one, for the next one.
+            version: its number; None or the current number for the next one.
             now: the database's present.
 
         Raises:
             InvalidInputError: the version is below the current one, or the new content is wrong.
-            ConflictError: `no_more_versions`, the current one is the last that there can be.
+            ConflictError: `no_more_versions`, the current version is the last possible one.
         """
-        if version == self.current:  # Clients send back what they were shown.
+        if version == self.current:  # Clients send back what they were sent.
             version = None
         if version is not None and version < self.current:
             message = f"must not be below the current version, {self.current}"
@@ -626,16 +626,16 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         return self.current + 1
 
     def pause(self, by: str, reason: str | None, now: datetime) -> None:
-        """Let nothing of the job start any more; what runs goes on.
+        """Let no run of the job start; running ones continue.
 
-        Where it is paused already, nothing changes: the first reason stays.
+        If it is paused already, nothing changes: the first reason stays.
         """
         if self.is_paused:
             return
         self.trigger_event(self.Paused, timestamp=self._at(now), by=by, reason=reason)
 
     def resume(self, now: datetime) -> None:
-        """Let what waits start again, if the job is paused."""
+        """Let waiting runs start again, if the job is paused."""
         if self.is_paused:
             self.trigger_event(self.Resumed, timestamp=self._at(now))
 
@@ -659,12 +659,12 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
     def register_again(self, slug: str, spec: JobSpec, version: int | None, now: datetime) -> None:
         """Register the job again after its deletion.
 
-        Runs are pinned to versions for good, so no number is used twice.
+        Runs stay pinned to versions, so no number is used twice.
 
         Args:
-            slug: perhaps in other letters.
+            slug: the same but for its case.
             spec: its content.
-            version: above all before; None for the next one.
+            version: higher than all before; None for the next one.
             now: the database's present.
 
         Raises:

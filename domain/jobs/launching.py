@@ -1,7 +1,7 @@
-"""From a request and a definition to a new run. Pure: clock and ids are arguments.
+"""Launching: from a request and a definition to a new run. Pure: clock and ids are arguments.
 
-First the fairness groups and limits by which a run counts (`groups_of`), then the launch itself
-(`Launch`, `new_run`, `request`), and the launch that repeats a run (`relaunch`).
+First the values by which limits count a run (`groups_of`), then the launch itself (`Launch`,
+`new_run`, `request`), and the launch that repeats a run (`relaunch`).
 """
 
 import hashlib
@@ -29,25 +29,22 @@ from domain.json_values import JsonObject, canonical, escape
 from domain.personal import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
 
-# With which other runs a run counts, where its job has limits by a parameter's value.
+# The values of parameters by which a job's limits count its runs together.
 
 MAX_KEY_BYTES = 1_000
-"""A value as JSON: an index holds it, whose entries end below 2 704 bytes."""
+"""Of a value as JSON: an index holds it, whose entries have at most 2 704 bytes."""
 
 WHOLE_JOB = ""
-"""Stands for the value where all runs of a job count together, or a run has none."""
+"""The value where all runs of a job count together, or a run has no value."""
 
 
 def concurrency_value(spec: JobSpec, parameters: JsonObject) -> str | None:
-    """Return the value by which the running runs of one job are limited, as canonical JSON.
-
-    None: they are not.
-    """
+    """Return the value of the job's concurrency key as canonical JSON, None if it has none."""
     return _value(spec.concurrency_key, parameters)
 
 
 def groups_of(spec: JobSpec, parameters: JsonObject) -> dict[str, str]:
-    """Return by the kind of limit the value by which a run counts; a run without one is free."""
+    """Return, by kind of limit, the value by which a run counts; without one it is not limited."""
     groups: dict[str, str] = {}
     if spec.rate is not None:
         value: str | None = WHOLE_JOB
@@ -66,9 +63,9 @@ def groups_of(spec: JobSpec, parameters: JsonObject) -> dict[str, str]:
 
 
 def counts_by(name: str | None, value: str | None, parameters: JsonObject) -> bool:
-    """Return whether this parameter gives the value, by which a run counts since its launch.
+    """Return whether a run counts by the value of this parameter, as of its launch.
 
-    Since then the job may have been revised. None names no parameter: all runs count together.
+    The job may have been revised since. The name None means that all runs count together.
     """
     if name is None:
         return value == WHOLE_JOB
@@ -96,7 +93,7 @@ def _value(name: str | None, parameters: JsonObject) -> str | None:
 
 
 MAX_AHEAD = timedelta(days=3_650)
-"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and to add anything
+"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and adding anything
 to its time overflows."""
 
 
@@ -105,14 +102,14 @@ GROUPS = "groups"
 
 @dataclass(kw_only=True)
 class Launch:
-    """What a client requests; None means 'as the definition says'.
+    """A client's request to launch a run; None means 'as the definition says'.
 
     Never changed. Not frozen, for that would take three times as long to make.
 
     Attributes:
-        body: the request as sent, normalised; two requests under one idempotency key must agree in
-            it.
-        traceparent: the span in which the run is launched, as W3C's header writes it.
+        body: the request as sent, normalised; requests under one idempotency key must have the
+            same.
+        traceparent: the span in which the run is launched, in the format of W3C's header.
     """
 
     parameters: JsonObject = field(default_factory=dict)
@@ -144,7 +141,7 @@ def new_run(
 def run_fields(
     definition: JobDefinition, launch: Launch, requested_by: str, now: datetime
 ) -> dict[str, Any]:
-    """Return the fields of `Requested`, and `GROUPS`, which all runs of this launch share.
+    """Return the fields of `Requested`, and `GROUPS`, which are the same for all runs of a launch.
 
     Raises what `request` raises.
     """
@@ -204,7 +201,7 @@ def _start_issues(launch: Launch, now: datetime) -> list[Issue]:
 def first_events(
     fields: dict[str, Any], run_id: UUID, now: datetime
 ) -> tuple[Requested, *tuple[Grouped, ...]]:
-    """Return the first events of a run with what `run_fields` returned at the same time."""
+    """Return the first events of a run, from the fields that `run_fields` returned for `now`."""
     created_at = cut_to_ms(now)
     of_request = dict(fields)
     groups: dict[str, str] = of_request.pop(GROUPS)
@@ -215,7 +212,7 @@ def first_events(
 
 
 def run_of_events(events: Sequence[RunEvent]) -> JobRun:
-    """Return a new run by its first events, which are still to be saved."""
+    """Return the new run of these events, which are still to be saved."""
     made: JobRun | None = None
     for event in events:
         made = event.mutate(made)
@@ -227,7 +224,7 @@ def run_of_events(events: Sequence[RunEvent]) -> JobRun:
 def request(
     definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
 ) -> tuple[Requested, *tuple[Grouped, ...]]:
-    """Return the first events of a new run, mostly one: all that a launch appends.
+    """Return the first events of a new run, mostly one; a launch appends nothing else.
 
     Raises:
         InvalidInputError: the parameters violate the schema or do not name the subject of personal
@@ -240,12 +237,12 @@ def request(
 def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
     """Return a launch that repeats an ended run.
 
-    It has the run's parameters and context, and the overrides of the run's own launch.
+    It has the run's parameters and context, and what its launch said otherwise than the job.
 
     Args:
         pinned: the job's content in the version that the run was launched with.
         old: the run.
-        first_due_at: when it was due at first, before any retry.
+        first_due_at: when its first attempt was due.
     """
     context = old.context or {}
     start_deadline_ms: int | None = None
@@ -262,18 +259,18 @@ def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
 
 
 def _override(had: int | None, pinned: int | None) -> int | None:
-    """Return what a run had unless that followed from its definition."""
+    """Return the run's value, None if it was that of its definition."""
     if had == pinned:
         return None
     return had
 
 
 def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
-    """Return `Unit.personal` of a run that repeats another: what was encrypted then is so again.
+    """Return `Unit.personal` of a run that repeats another; what was encrypted is encrypted again.
 
     Raises:
-        ConflictError: `parameter_is_personal`, a later version of the job lets runs take turns by
-            such a parameter, whose value the log would keep in the open.
+        ConflictError: `parameter_is_personal`, a later version of the job limits runs by such a
+            parameter, whose value the log would keep unencrypted.
     """
     spec = definition.spec
     before: dict[str, str | UUID] = {}

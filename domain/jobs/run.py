@@ -1,9 +1,8 @@
-"""One run of a job: its states, and who may move it from one to the next.
+"""A run of a job: its commands, which move it from state to state.
 
-`docs/state-machine.md` draws the machine; `tests/unit/domain/jobs/test_state_machine.py` walks
-every pair of state and command. Commands decide and trigger an event; what that does to the run,
-its `evolve` says (`run_events.py`). No command reads a clock or makes a random number: both are
-arguments.
+`docs/state-machine.md` draws the state machine; `tests/unit/domain/jobs/test_state_machine.py`
+tries every command in every state. Commands decide and trigger events; the events' `evolve` changes
+the run (`run_events.py`). Clock and randomness are arguments.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class JobRun(Stateful[RunState], Aggregate):
         """Create a pending run; the fields are those of `Requested`, `id` and `timestamp`."""
         return cls._create(cls.Requested, **fields)
 
-    # What decisions read of the state
+    # The state, as decisions read it
 
     @property
     def status(self) -> Status:
@@ -140,7 +139,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     @property
     def started_at(self) -> datetime | None:
-        """When the execution started that runs, or that the last event has ended."""
+        """When the execution started that is running, or that the last event ended."""
         started = self.state["started_at"] or self.state_before["started_at"]
         return None if started is None else from_iso(started)
 
@@ -150,7 +149,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     @property
     def holder(self) -> Holder | None:
-        """Which worker and execution may speak for the run; None where nothing runs."""
+        """The worker and execution that may report for the run; None if it is not running."""
         worker_id = self.state["worker_id"]
         return None if worker_id is None else Holder(worker_id, self.state["execution"])
 
@@ -168,7 +167,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     @property
     def personal(self) -> dict[str, list[str]]:
-        """By the id of a subject's key, the parameters that were encrypted by it."""
+        """The parameters that are encrypted, by the id of their subject's key."""
         return self.state["personal"] or {}
 
     @property
@@ -178,7 +177,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     @property
     def erased(self) -> list[str]:
-        """Those of the personal parameters whose values are gone with their subject."""
+        """The personal parameters whose values were erased with their subject."""
         return cast("list[str]", self.state.get("erased") or [])
 
     # Commands of the launcher
@@ -186,10 +185,10 @@ class JobRun(Stateful[RunState], Aggregate):
     def request_cancel(
         self, now: datetime, reason: str | None, report: Report | None = None
     ) -> None:
-        """Cancel at once while pending; request it while running. Repeated, it changes nothing.
+        """Cancel a pending run at once; of a running one, request it. Repeating changes nothing.
 
         Raises:
-            ConflictError: `run_already_ended`, the run ended otherwise.
+            ConflictError: `run_already_ended`, the run ended in another way.
         """
         if self.status == "canceled":
             return
@@ -203,7 +202,7 @@ class JobRun(Stateful[RunState], Aggregate):
     # Commands of the clock
 
     def expire_start(self, now: datetime) -> None:
-        """Expire the run if it never started and its start deadline is over; else do nothing."""
+        """Expire the run if it has not started by its start deadline; else do nothing."""
         if self.status != "pending" or not self._is_too_late(now):
             return
         self.trigger_event(JobRun.StartDeadlinePassed, timestamp=self._at(now))
@@ -232,7 +231,7 @@ class JobRun(Stateful[RunState], Aggregate):
         return holder
 
     def _is_too_late(self, now: datetime) -> bool:
-        """Return whether the run never started, and no longer may."""
+        """Return whether the run never started, and its start deadline has passed."""
         deadline = self.start_deadline_at
         if deadline is None or self.execution > 0:
             return False
@@ -264,9 +263,9 @@ class JobRun(Stateful[RunState], Aggregate):
         report: Report,
         random: Callable[[], float],
     ) -> None:
-        """End the attempt as failed: retried by the policy, or final.
+        """End the attempt as failed: it is retried by the policy, or the run fails.
 
-        A requested cancel wins over a retry.
+        If a cancel was requested, the run is canceled instead.
         """
         self._check_holder(holder)
         if self.cancel_requested:
@@ -289,7 +288,7 @@ class JobRun(Stateful[RunState], Aggregate):
     def time_out(
         self, holder: Holder, now: datetime, report: Report, random: Callable[[], float]
     ) -> None:
-        """End the attempt as timed out: retried by the policy, or expired."""
+        """End the attempt as timed out: it is retried by the policy, or the run expires."""
         self._check_holder(holder)
         message = f"the attempt ran past its timeoutMs of {self.timeout_ms}"
         if self.cancel_requested:
@@ -299,14 +298,14 @@ class JobRun(Stateful[RunState], Aggregate):
         self._time_out(holder, now, message, "execution_timeout", retry_at, report)
 
     def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
-        """End the run as expired because its handler says so."""
+        """End the run as expired, as its handler returned."""
         self._check_holder(holder)
         self._time_out(holder, now, message, "handler", None, report)
 
     def lose(
         self, holder: Holder, now: datetime, message: str, random: Callable[[], float]
     ) -> None:
-        """End the attempt because its worker is lost: retried by the policy, or failed."""
+        """End the attempt of a lost worker: it is retried by the policy, or the run fails."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, message, holder, Report())
@@ -321,7 +320,7 @@ class JobRun(Stateful[RunState], Aggregate):
         )
 
     def hand_back(self, holder: Holder, now: datetime) -> None:
-        """Return the run to pending, its attempt unspent: its worker stops or its lease is over."""
+        """Make the run pending again without spending its attempt: its worker stops."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, None, holder, Report())
@@ -337,10 +336,7 @@ class JobRun(Stateful[RunState], Aggregate):
         *,
         by_handler: bool = False,
     ) -> None:
-        """Record that what ran has stopped.
-
-        That was a requested cancel, or the handler ended as canceled.
-        """
+        """Cancel a running run that has stopped: as requested, or as its handler returned."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, reason, holder, report)
@@ -350,7 +346,7 @@ class JobRun(Stateful[RunState], Aggregate):
             raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
 
     def _reported(self, report: Report) -> dict[str, Any]:
-        """Return a report as fields of an event."""
+        """Return a report as fields of an event: without personal data, and as far as it fits."""
         stack = report.context.get("stack")
         if isinstance(stack, str):
             context = {**report.context, "stack": self._without_personal(stack)}
@@ -358,7 +354,7 @@ class JobRun(Stateful[RunState], Aggregate):
         return vars(fitting(self.metrics, self.merged_context, report))
 
     def _recorded(self, message: str) -> str:
-        """Return a handler's message without personal data, and not too long for the log."""
+        """Return a handler's message without personal data, and shortened if it is too long."""
         return fitting_message(self._without_personal(message))
 
     def _without_personal(self, text: str) -> str:
@@ -381,7 +377,7 @@ class JobRun(Stateful[RunState], Aggregate):
             delay_ms = self.retry_policy.delay_ms(self.attempt, random)
         else:
             delay_ms = min(max(retry_after_ms, 0), MAX_DELAY_MS)
-        # From the present: were the clock set back, the last event might lie a year ahead.
+        # From the present: if the clock was set back, the last event may lie a year ahead.
         return later(cut_to_ms(now), delay_ms)
 
     def _time_out(  # noqa: PLR0913 - the event's fields
@@ -412,7 +408,7 @@ class JobRun(Stateful[RunState], Aggregate):
         report: Report,
         failure_reason: FailureReason | None = None,
     ) -> None:
-        # The client's reason says more than how the run then stopped.
+        # The client's reason says more than the way in which the run then stopped.
         reason = self.state["cancel_reason"] or reason
         self.trigger_event(
             JobRun.Canceled,

@@ -1,9 +1,9 @@
-"""The events of a run, and the values and state that they move.
+"""The events of a run, its state, and the values that they are made of.
 
 First the retry policy and the values of commands and events (`Holder`, `Report`,
-`AttemptFailure`); then what of a handler's reports fits into a run (`fitting`); then the state
+`AttemptFailure`); then how much of a handler's reports fits into a run (`fitting`); then the state
 (`RunState`), and the events. Topics and fields of events are the on-disk format; `evolve` says
-what an event does to the state, in the aggregate (`JobRun`) as in its row.
+what an event changes, in the aggregate (`JobRun`) and in its row.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ from domain.state import (
     Time,
 )
 
-# When a failed attempt is tried again. Pure: the randomness is an argument.
+# When a failed attempt is retried.
 
 DEFAULT_INITIAL_DELAY_MS = 1_000
 MAX_DELAY_MS = 86_400_000
@@ -59,7 +59,7 @@ class RetryPolicy:
 
     @classmethod
     def from_json(cls, policy: Mapping[str, Json] | None) -> Self:
-        """Read a validated policy as clients give it (camelCase, every field optional)."""
+        """Read a validated policy in the form of clients (camelCase, all fields optional)."""
         fields = policy or {}
         max_delay_ms = _whole(fields.get("maxDelayMs"), cls.max_delay_ms)
         shortest_default_ms = min(cls.initial_delay_ms, max_delay_ms)
@@ -72,10 +72,10 @@ class RetryPolicy:
         )
 
     def delay_ms(self, failed_attempt: int, random: Callable[[], float]) -> int:
-        """Return the wait between the failed attempt (1, 2, …) and the next one.
+        """Return the delay between a failed attempt and the next one.
 
         Args:
-            failed_attempt: the number of the attempt that just failed.
+            failed_attempt: the number of the failed attempt (1, 2, …).
             random: returns a number in [0, 1).
         """
         if self.strategy == "none":
@@ -129,11 +129,11 @@ FailureReason = Literal[
 
 @dataclass(frozen=True)
 class Holder:
-    """Who speaks for a running execution: the fence that every worker command must pass.
+    """The holder of a running run: the fence that every command of a worker must pass.
 
     Attributes:
-        worker_id: the worker that claimed the run; unique to one start of one worker.
-        execution: how often the run had been claimed then (1, 2, …); never used twice.
+        worker_id: the worker that claimed the run; a restarted worker has another id.
+        execution: the number of the claim (1, 2, …); never used twice.
     """
 
     worker_id: str
@@ -141,7 +141,7 @@ class Holder:
 
 
 def named(holder: Holder | None) -> str:
-    """Return how errors name the holder of a run."""
+    """Return the holder of a run as errors name it."""
     if holder is None:
         return "nobody"
     return f"{holder.execution} of worker {holder.worker_id}"
@@ -149,7 +149,7 @@ def named(holder: Holder | None) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """What a handler adds to its run: each part is merged into what is there, and its keys win."""
+    """What a handler adds to its run: each part is merged into the run's, and its keys win."""
 
     metrics: JsonObject = field(default_factory=dict)
     context: JsonObject = field(default_factory=dict)
@@ -158,10 +158,11 @@ class Report:
 
 @dataclass(frozen=True)
 class AttemptFailure:
-    """Why an attempt failed, and whether another one makes sense.
+    """Why an attempt failed.
 
     Attributes:
-        retry_after_ms: the handler's own wish, instead of the policy's back-off; kept within 0 and
+        permanent: whether there is no retry.
+        retry_after_ms: the delay that the handler asks for instead of the policy's, between 0 and
             a day.
     """
 
@@ -171,44 +172,44 @@ class AttemptFailure:
     retry_after_ms: int | None = None
 
 
-# What of a handler's reports fits into its run. Pure.
+# How much of a handler's reports fits into its run.
 #
-# Each report is merged into all earlier ones and written whole, so that has a limit. What does not
-# fit is left out, and the run says so: no outcome is lost because of its reports.
+# All reports are merged and written together, so their size is limited. What does not fit is left
+# out, and the run has a note of that: no outcome is lost because of its reports.
 
 MAX_METRICS_BYTES = 262_144
-"""A run's `metrics` with all reports merged, as JSON."""
+"""Of a run's `metrics` as JSON, with all reports merged."""
 
 MAX_CONTEXT_BYTES = 1_048_576 + 262_144
-"""A run's `context`, likewise. It begins with what the launch gives, and that may take a whole
-request; so much is left for what handlers report. The note of what was left out comes on top."""
+"""Of a run's `context`: a whole request, as the launch may give that much, and 256 KiB for reports.
+The note of what was left out is not counted."""
 
 LEFT_OUT = "reportsLeftOut"
 """The member of a run's context that names what was left out."""
 
-NAMED = 10
-"""The most names of values in the note."""
+MAX_NAMES = 10
+"""The number of names in the note, at most."""
 
-NAME_BYTES = 100
-"""Of each, as JSON."""
+MAX_NAME_BYTES = 100
+"""Of each name, as JSON."""
 
-NOTE_BYTES = 2_048
-"""What the note takes at most, with its name."""
+MAX_NOTE_BYTES = 2_048
+"""Of the note with its key, at most."""
 
 MAX_MESSAGE_BYTES = 16_384
-"""Why an attempt failed, as UTF-8: it is read with every list of runs. The run's log has all."""
+"""Of an error message as UTF-8: lists of runs show it. The run's log has all of it."""
 
-_NOTE_BYTES = 64
-"""What the number of left-out bytes takes at most."""
+_GAP_BYTES = 64
+"""Of the note in a shortened message, at most."""
 
 
 def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
     """Return the part of a report that fits into the run, with a note of what was left out.
 
     Args:
-        metrics: what the run has already.
+        metrics: the run's so far.
         context: likewise.
-        report: what is to be merged into these.
+        report: is to be merged into these.
     """
     no_metrics = _beyond(metrics, report.metrics, MAX_METRICS_BYTES)
     no_context = _beyond(context, report.context, MAX_CONTEXT_BYTES)
@@ -224,12 +225,12 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
 
 
 def fitting_message(message: str) -> str:
-    """Return a message, shortened to its beginning and end where it is too long."""
+    """Return a message, shortened to its beginning and end if it is too long."""
     encoded = message.encode()
     count = len(encoded)
     if count <= MAX_MESSAGE_BYTES:
         return message
-    half = (MAX_MESSAGE_BYTES - _NOTE_BYTES) // 2
+    half = (MAX_MESSAGE_BYTES - _GAP_BYTES) // 2
     begin = encoded[:half].decode(errors="ignore")
     end = encoded[-half:].decode(errors="ignore")
     left_out = count - 2 * half
@@ -237,7 +238,7 @@ def fitting_message(message: str) -> str:
 
 
 def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
-    """Return the names of values that do not fit: the largest of those that grow."""
+    """Return the names of the values that do not fit: those that add most."""
     if not reported:
         return []
     remaining = most - len(canonical(before))
@@ -258,7 +259,7 @@ def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
 
 
 def _size(name: str, value: Json) -> int:
-    """Return what a member takes, with the colon and the comma beside it."""
+    """Return the bytes of a member, with its colon and comma."""
     return len(canonical(name)) + len(canonical(value)) + 2
 
 
@@ -268,7 +269,7 @@ def _without(reported: JsonObject, names: list[str]) -> JsonObject:
 
 
 def _note(names: list[str]) -> str:
-    first = [_cut(name) for name in names[:NAMED]]
+    first = [_cut(name) for name in names[:MAX_NAMES]]
     note = ", ".join(first)
     more = len(names) - len(first)
     if more:
@@ -281,47 +282,47 @@ def _note(names: list[str]) -> str:
 
 
 def _cut(name: str) -> str:
-    text = name[:NAME_BYTES]
-    while len(canonical(text)) > NAME_BYTES:
+    text = name[:MAX_NAME_BYTES]
+    while len(canonical(text)) > MAX_NAME_BYTES:
         text = text[:-1]
     return text
 
 
 FIRST_STATUS: Status = "pending"
-"""What every run is by its first event."""
+"""The status of a new run."""
 
 RAISED = frozenset({"error", "permanent_error"})
-"""Failure reasons with which a stack stands in the run's context."""
+"""The failure reasons of runs that may have a stack in their context."""
 
 MOST_STARTS = 1_000
-"""The highest `rateLimit`: a run keeps this number of its last starts."""
+"""The highest limit of a `rateLimit`: a run keeps this number of its last starts."""
 
 MOST_WORKERS = 100
-"""A run keeps this number of workers that started it: one that stops hands its runs back, and each
-start rewrites them."""
+"""A run keeps this number of workers that started it. Stopping workers hand runs back, and each
+start rewrites the list."""
 
 RATE = "rate"
-"""The runs that `rateLimit` counts together."""
+"""The group of runs that `rateLimit` counts together."""
 
 FAIR = "fair"
-"""The runs with one value of `fairnessKey`: one of them starts in each round."""
+"""The group of runs with one value of `fairnessKey`: one of them starts in each round."""
 
 UNIQUE_UNTIL = "unique_until_"
-"""The runs that `unique` allows one of, until its start or its end: `unique_until_start`,
+"""The group of runs of which `unique` allows one, until its start or its end: `unique_until_start`,
 `unique_until_end`."""
 
 
 class RunState(TypedDict):
     """A run as its last event left it, in the order in which clients see it.
 
-    `launch_context` is the launch's context, `context` what handlers have reported on top of it.
-    `personal` has, by the id of a subject's key, the parameters that were encrypted by it.
-    Of a run that counts for its job's `rateLimit`, `rate_value` says with which others, and
-    `starts` are its last starts. Of a run of a job whose runs are unique, `unique_value` says by
-    what, and `unique_until` until its `start` or its `end`. Of a run whose job lets values take
-    turns, `fair_value` is its own, and `last_turn` the position of its last start. `traceparent`
-    names the span in which the run was launched, if that was traced. `started_by` has the workers
-    that started it, each with the position of its first start.
+    `launch_context` is the launch's context, `context` is that with all reports merged into it.
+    `personal` has the encrypted parameters, by the id of their subject's key. If the job has a
+    `rateLimit`, `rate_value` is the value by which the run counts, and `starts` are its last
+    starts. If runs are unique, `unique_value` has the values of the key, and `unique_until` is
+    `start` or `end`. If the job has a `fairnessKey`, `fair_value` is the run's value of it, and
+    `last_turn` the position of its last start. `traceparent` names the span in which the run was
+    launched, if that was traced. `started_by` has the workers that started it, each with the
+    position of its first start.
     """
 
     id: ReadOnly[Id]
@@ -408,7 +409,7 @@ class Requested(RunEvent, Aggregate.Created):
     request_digest: str | None
     requested_by: str
     traceparent: str | None = None
-    """It is a member only where it has a value, so versions that do not know it lose nothing."""
+    """Left out if it is None, so that versions that do not know it can read the event."""
 
     @staticmethod
     def evolve(_: object, event: PlainEvent) -> Changes:
@@ -434,7 +435,7 @@ class Requested(RunEvent, Aggregate.Created):
             "idempotency_key": data["idempotency_key"],
             "requested_by": data["requested_by"],
             "created_position": event.position,
-            # Of a decrypted event alone.
+            # Only decrypted events have it.
             "personal": data.get("personal"),
             "launch_context": data["context"],
             "retry_policy": data["retry_policy"],
@@ -445,17 +446,17 @@ class Requested(RunEvent, Aggregate.Created):
     def apply(self, aggregate: Stateful[Any]) -> None:
         super().apply(aggregate)
         erased = vars(self).get("erased")
-        if erased:  # No column: it follows from which keys there are.
+        if erased:  # No column, for it depends on the keys that are left.
             aggregate.state = {**aggregate.state, "erased": erased}
 
 
 def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
-    """Return a run's first event alone; to make the run by it costs a launch three times as much.
+    """Return a run's first event without making the run, which would take three times as long.
 
     Args:
-        run_id: whose event it is.
+        run_id: the run's id.
         at: when it happens.
-        fields: all that `Requested` names, in that order.
+        fields: all fields of `Requested`, in their order.
     """
     event = object.__new__(Requested)
     common = {
@@ -470,16 +471,16 @@ def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
 
 
 class Grouped(RunEvent):
-    """The run counts together with others, by values of its parameters.
+    """The values by which the job's limits count the run together with others.
 
-    It is appended with `Requested`, where its job has limits of this kind.
+    It is appended with `Requested` if the job has such limits.
     """
 
     TOPIC = "job_run.grouped"
     groups: dict[str, str]
-    """By the kind of limit what the run counts by, as canonical JSON: `rate` has a parameter's
-    value, or an empty text for all runs; so has `fair`, or an empty text for none;
-    `unique_until_start` or `unique_until_end` has parameters."""
+    """By kind of limit, the run's value as canonical JSON. `rate`: a parameter's value, or an empty
+    text if all runs count together. `fair`: a parameter's value, or an empty text if the run has
+    none. `unique_until_start` or `unique_until_end`: the parameters of the key."""
 
     @staticmethod
     def evolve(_: object, event: PlainEvent) -> Changes:
@@ -494,12 +495,12 @@ class Grouped(RunEvent):
 
 
 def grouped(run_id: UUID, at: datetime, groups: dict[str, str]) -> Grouped:
-    """Return a run's second event alone.
+    """Return a run's second event without making the run.
 
     Args:
-        run_id: whose event it is.
+        run_id: the run's id.
         at: when it happens.
-        groups: of `Grouped`.
+        groups: those of `Grouped`.
     """
     event = object.__new__(Grouped)
     common = {"originator_id": run_id, "originator_version": 2, "timestamp": at}
@@ -508,14 +509,14 @@ def grouped(run_id: UUID, at: datetime, groups: dict[str, str]) -> Grouped:
 
 
 class ExecutionEvent(RunEvent):
-    """Base of what happens to one execution: who held it, and its number (1, 2, …)."""
+    """Base of the events of an execution: its worker, and its number (1, 2, …)."""
 
     worker_id: str
     execution: int
 
 
 class ReportedEvent(ExecutionEvent):
-    """Base of what carries the handler's report; each part is merged into what the run has."""
+    """Base of the events with a handler's report, which is merged into the run."""
 
     metrics: JsonObject
     context: JsonObject
@@ -523,7 +524,7 @@ class ReportedEvent(ExecutionEvent):
 
 
 class Started(ExecutionEvent):
-    """A worker claimed the run; it is running until that worker says otherwise or is lost."""
+    """A worker claimed the run, which is running until the worker reports its end or is lost."""
 
     TOPIC = "job_run.started"
     attempt: int
@@ -536,7 +537,7 @@ class Started(ExecutionEvent):
             "worker_id": event.data["worker_id"],
             "execution": event.data["execution"],
             "started_by": _with_starter(run["started_by"], event),
-            # Why an earlier attempt failed stands in its event: a running run has not failed.
+            # A running run has not failed; the events of earlier attempts say why they did.
             "error_message": None,
             "failure_reason": None,
         }
@@ -553,7 +554,7 @@ class Started(ExecutionEvent):
 
 
 def _with_starter(before: dict[str, int] | None, event: PlainEvent) -> JsonObject:
-    """Return the workers that started the run; of too many, those of the last first starts."""
+    """Return the workers that started the run, the latest `MOST_WORKERS` at most."""
     workers: JsonObject = {cast("str", event.data["worker_id"]): event.position}
     if before:
         workers |= before
@@ -588,7 +589,7 @@ class Succeeded(ReportedEvent):
 
 
 class AttemptFailed(ReportedEvent):
-    """The attempt failed: pending again at `retry_at`, or failed for good where that is null."""
+    """The attempt failed: the run is pending, due at `retry_at`, or failed if that is null."""
 
     TOPIC = "job_run.attempt_failed"
     attempt: int
@@ -602,9 +603,9 @@ class AttemptFailed(ReportedEvent):
 
 
 class AttemptTimedOut(ReportedEvent):
-    """The attempt ran out of time: pending again at `retry_at`, or expired where that is null.
+    """The attempt timed out: the run is pending, due at `retry_at`, or expired if that is null.
 
-    `failure_reason` is `execution_timeout`, or `handler` where the handler itself ended as expired.
+    `failure_reason` is `execution_timeout`, or `handler` if the handler itself returned `expired`.
     """
 
     TOPIC = "job_run.attempt_timed_out"
@@ -619,7 +620,7 @@ class AttemptTimedOut(ReportedEvent):
 
 
 class AttemptLost(ExecutionEvent):
-    """The worker died or fell silent: pending again at `retry_at`, or failed where that is null."""
+    """The worker was lost: the run is pending, due at `retry_at`, or failed if that is null."""
 
     TOPIC = "job_run.attempt_lost"
     attempt: int
@@ -632,7 +633,7 @@ class AttemptLost(ExecutionEvent):
 
 
 class HandedBack(ExecutionEvent):
-    """A worker that stops, or whose lease has expired, gave the run back, its attempt unspent."""
+    """A worker that stops, or whose lease expired, handed the run back, its attempt unspent."""
 
     TOPIC = "job_run.handed_back"
 
@@ -642,7 +643,7 @@ class HandedBack(ExecutionEvent):
 
 
 class StartDeadlinePassed(RunEvent):
-    """The run had not started in time; it is expired."""
+    """The run had not started by its start deadline; it is expired."""
 
     TOPIC = "job_run.start_deadline_passed"
 
@@ -656,7 +657,7 @@ class StartDeadlinePassed(RunEvent):
 
 
 class CancelRequested(RunEvent):
-    """A client asked to cancel a running run, which goes on until it has really stopped."""
+    """A client requested to cancel a running run, which continues until it has really stopped."""
 
     TOPIC = "job_run.cancel_requested"
     reason: str | None
@@ -667,10 +668,10 @@ class CancelRequested(RunEvent):
 
 
 class Canceled(RunEvent):
-    """The run is canceled: it was pending, or what ran has stopped.
+    """The run is canceled: it was pending, or it was running and has stopped.
 
-    `worker_id` and `execution` are null where nothing ran; `failure_reason` is `handler` where the
-    handler itself ended as canceled.
+    `worker_id` and `execution` are null if it was pending; `failure_reason` is `handler` if the
+    handler itself returned `canceled`.
     """
 
     TOPIC = "job_run.canceled"
@@ -694,7 +695,7 @@ class Canceled(RunEvent):
 
 
 def _reported(run: RunState, data: JsonObject) -> Changes:
-    """Merge a handler's report; an empty one changes nothing."""
+    """Return the columns that a handler's report changes."""
     changed: Changes = {}
     if data["metrics"]:
         changed["metrics"] = _merged(run["metrics"], data["metrics"])
@@ -729,7 +730,7 @@ def _ended(run: RunState, event: PlainEvent, status: Status) -> Changes:
 
 
 def _retried_or_ended(run: RunState, event: PlainEvent, final_status: Status) -> Changes:
-    """Return what the end of an attempt changes."""
+    """Return the columns that a failed attempt changes."""
     data = event.data
     why: Changes = {
         "error_message": data["error_message"],

@@ -12,8 +12,8 @@ from domain.jobs.run_events import (
     MAX_CONTEXT_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_METRICS_BYTES,
-    NAMED,
-    NOTE_BYTES,
+    MAX_NAMES,
+    MAX_NOTE_BYTES,
     AttemptFailure,
     Report,
     fitting,
@@ -69,14 +69,14 @@ def test_to_leave_out_very_many_names_takes_no_longer_than_to_read_them() -> Non
 
 
 def test_the_note_is_bounded_by_bytes_whatever_it_names() -> None:
-    wide = [str(number) + "\x01☃" * 100 for number in range(NAMED + 1)]
+    wide = [str(number) + "\x01☃" * 100 for number in range(MAX_NAMES + 1)]
     full: JsonObject = {"a": text_of(MAX_CONTEXT_BYTES - len('{"a":}'))}
     reported: JsonObject = dict.fromkeys(wide, "more")
     fit = fitting({}, full, Report({}, reported))
     assert fit.context.keys() == {LEFT_OUT}
-    assert f" and {len(wide) - NAMED} more: " in str(fit.context[LEFT_OUT])
+    assert f" and {len(wide) - MAX_NAMES} more: " in str(fit.context[LEFT_OUT])
     whole = len(canonical({**full, **fit.context}))
-    assert whole <= MAX_CONTEXT_BYTES + NOTE_BYTES
+    assert whole <= MAX_CONTEXT_BYTES + MAX_NOTE_BYTES
 
 
 SOME = st.dictionaries(
