@@ -1,4 +1,4 @@
-"""When the ticks of a schedule are due. Pure: the same input gives the same answer everywhere.
+"""When the ticks of a schedule are due. Pure.
 
 First cron expressions on a zone's clocks (`Cron`); then the content of a schedule's version
 (`ScheduleSpec`) and its ticks in order (`Calendar`). `ticks.py` decides what becomes of due ticks.
@@ -24,28 +24,27 @@ from domain.json_values import JsonObject
 
 # Cron expressions on the clocks of a zone: which instants an expression names.
 #
-# `cronsim` knows what an expression means on a clock that is never set. What happens where clocks
-# are set is decided here, in the way of Debian's cron:
+# `cronsim` knows what an expression means on a clock that is never set. Changes of the clocks are
+# handled here, as Debian's cron does:
 #
 # - *Fixed* times, whose minute and hour both do not begin with `*`, each fire once: a time that
-#   clocks leave out fires right after the gap, and a time that clocks show twice fires the first
-#   time.
-# - *Frequent* times follow what clocks show: not at a time that is left out, and twice at one that
-#   comes twice.
+#   clocks skip fires right after the gap, and a time that clocks show twice fires the first time.
+# - *Frequent* times follow what clocks show: a time that they skip does not fire, and a time that
+#   they show twice fires twice.
 
 MAX_CHARACTERS = 200
-"""Of an expression: far more than any needs."""
+"""Of an expression; none needs as many."""
 
 FIELDS = 5
-"""Minute, hour, day of month, month, day of week. With six, the first would be seconds for some
-programs, and the last for others."""
+"""Minute, hour, day of month, month, day of week. With six, some programs take the first for
+seconds, others the last."""
 
 NEVER = "names a day that never comes"
 
-_SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a clock's, of no zone
+_SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - on a clock, without a zone
 
 _LONGEST_SHIFT = timedelta(hours=25)
-"""No clock was ever set by more: by a day, where a country changed sides of the date line."""
+"""No clock was ever set by more: a country that crossed the date line set it by a day."""
 
 _SECOND = timedelta(seconds=1)
 
@@ -54,7 +53,7 @@ _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 
 CACHED = 4_096
-"""Answers in a cache: each is needed several times while its tick is decided, and thousands of
+"""Entries of a cache: each is needed several times while its tick is decided, and thousands of
 schedules may share it."""
 
 
@@ -81,50 +80,50 @@ def zone_fault(name: str) -> str | None:
     """Return what is wrong with a zone's name, None where nothing is."""
     try:
         ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # As for "../x", "America" and "Mars/Olympus".
+    except (ValueError, OSError, KeyError):  # For "../x", "America" and "Mars/Olympus".
         return f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC"
-    if name == "localtime":  # Another one on each machine.
+    if name == "localtime":  # It differs from machine to machine.
         return "name the zone itself, for example Europe/Berlin"
     return None
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Ticks in a row, one at least: when the first and the last are due, and how many they are."""
+    """Consecutive ticks, one at least: when the first and the last are due, and their number."""
 
     first: datetime
     last: datetime
     ticks: int
 
     def followed_by(self, later: Stretch) -> Stretch:
-        """Return both as one; no tick lies between them."""
+        """Return both as one stretch; no tick is due between them."""
         return Stretch(self.first, later.last, self.ticks + later.ticks)
 
 
 @dataclass(frozen=True)
 class Cron:
-    """An expression of five fields that `cron_fault` lets pass, on the clocks of a zone."""
+    """A valid expression (`cron_fault`) on the clocks of a zone."""
 
     text: str
     zone: ZoneInfo
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first instant after a moment, in UTC; None if fifty years have none."""
+        """Return the first instant after a moment, in UTC; None if there is none in fifty years."""
         return _next_after(self, moment)
 
     def compute_next(self, moment: datetime) -> datetime | None:
-        """Return the same without the cache."""
+        """Return what `next_after` does, without its cache."""
         if self._is_fixed():
             return self._next_fixed(moment)
         return self._next_frequent(moment)
 
     def count_between(self, after: datetime, until: datetime) -> Stretch | None:
-        """Return the instants after a moment, and until another, without going through them.
+        """Return the instants after a moment and until another, by counting whole days.
 
-        Only on days around a change of the clocks are they gone through, one by one.
+        Only on days around a change of the clocks the instants are counted one by one.
         """
         stretch: Stretch | None = None
-        odd: set[datetime] = set()  # Of days around a change, which may overlap.
+        odd: set[datetime] = set()  # The instants of days around a change, which may overlap.
         # A clock that is set back may show the times of the day before once more.
         day = self._wall(after).date() - _DAY
         last_day = self._wall(until).date() + _DAY
@@ -139,19 +138,19 @@ class Cron:
         return _joined(stretch, _within(odd, after, until))
 
     def _is_set_about(self, day: date) -> bool:
-        """Return whether clocks may be set on a day, or a day before or after it."""
+        """Return whether clocks are set on a day, or on the day before or after."""
         offsets = {self._midnight(day + n * _DAY).utcoffset() for n in (-1, 0, 1, 2)}
         return len(offsets) > 1
 
     def _times_of(self, day: date) -> Sequence[int]:
-        """Return the minutes of a day that the expression names, as on a clock never set."""
+        """Return the minutes of a day that the expression names, on a clock that is never set."""
         named = _named(self.text)
         if day.month not in named.months or not named.match_day(day):
             return ()
         return _minutes_named(self.text)
 
     def _of_even_day(self, day: date, after: datetime, until: datetime) -> Stretch | None:
-        """Return the instants of a day on which clocks show each time once."""
+        """Return the instants of a day on which clocks show every time once."""
         times = self._times_of(day)
         begin = self._midnight(day).astimezone(UTC)
         first = bisect_right(times, (after - begin) / _MINUTE)
@@ -163,7 +162,7 @@ class Cron:
         return Stretch(first_at, last_at, end - first)
 
     def _instants_of(self, day: date) -> Iterator[datetime]:
-        """Yield the instants that the times of a day mean, however clocks are set."""
+        """Yield the instants of a day's times, however clocks are set."""
         midnight = datetime.combine(day, time.min)
         for minutes in self._times_of(day):
             first, second = self._readings(midnight + minutes * _MINUTE)
@@ -205,7 +204,7 @@ class Cron:
         return None
 
     def _next_frequent(self, moment: datetime) -> datetime | None:
-        # A clock that is or will be set back shows earlier times after the moment.
+        # After a clock is set back it shows earlier times than at the moment.
         start = self._wall(moment) - self._set_back_around(moment)
         earliest: datetime | None = None
         for wall in self._walls_after(start):
@@ -220,7 +219,7 @@ class Cron:
         return earliest
 
     def _walls_after(self, wall: datetime) -> Iterator[datetime]:
-        """Yield the times that the expression names, as on a clock that is never set."""
+        """Yield the times that the expression names after a time, on a clock that is never set."""
         return iter(CronSim(self.text, wall))
 
     def _wall(self, moment: datetime) -> datetime:
@@ -231,15 +230,15 @@ class Cron:
     def _readings(self, wall: datetime) -> tuple[datetime, datetime]:
         """Return the two instants that a clock's time may mean, in UTC.
 
-        Nearly always they are one. The second comes later where clocks show the time twice, and
-        earlier where they leave it out.
+        Nearly always they are the same. The second is later if clocks show the time twice, and
+        earlier if they skip it.
         """
         first = wall.replace(tzinfo=self.zone, fold=0)
         second = wall.replace(tzinfo=self.zone, fold=1)
         return first.astimezone(UTC), second.astimezone(UTC)
 
     def _end_of_gap(self, before: datetime, after: datetime) -> datetime:
-        """Return when clocks were set between two instants."""
+        """Return the instant between two others at which clocks were set."""
         offset = self._offset(after)
 
         def is_set(seconds: int) -> bool:
@@ -251,7 +250,7 @@ class Cron:
         return before + until_set_s * _SECOND
 
     def _set_back_around(self, moment: datetime) -> timedelta:
-        """Return by how much clocks are set back about a moment, or were."""
+        """Return by how much clocks are set back shortly before or after a moment."""
         before = self._offset(moment - _LONGEST_SHIFT)
         after = self._offset(moment + _LONGEST_SHIFT)
         return max(before - after, timedelta())
@@ -294,12 +293,12 @@ def _next_after(cron: Cron, moment: datetime) -> datetime | None:
 Overlap = Literal[
     "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
 ]
-"""What is done about a tick while a run of the schedule has not ended."""
+"""The policy for a tick that is due while a run of the schedule has not ended."""
 
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 
 MIN_EVERY_MS = 1_000
-"""Ticks are decided within a second, so a shorter interval would promise too much."""
+"""Ticks are decided within a second, so shorter intervals could not be kept."""
 
 MAX_EVERY_MS = 366 * 86_400_000
 
@@ -310,28 +309,28 @@ MAX_CATCH_UP_MS = 366 * 86_400_000
 MAX_EXCLUDE = 100
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
-"""Times of schedules lie between them. Python's calendar ends with the year 9999, and expressions
-are followed for fifty years."""
+"""Times of schedules lie between them: Python's calendar ends with the year 9999, and an expression
+is searched for fifty years."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSpec:
-    """What a version of a schedule says. The contract's section 10 gives the fields.
+    """The content of a schedule's version. The contract's section 10 gives the fields.
 
     Attributes:
-        job: the slug of what is launched.
-        parameters: of its runs; the job's own defaults fill the rest.
-        cron: five fields, on the clocks of the zone; this or `every_ms`.
+        job: the slug of the job that is launched.
+        parameters: of its runs, over the job's defaults.
+        cron: five fields, on the clocks of the zone; either this or `every_ms`.
         every_ms: an interval of elapsed time, counted from `start_at`, or from 1970 (UTC).
-        time_zone: a name of the IANA's, for `cron` and `exclude`.
+        time_zone: an IANA name, for `cron` and `exclude`.
         exclude: cron expressions; ticks in a minute that one of them names are skipped.
-        overlap: what is done about a tick while a run of the schedule has not ended.
+        overlap: the policy for a tick that is due while a run of the schedule has not ended.
         catch_up_ms: ticks that could not be decided for longer than this are skipped as missed.
-        jitter_ms: each tick is late by some time up to this, but never into the next one.
-        start_at: no tick before it; ISO 8601 text, as `domain.clock.to_iso` writes it.
-        end_at: no tick after it.
+        jitter_ms: each tick fires up to this time after it is due, but before the next one is due.
+        start_at: no tick is due before; ISO 8601 text, as `domain.clock.to_iso` writes it.
+        end_at: no tick is due after.
         pause_on_failure: whether the schedule pauses when a run of it fails or expires.
-        owner: who keeps it in files; a name, or None.
+        owner: the name under which files declare it, or None.
     """
 
     job: str
@@ -381,7 +380,7 @@ class ScheduleSpec:
             if fault is not None:
                 issues.append(Issue(f"/exclude/{index}", fault, "format"))
             if fault == NEVER:
-                break  # That took fifty years of search: a hundred of these would keep others.
+                break  # Each searches fifty years: a hundred of these would keep others waiting.
         return issues
 
     def _bound_issues(self) -> list[Issue]:
@@ -404,7 +403,7 @@ def _range_issues(path: str, value: int, least: int, most: int) -> list[Issue]:
 
 
 def year_issues(path: str, moment: datetime) -> list[Issue]:
-    """Return what is wrong with a time that is given for ticks."""
+    """Return what is wrong with a time of ticks that a client gives."""
     if FIRST_YEAR <= moment.year <= LAST_YEAR:
         return []
     message = f"lies in the years {FIRST_YEAR} to {LAST_YEAR}"
@@ -418,12 +417,12 @@ _DRAWN_BYTES = 8
 
 @dataclass(frozen=True)
 class Tick:
-    """A time at which the schedule's job is to run.
+    """A time at which the schedule launches its job.
 
     Attributes:
-        due_at: as the cron expression or the interval says; no other tick has it.
-        fires_at: with its jitter: from when on it is decided.
-        is_excluded: whether it is one of those that are not to be.
+        due_at: by the cron expression or the interval; different for each tick.
+        fires_at: `due_at` plus its jitter: then it is decided.
+        is_excluded: whether `exclude` names it, so that it is skipped.
     """
 
     due_at: datetime
@@ -435,10 +434,10 @@ class Calendar:
     """The ticks of a schedule in one version, in order."""
 
     def __init__(self, schedule_id: UUID, spec: ScheduleSpec) -> None:
-        """Prepare the content of the version.
+        """Begin.
 
         Raises:
-            QuarantinedError: this machine's zones have none of this name; others' may.
+            QuarantinedError: this machine does not know the time zone; others may.
         """
         self._schedule_id = schedule_id
         self._spec = spec
@@ -454,16 +453,16 @@ class Calendar:
         self._end = None if spec.end_at is None else from_iso(spec.end_at)
 
     def ticks_after(self, moment: datetime) -> Iterator[Tick]:
-        """Yield the ticks that are due after a moment; there may be no end of them."""
+        """Yield the ticks that are due after a moment, maybe infinitely many."""
         due_at = self._due_after(moment)
         while due_at is not None:
             yield self._tick(due_at)
             due_at = self._due_after(due_at)
 
     def due_between(self, after: datetime, until: datetime) -> Stretch | None:
-        """Return the ticks that are due after a moment, and until another.
+        """Return the ticks that are due after a moment and until another.
 
-        They are computed, not gone through: a million costs no more than one.
+        They are computed, not enumerated: a million ticks cost no more than one.
         """
         if self._start is not None:
             after = max(after, self._start - _MS)
@@ -480,23 +479,23 @@ class Calendar:
         return Stretch(first, first + further * self._interval, further + 1)
 
     def firing_between(self, after: datetime, before: datetime) -> Stretch | None:
-        """Return the ticks that are due after a moment, and fire before another."""
+        """Return the ticks that are due after a moment and fire before another."""
         stretch = self.due_between(after, before - _MS)
         if stretch is None or self._tick(stretch.last).fires_at < before:
             return stretch
-        # Jitter never reaches into the next tick, so only the last one can be yet to fire.
+        # A tick fires before the next one is due, so only the last one may not have fired.
         return self.due_between(after, stretch.last - _MS)
 
     def fired_before(self, moment: datetime) -> datetime:
-        """Return a time such that the ticks due until then fire before a moment, and no others."""
-        in_any_case = later(moment, -self._spec.jitter_ms) - _MS
-        stretch = self.firing_between(in_any_case, moment)
-        return in_any_case if stretch is None else stretch.last
+        """Return a time such that exactly the ticks due until then fire before a moment."""
+        with_most_jitter = later(moment, -self._spec.jitter_ms) - _MS
+        stretch = self.firing_between(with_most_jitter, moment)
+        return with_most_jitter if stretch is None else stretch.last
 
     def delayed_tick(self, after: datetime, now: datetime) -> Tick | None:
-        """Return the tick due after a moment that is due now and has not fired, if there is one.
+        """Return the tick after a moment that is due now but has not fired, if there is one.
 
-        Jitter never reaches into the next tick, so there is one at most.
+        A tick fires before the next one is due, so there is one at most.
         """
         stretch = self.due_between(after, now)
         if stretch is None:
@@ -506,7 +505,7 @@ class Calendar:
 
     def _due_after(self, moment: datetime) -> datetime | None:
         if self._start is not None:
-            # A tick that is due at the very start is one.
+            # A tick that is due at the start counts.
             moment = max(moment, self._start - _MS)
         due_at = self._unbounded_after(moment)
         if due_at is None or self._end is None:
@@ -529,7 +528,7 @@ class Calendar:
         return Tick(due_at, fires_at, is_excluded)
 
     def _jitter_ms(self, due_at: datetime) -> int:
-        """Return by how much a tick is late: the same whoever asks, and never into the next."""
+        """Return a tick's jitter: the same in every process, and less than to the next tick."""
         most_ms = self._spec.jitter_ms
         if most_ms == 0:
             return 0

@@ -1,8 +1,8 @@
-"""A schedule: when a job runs by itself, and what became of each tick.
+"""A schedule: it launches a job at its ticks, and records what became of each.
 
 First the state, then the events, then the aggregate (`Schedule`). Commands decide and trigger
-events; the time is an argument. What becomes of a tick that is due, `ticks.py` decides; ticks that
-are due when a schedule is paused, resumed or deleted are skipped here (`_skip_undecided`).
+events; the time is an argument. `ticks.py` decides what becomes of a due tick; ticks that are due
+when a schedule is paused, resumed or deleted are skipped here (`_skip_undecided`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -41,16 +41,15 @@ from domain.state import (
 
 
 class ScheduleState(TypedDict):
-    """A schedule, in the order in which clients see it; `id` is what they call it.
+    """A schedule, in the order in which clients see it; `id` is their name for it.
 
-    Ticks due until `decided_until` have been decided. Where the clock was set back since, `next_at`
-    lies before it, and those that fire from then on are decided once more, but for those that have
-    a run. `next_at` is when the next tick fires, as it was known at the last event. `open_runs` are
-    its runs that were not seen to have ended, in the order of their launch; `manual_runs` those of
-    them that people launched. `buffered` are the times at which the waiting ticks were due;
-    `carried` are ticks of former versions that are still to fire, each with `dueAt` and `firesAt`.
-    `last_tick` has `dueAt`, `outcome`, `reason` and `runId`, and `paused` has `at`, `by`, `reason`
-    and `runId`.
+    Ticks due until `decided_until` are decided. `next_at` is when the next tick fires, as known at
+    the last event. If the clock was set back, `next_at` lies before `decided_until`, and ticks that
+    fire from `next_at` on are decided again unless they have a run. `open_runs` are its runs whose
+    end is not recorded, in the order of their launch; `manual_runs` are those of them that people
+    launched. `buffered` has the times at which waiting ticks were due. `carried` are ticks of
+    earlier versions that have not fired, each with `dueAt` and `firesAt`. `last_tick` has `dueAt`,
+    `outcome`, `reason` and `runId`, and `paused` has `at`, `by`, `reason` and `runId`.
     """
 
     aggregate_id: ReadOnly[Id]
@@ -84,14 +83,14 @@ class ScheduleState(TypedDict):
 
 # The schedule's events. Their topics and fields are the on-disk format.
 #
-# `next_at` is when the next tick fires, as known at that time: tables do not compute it, because
-# that needs the zones' rules, which change.
+# `next_at` is when the next tick fires, as known then: folds do not compute it, as it depends on
+# the rules of time zones, which change.
 
 BY_CALENDAR = "calendar"
-"""The cause of ticks that the calendar has."""
+"""The cause of ticks of the calendar."""
 
 BY_BACKFILL = "backfill"
-"""The cause of past ticks that a client has launched."""
+"""The cause of past ticks that a client launches."""
 
 SkipReason = Literal[
     "paused",
@@ -109,7 +108,7 @@ SkipReason = Literal[
 """Why a tick has no run; `docs/schedules.md` explains each."""
 
 MAX_BUFFERED = 100
-"""Ticks that wait for a run to end; more are skipped. Each is a part of the schedule's row."""
+"""Ticks that wait for runs to end; more are skipped. Each is a part of the schedule's row."""
 
 
 class ScheduleEvent(StateEvent):
@@ -135,7 +134,7 @@ class WithScheduleSpec:
 
 
 class Registered(WithScheduleSpec, ScheduleEvent, Aggregate.Created):
-    """The schedule exists; its ticks are those that are due later than this."""
+    """The schedule was created; its ticks are those that are due later."""
 
     TOPIC = "schedule.registered"
     slug: str
@@ -161,10 +160,10 @@ class Registered(WithScheduleSpec, ScheduleEvent, Aggregate.Created):
 
 
 class Revised(ScheduleEvent):
-    """It has a new version; `changes` holds the fields that differ. Ticks from now on obey it.
+    """It has a new version for later ticks; `changes` holds the fields that differ.
 
-    The tick that was due at `carried_due_at`, and is late by its jitter, fires at
-    `carried_fires_at` all the same.
+    The tick that was due at `carried_due_at`, and has not fired because of its jitter, still fires
+    at `carried_fires_at`.
     """
 
     TOPIC = "schedule.revised"
@@ -177,7 +176,7 @@ class Revised(ScheduleEvent):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from when such a tick was decided before the revision."""
+        """Lift an event from before ticks were carried into the next version."""
         state["carried_due_at"] = None
         state["carried_fires_at"] = None
 
@@ -193,7 +192,7 @@ class Revised(ScheduleEvent):
 
 
 class Paused(ScheduleEvent):
-    """Its ticks are skipped from now on. `run_id` is the run that failed, if that is why."""
+    """Its ticks are skipped from now on. `run_id` is the run whose failure paused it, if any."""
 
     TOPIC = "schedule.paused"
     by: str
@@ -218,7 +217,7 @@ class Resumed(ScheduleEvent):
 
 
 class Deleted(ScheduleEvent):
-    """It has no more ticks; those that waited are dropped."""
+    """It has no more ticks, and those that waited are dropped."""
 
     TOPIC = "schedule.deleted"
     reason: str | None
@@ -229,9 +228,9 @@ class Deleted(ScheduleEvent):
 
 
 class RegisteredAnew(WithScheduleSpec, ScheduleEvent):
-    """After it had been deleted it was created once more.
+    """It was created again after its deletion.
 
-    Runs of before may still be going on, and are no longer its own.
+    Its earlier runs may not have ended, but are no longer its own.
     """
 
     TOPIC = "schedule.registered_anew"
@@ -254,9 +253,9 @@ class RegisteredAnew(WithScheduleSpec, ScheduleEvent):
 
 
 class TickEvent(ScheduleEvent):
-    """Base of what becomes of a tick.
+    """Base of the outcomes of a tick.
 
-    `cause` is `calendar`, or `backfill` where a client launched past ticks.
+    `cause` is `calendar`, or `backfill` if a client launched past ticks.
     """
 
     due_at: datetime
@@ -265,7 +264,7 @@ class TickEvent(ScheduleEvent):
 
 
 class TickLaunched(TickEvent):
-    """The tick's run was requested, in the same unit; before, the tick may have waited."""
+    """The tick's run was launched, in the same unit; the tick may have waited before."""
 
     TOPIC = "schedule.tick_launched"
     run_id: str
@@ -280,10 +279,10 @@ class TickLaunched(TickEvent):
 
 
 class TickSkipped(TickEvent):
-    """`ticks` ticks in a row, up to the one due at `last_due_at`, were skipped for one reason.
+    """`ticks` consecutive ticks, the last due at `last_due_at`, were skipped for one reason.
 
-    `run_id` is the run that was in their way. `watched_since` is set for missed ticks: from then on
-    a process was there to decide them.
+    `run_id` is the run that was in their way. `watched_since` is set for missed ticks: since then a
+    process has watched the clock.
     """
 
     TOPIC = "schedule.tick_skipped"
@@ -296,7 +295,7 @@ class TickSkipped(TickEvent):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from when ticks were missed that were decided late, whatever for."""
+        """Lift an event from before lateness alone made no tick missed."""
         state["watched_since"] = None
 
     @staticmethod
@@ -305,7 +304,7 @@ class TickSkipped(TickEvent):
 
 
 class TickBuffered(TickEvent):
-    """The tick waits until no run of the schedule is pending or running."""
+    """The tick waits until all runs of earlier ticks have ended."""
 
     TOPIC = "schedule.tick_buffered"
 
@@ -316,7 +315,7 @@ class TickBuffered(TickEvent):
 
 
 class Replanned(ScheduleEvent):
-    """The next tick fires at another time than was known: the rules of its zone have changed."""
+    """The next tick fires at another time than was known: the zone's rules or the clock changed."""
 
     TOPIC = "schedule.replanned"
     next_at: datetime | None
@@ -327,7 +326,7 @@ class Replanned(ScheduleEvent):
 
 
 class Triggered(ScheduleEvent):
-    """A client had its job run at once; no tick is due for that."""
+    """A client launched a run at once, without a tick."""
 
     TOPIC = "schedule.triggered"
     run_id: str
@@ -362,7 +361,7 @@ def _new_version(schedule: ScheduleState, event: PlainEvent) -> Changes:
 
 
 def _decided(schedule: ScheduleState, event: PlainEvent, outcome: str) -> Changes:
-    """Return what changes with a tick, or with several in a row; times as text are in order."""
+    """Return what the outcome of a tick, or of several, changes; texts of times are in order."""
     data = event.data
     first = cast("str", data["due_at"])
     last = cast("str", data.get("last_due_at", first))
@@ -373,7 +372,7 @@ def _decided(schedule: ScheduleState, event: PlainEvent, outcome: str) -> Change
         ],
     }
     if data["cause"] == BY_BACKFILL:
-        # Its time is over, so it moves the schedule no further.
+        # It was decided before, so the schedule does not advance.
         return waiting
     return {
         **waiting,
@@ -397,7 +396,7 @@ def _opened(schedule: ScheduleState, event: PlainEvent, *, is_manual: bool) -> C
 
 
 BY_ITSELF = "system"
-"""Who pauses a schedule whose run failed."""
+"""The actor that pauses a schedule whose run failed."""
 
 _BAD_ENDS = frozenset({"failed", "expired"})
 
@@ -412,8 +411,8 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     CACHED = ("spec", "buffered", "carried")
 
     already_launched = cast("Collection[datetime]", frozenset())
-    """When those ticks were due that come again and have a run or wait for one. No event says so:
-    the commands look it up before a decision."""
+    """The due times of ticks that are decided again although they have a run or wait for one. No
+    event tells them: commands look them up before a decision."""
 
     Event = ScheduleEvent
     Registered = Registered
@@ -431,7 +430,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def slug(self) -> str:
-        """What clients call it."""
+        """The name that clients give it."""
         return self.state["id"]
 
     @property
@@ -440,12 +439,12 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def current(self) -> int:
-        """The number of its version."""
+        """The number of the current version."""
         return self.state["version"]
 
     @cached_property
     def spec(self) -> ScheduleSpec:
-        """The content of its version."""
+        """The content of the current version."""
         content: dict[str, Any] = {**self.state}
         return ScheduleSpec(**{name: content[name] for name in _SPEC_FIELDS})
 
@@ -468,11 +467,11 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def comes_again(self) -> bool:
-        """Whether it decides ticks once more, for the clock was set back."""
+        """Whether it decides ticks again, as the clock was set back."""
         return self.next_at is not None and self.next_at <= self.decided_until
 
     def is_ahead_of(self, now: datetime) -> bool:
-        """Return whether ticks have been decided that are to come, for the clock was set back."""
+        """Return whether future ticks have been decided, as the clock was set back."""
         return self.decided_until > now + CLOCK_STEP
 
     @property
@@ -485,18 +484,18 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def calendar_runs(self) -> list[str]:
-        """Those of its open runs that ticks launched: the ones that `overlap` is about."""
+        """Its open runs that ticks launched: those that `overlap` is about."""
         manual = set(self.manual_runs)
         return [run_id for run_id in self.open_runs if run_id not in manual]
 
     @cached_property
     def buffered(self) -> list[datetime]:
-        """When the ticks were due that wait, in this order."""
+        """The due times of the ticks that wait, in order."""
         return [from_iso(due_at) for due_at in self.state["buffered"]]
 
     @cached_property
     def carried(self) -> list[Tick]:
-        """Ticks of former versions that are still to fire, in the order in which they fire."""
+        """Ticks of earlier versions that have not fired, in the order in which they fire."""
         return [
             Tick(from_iso(cast("str", tick["dueAt"])), from_iso(cast("str", tick["firesAt"])))
             for tick in self.state["carried"]
@@ -506,7 +505,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @classmethod
     def create(cls, slug: str, spec: ScheduleSpec, now: datetime) -> Self:
-        """Create a schedule. That its name is free is decided by the log, as with jobs.
+        """Create a schedule. The log refuses a name that is taken, as the id is derived from it.
 
         Raises:
             InvalidInputError: `ScheduleSpec.issues` says why.
@@ -525,7 +524,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def recreate(self, spec: ScheduleSpec, now: datetime) -> None:
-        """Create a schedule once more that was deleted.
+        """Create a deleted schedule again.
 
         Raises:
             ConflictError: `schedule_exists`, it is not deleted.
@@ -547,11 +546,11 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     def revise(self, changes: dict[str, Any], now: datetime) -> None:
         """Make a new version, unless nothing would change.
 
-        Ticks that have fired by now must be decided before: they obey the version of their time.
-        One that is due and has not fired keeps its time, and obeys the new version.
+        Ticks that have fired must be decided before, by the version of their time. A tick that is
+        due and has not fired keeps its time, and is decided by the new version.
 
         Args:
-            changes: the given fields of `ScheduleSpec`.
+            changes: new values of fields of `ScheduleSpec`.
             now: the database's present.
 
         Raises:
@@ -586,10 +585,10 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def erase(self, names: list[str], now: datetime) -> None:
-        """Remove a subject's values from the parameters, of a deleted schedule as well.
+        """Remove a subject's values from the parameters, also of a deleted schedule.
 
-        Nothing can be launched by what is left: its job has marked these parameters. So no tick
-        need be decided before.
+        Ticks need not be decided before: they launch nothing, as the job has marked these
+        parameters as personal data.
         """
         self.trigger_event(
             Schedule.Revised,
@@ -602,9 +601,9 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def pause(self, by: str, reason: str | None, now: datetime, run_id: str | None = None) -> None:
-        """Skip ticks from now on, and those that are due by now and not decided.
+        """Skip ticks from now on, and those that are due but not decided.
 
-        To pause what is paused changes nothing. Raises NotFoundError as `revise` does.
+        Repeating changes nothing. Raises NotFoundError as `revise` does.
         """
         self.check_not_deleted()
         if self.is_paused:
@@ -612,13 +611,13 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         self.trigger_event(
             Schedule.Paused, timestamp=self._at(now), by=by, reason=reason, run_id=run_id
         )
-        with suppress(QuarantinedError):  # Who knows its zone skips them later.
+        with suppress(QuarantinedError):  # A process that knows the zone skips them later.
             self._skip_undecided("paused", now)
 
     def resume(self, now: datetime) -> None:
-        """Launch again; ticks that are due by now belong to the pause, and are skipped.
+        """Launch ticks again; those that are due by now belong to the pause, and are skipped.
 
-        To resume what is not paused changes nothing. Raises NotFoundError as `revise` does.
+        Repeating changes nothing. Raises NotFoundError as `revise` does.
         """
         self.check_not_deleted()
         if self.is_paused:
@@ -626,7 +625,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             self.trigger_event(Schedule.Resumed, timestamp=self._at(now))
 
     def delete(self, reason: str | None, now: datetime) -> None:
-        """End the schedule, and skip what is due by now and not decided; its runs go on.
+        """Delete the schedule, and skip ticks that are due but not decided; its runs continue.
 
         Raises NotFoundError as `revise` does.
         """
@@ -636,12 +635,12 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         self.trigger_event(Schedule.Deleted, timestamp=self._at(now), reason=reason)
 
     def trigger(self, run_id: UUID, now: datetime) -> None:
-        """Note a run that a client launches now. Raises NotFoundError as `revise` does."""
+        """Record a run that a client launches now. Raises NotFoundError as `revise` does."""
         self.check_not_deleted()
         self.trigger_event(Schedule.Triggered, timestamp=self._at(now), run_id=str(run_id))
 
     def backfill_tick(self, due_at: datetime, now: datetime, earlier: int = 0) -> UUID:
-        """Launch a past tick; return the id that its run must have.
+        """Launch a past tick, and return the id of its run.
 
         Raises NotFoundError as `revise` does.
 
@@ -665,7 +664,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     # Commands of the clock
 
     def note_end(self, run_id: str, status: str, now: datetime) -> None:
-        """Note that a run has ended, and pause if the schedule is to after a failure."""
+        """Record that a run has ended; if it failed, pause a schedule that pauses on failures."""
         if run_id not in self.open_runs:
             return
         at = self._at(now)
@@ -676,13 +675,13 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             self.pause(BY_ITSELF, f"run {run_id} has {status}", now, run_id)
 
     def launch_tick(self, due_at: datetime, now: datetime) -> UUID:
-        """Launch a tick that is due, or has waited; return the id that its run must have."""
+        """Launch a tick that is due, or has waited, and return the id of its run."""
         run_id = tick_run_id(self.id, to_iso(due_at))
         self._tick(Schedule.TickLaunched, due_at, due_at, now, run_id=str(run_id))
         return run_id
 
     def buffer_tick(self, due_at: datetime, now: datetime) -> None:
-        """Let a tick wait for the end of the runs that have not ended."""
+        """Let a tick wait until the open runs have ended."""
         self._tick(Schedule.TickBuffered, due_at, due_at, now)
 
     def skip_tick(
@@ -702,13 +701,13 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         now: datetime,
         watched_since: datetime | None = None,
     ) -> None:
-        """Skip ticks in a row for one reason.
+        """Skip consecutive ticks for one reason.
 
         Args:
             stretch: the ticks.
             reason: why.
             now: the database's present.
-            watched_since: for missed ticks, from when on a process was there to decide them.
+            watched_since: for missed ticks, since when a process has watched the clock.
         """
         run_id = None
         if reason == "overlap" and self.calendar_runs:
@@ -726,9 +725,9 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def _skip_undecided(self, reason: SkipReason, now: datetime) -> None:
-        """Skip what is due by now and not decided, whether or not it has fired.
+        """Skip the ticks that are due but not decided, whether they have fired or not.
 
-        Ticks that come again are left to `ticks.decide_ticks`, for some may have runs.
+        Ticks that are decided again are left to `ticks.decide_ticks`, as some may have runs.
         """
         at = cut_to_ms(now)
         due = self.calendar().due_between(self.decided_until, at)
@@ -738,9 +737,9 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             self.skip_ticks(due, reason, now)
 
     def replan(self, now: datetime) -> None:
-        """Note when the next tick fires, by the rules of its zone and by the clock as they are now.
+        """Record when the next tick fires, by the present rules of its zone and the present time.
 
-        If the clock was set back that is the first one after the present that has no run.
+        If the clock was set back, it is the first tick after the present that has no run.
         """
         if self.is_deleted:
             return
@@ -751,14 +750,14 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             self.trigger_event(Schedule.Replanned, timestamp=at, next_at=next_at)
 
     def undecided(self) -> Iterator[Tick]:
-        """Yield the ticks that are not decided, in order; there may be no end of them."""
+        """Yield the ticks that are not decided, in order, maybe infinitely many."""
         if self.is_deleted:
             return iter(())
         to_come = self.calendar().ticks_after(self._decided_to())
         return chain(self.carried, to_come)
 
     def decides_after(self, now: datetime) -> datetime:
-        """Return the moment after which due ticks are still to be decided."""
+        """Return the time after which ticks are not decided."""
         decided_to = self._decided_to()
         if not self.is_ahead_of(now):
             return decided_to
@@ -766,11 +765,11 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         return min(decided_to, self.calendar().fired_before(after_now))
 
     def calendar(self) -> Calendar:
-        """Return the ticks of its current version. Raises QuarantinedError as `Calendar` does."""
+        """Return the calendar of the current version. Raises QuarantinedError as `Calendar`."""
         return Calendar(self.id, self.spec)
 
     def check_not_deleted(self) -> None:
-        """Raise NotFoundError `schedule_not_found` where it is deleted."""
+        """Raise NotFoundError `schedule_not_found` if it is deleted."""
         if self.is_deleted:
             raise NotFoundError("schedule_not_found", "schedule not found")
 
@@ -789,13 +788,13 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def _decided_to(self) -> datetime:
-        """Return the moment up to which due ticks are decided for good."""
+        """Return the time until which ticks are decided, and not decided again."""
         if self.comes_again and self.next_at is not None:
             return self.calendar().fired_before(self.next_at)
         return self.decided_until
 
     def _begins_after(self, at: datetime, now: datetime) -> datetime:
-        """Return the moment after which the ticks of a new version are due; `at` stamps it."""
+        """Return the time after which the ticks of a new version are due; its event is at `at`."""
         return cut_to_ms(now) if self.is_ahead_of(now) else max(at, self.decided_until)
 
 
@@ -806,7 +805,7 @@ def _next_at(
     carried: Sequence[Tick] = (),
     but_for: Collection[datetime] = (),
 ) -> datetime | None:
-    """Return when the first tick fires that is due after a moment, or was carried over it."""
+    """Return when the next tick fires: one due after a moment and not `but_for`, or carried."""
     fire_at = [tick.fires_at for tick in carried]
     for tick in Calendar(own_id, spec).ticks_after(after):
         if tick.due_at not in but_for:
