@@ -1,11 +1,11 @@
-"""A bulk operation: one order about all runs that match a filter as of one position of the log.
+"""A bulk operation: one action on all runs that match a filter as of a position of the log.
 
-First what may be ordered, and of which runs (`Order`); then the aggregate with its events
-(`BulkOperation`), and the size of a batch (`next_size`).
+First orders and their runs (`Order`); then the aggregate with its events (`BulkOperation`), and the
+size of a batch (`next_size`).
 
-It processes the runs from the newest to the oldest, batch by batch. Each batch is one unit: the
-events of its runs, and the operation's own event that says how far it has got. So no run is
-processed twice, whichever process continues after a crash.
+The runs are processed from the newest to the oldest, batch by batch. Each batch is one unit: the
+events of its runs, and the operation's event that says how far it has come. So no run is processed
+twice, whichever process continues after a crash.
 """
 
 from collections.abc import Sequence
@@ -45,10 +45,10 @@ ELIGIBLE: dict[Action, tuple[str, ...]] = {
     "retry": ("failed", "canceled", "expired"),
     "rerun": ("succeeded", "failed", "canceled", "expired"),
 }
-"""By action, the statuses of the runs that it is for; the filter selects among these."""
+"""The statuses of the runs that an action is for; the filter selects among these runs."""
 
 MAX_PATCH_BYTES = 65_536
-"""Of a patch as JSON: it stands in the log, and in each new run's parameters."""
+"""Of a patch as JSON: it is in the log, and in each new run's parameters."""
 
 FILTER = "/filter"
 PATCH = "/patch"
@@ -61,7 +61,7 @@ class Order:
     Attributes:
         filter: conditions such as `status=failed`, or the one word `all`.
         reason: why, for the log.
-        patch: parameters that new runs get instead of those of the runs they repeat.
+        patch: parameters that replace those of the repeated runs in the new ones.
     """
 
     action: Action
@@ -70,7 +70,7 @@ class Order:
     patch: JsonObject | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in the log."""
+        """Return it in the form of the log."""
         return {
             "action": self.action,
             "filter": [*self.filter],
@@ -84,10 +84,10 @@ class Order:
 
 
 def conditions_for(action: Action, words: Sequence[str]) -> Conditions:
-    """Return the conditions on the runs of an action with these words as its filter.
+    """Return the conditions of an action with a filter.
 
     Raises:
-        InvalidInputError: the words are no filter, or leave no run that the action is for.
+        InvalidInputError: the words are no filter, or exclude all runs that the action is for.
     """
     conditions = Conditions()
     if [*words] != [EVERYTHING]:
@@ -103,7 +103,7 @@ def conditions_for(action: Action, words: Sequence[str]) -> Conditions:
 
 
 def failure_filter(job: str, fingerprint: str) -> list[str]:
-    """Return the filter for a failure group's runs, without those that were repeated already."""
+    """Return the filter of a failure group's runs that have not been repeated."""
     return [f"job={job}", f"failureGroup={fingerprint}", "retried=false"]
 
 
@@ -111,7 +111,7 @@ def order_conditions(order: Order) -> Conditions:
     """Return the conditions on the runs of an order.
 
     Raises:
-        InvalidInputError: the filter is none, or the patch does not go with the order.
+        InvalidInputError: the filter is wrong, or the patch does not fit the order.
     """
     conditions = conditions_for(order.action, order.filter)
     if order.patch is None:
@@ -133,14 +133,15 @@ BulkStatus = Literal["running", "completed", "aborted"]
 
 
 MOST_REFUSALS = 20
-"""Refusals that the state keeps; its events have all."""
+"""Refusals that the state has at most; the events have all."""
 
 
 class BulkState(TypedDict):
     """A bulk operation, in the order in which clients see it.
 
-    `refusals` are the first refused runs, each with `run`, `code` and `why`. Its runs were chosen
-    as of the position `as_of`; those created before `left_before` are not done yet (None: all).
+    `refusals` are the first refused runs, each with `run`, `code` and `why`. The runs were chosen
+    as of the position `as_of`; those created before `left_before` are not processed yet (None:
+    all).
     """
 
     id: ReadOnly[Id]
@@ -205,9 +206,9 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             }
 
     class Advanced(Event):
-        """`done` more runs were done and others refused; those created before `before` remain.
+        """`done` more runs were done, others were refused; those created before `before` remain.
 
-        `refused` has `run`, `code` and `why` for each.
+        `refused` has `run`, `code` and `why` of each refused run.
         """
 
         TOPIC = "bulk_operation.advanced"
@@ -263,7 +264,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 
     @property
     def before(self) -> int | None:
-        """Only runs created before this position are not done yet; None: all."""
+        """Only runs created before this position are not processed yet; None: all."""
         return self.state["left_before"]
 
     @property
@@ -285,10 +286,10 @@ class BulkOperation(Stateful[BulkState], Aggregate):
         """Begin an operation.
 
         Args:
-            own_id: a new one, or the one that follows from an idempotency key.
-            order: a checked one.
+            own_id: a random one, or the one that is derived from an idempotency key.
+            order: checked.
             as_of: the position of the log at which the runs were chosen.
-            total: how many they are.
+            total: their number.
             requested_by: the principal.
             now: the database's present.
         """
@@ -304,24 +305,24 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 
     @property
     def cause(self) -> UUID:
-        """The event that all of it goes back to."""
+        """The event that causes all that it does."""
         return event_id(self.id, 1)
 
     def advance(self, done: int, refused: Sequence[JsonObject], before: int, now: datetime) -> None:
-        """Note that more runs have been processed."""
+        """Record that more runs have been processed."""
         self.trigger_event(
             self.Advanced, timestamp=self._at(now), done=done, refused=[*refused], before=before
         )
 
     def complete(self, now: datetime) -> None:
-        """End: no run is left."""
+        """Complete the operation: no run is left."""
         self.trigger_event(self.Completed, timestamp=self._at(now))
 
     def abort(self, reason: str | None, now: datetime) -> None:
-        """Stop. Asking again changes nothing.
+        """Stop the operation. Repeating changes nothing.
 
         Raises:
-            ConflictError: `bulk_completed`, there is nothing left to stop.
+            ConflictError: `bulk_completed`, nothing is left to stop.
         """
         if self.status == "aborted":
             return
@@ -333,13 +334,13 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 # How many runs a batch has: as many as hold the append lock for about eight milliseconds.
 
 AIM_MS = 8.0
-"""How long a batch is to hold the lock. One in a hundred takes more than twice as long, for commits
-differ, and others should wait for no more than 20 milliseconds."""
+"""How long a batch should hold the lock. One in a hundred takes more than twice as long, as commits
+vary, and others should wait for no more than 20 milliseconds."""
 
 FEWEST = 20
-"""The smallest batch: below, the fixed cost of a commit is most of it. On an overloaded machine
-that alone exceeds the aim; smaller batches would hold the lock hardly less at a time, and together
-several times as long."""
+"""The smallest batch. In a smaller one the fixed cost of the commit dominates, which on an
+overloaded machine exceeds the aim alone: smaller batches would hardly hold the lock for less time,
+and all of them together several times as long."""
 
 MOST = 200
 
@@ -348,14 +349,14 @@ FIRST = 25
 
 
 def next_size(size: int, held_ms: float) -> int:
-    """Return how many runs the next batch has.
+    """Return the size of the next batch.
 
-    It shrinks at once, but to no less than a half, for one slow commit says little; and it grows by
-    a quarter at most, so that it comes near to the aim from below.
+    It shrinks by a half at most, as one slow commit says little; and it grows by a quarter at most,
+    so that it approaches the aim from below.
 
     Args:
-        size: how many the last one had.
-        held_ms: how long that held the lock; 0 where it is not known.
+        size: of the last batch.
+        held_ms: for how long that held the lock, 0 if it is not known.
     """
     if held_ms <= 0:
         return size

@@ -1,8 +1,8 @@
-"""The one grammar of run filters, for lists, commands and bulk operations. Pure.
+"""The grammar of run filters, for lists, commands and bulk operations. Pure.
 
-First what a filter means (`Conditions`, all of which must hold); then one condition as it is
-written (`Word`); then which conditions there are and how words become `Conditions`
-(`conditions_of`). What a slug or a text stands for is looked up in `projections.runs.lists`.
+First the meaning of a filter (`Conditions`, all of which must hold); then one condition as text
+(`Word`); then the existing conditions, and how words become `Conditions` (`conditions_of`). Slugs
+and search texts are resolved in `projections.runs.lists`.
 """
 
 import re
@@ -24,7 +24,7 @@ from domain.json_values import InvalidJsonError, Json, parse
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Any of the values in `included`, unless that is empty, and none of those in `excluded`."""
+    """None of the values in `excluded`; any of those in `included`, unless that is empty."""
 
     included: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class AnyOf:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter's value: any of these, or none of them. One that is missing has none."""
+    """A parameter has any of these values or, negated, none of them; a missing one has none."""
 
     name: str
     values: Sequence[Json]
@@ -41,7 +41,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Label:
-    """A label that a job asks of workers: with any of these values, or with none of them."""
+    """A job requires this label of workers, with any of these values or, negated, none of them."""
 
     name: str
     values: frozenset[str]
@@ -50,7 +50,7 @@ class Label:
 
 @dataclass(frozen=True)
 class End:
-    """A condition on a run's end; it does not hold for a run that has not ended.
+    """A condition on a run's end, which no run meets before it has ended.
 
     Attributes:
         name: of the condition, such as `endedAfter`.
@@ -64,23 +64,23 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Which runs; an empty field does not restrict.
+    """The conditions on runs, all of which must hold; an empty field does not restrict.
 
     Attributes:
-        statuses: that a run may be in; None for all, and empty where no run can match.
-        jobs: by slug, whatever their case.
-        modules: that the job belongs to, by their ids.
-        search: in part of the job's slug or name, or at the start of a run's id.
-        excluded_searches: texts that must not be found in this way.
-        actors: who requested it.
-        failures: why it ended as it did; a run that has not ended has none.
-        failure_groups: fingerprints of the groups that the failure belongs to which it ended by.
-        workers: that started it, by their ids, also if others did so later.
-        labels: what its job asks of workers.
+        statuses: of the run; None for all, empty if no run can match.
+        jobs: slugs of the run's job, in any case.
+        modules: ids of the module of the job.
+        search: a part of the job's slug or name, or the start of the run's id.
+        excluded_searches: texts that must not match in this way.
+        actors: who requested the run.
+        failures: failure reasons of the run; one that has not ended has none.
+        failure_groups: fingerprints of the group of the failure that ended the run.
+        workers: ids of the workers that started it, also if others did so later.
+        labels: those that its job requires of workers.
         is_retried: whether another run was launched to repeat it; None for either.
-        ends: when it ended, how long its last execution took, and its error message.
-        created_from: the run was created then or later.
-        created_before: the run was created before then.
+        ends: its end, the duration of its last execution, and its error message.
+        created_from: it was created then or later.
+        created_before: it was created before then.
     """
 
     statuses: tuple[str, ...] | None = None
@@ -102,38 +102,38 @@ class Conditions:
 
     @property
     def are_restrictive(self) -> bool:
-        """Return whether they restrict anything at all."""
+        """Return whether they restrict anything."""
         return self != Conditions()
 
     def only(self, statuses: Iterable[str]) -> "Conditions":
-        """Return the same, for runs in one of these statuses alone."""
+        """Return the same conditions, restricted to these statuses."""
         allowed = set(statuses)
         before = STATUSES if self.statuses is None else self.statuses
         return replace(self, statuses=tuple(one for one in before if one in allowed))
 
 
-# Conditions as they are written: `status=failed`, `parameters.region!=eu`.
+# Conditions as texts: `status=failed`, `parameters.region!=eu`.
 #
-# In an HTTP query they are its parameters, so `status!=failed` is the parameter `status!`.
+# In an HTTP query they are parameters, so `status!=failed` is the parameter `status!`.
 
 NOT = "!"
 
 EVERYTHING = "all"
-"""The filter for all runs: an empty one is refused, so that nobody means them by mistake."""
+"""The filter for all runs, as an empty one is refused: it may be a mistake."""
 
 MAX_WORDS = 50
 MAX_VALUE = 1_000
-"""Characters of a value; nobody writes longer ones."""
+"""Characters of a value, at most."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """One condition as it is written.
+    """One condition as text.
 
     Attributes:
-        name: of what is compared.
-        value: what it is compared with.
-        is_negated: whether it must not be equal.
+        name: of the field that is compared.
+        value: that it is compared with.
+        is_negated: whether it must differ.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Word:
     is_negated: bool = False
 
     def __str__(self) -> str:
-        """Return it as it is written."""
+        """Return the text."""
         return f"{self.name}{NOT if self.is_negated else ''}={self.value}"
 
 
@@ -156,8 +156,8 @@ def read(texts: Sequence[str], path: str) -> list[Word]:
     """Return the conditions in texts such as `status=failed`.
 
     Args:
-        texts: one for each.
-        path: where they stand in the request, as a JSON Pointer.
+        texts: of the conditions.
+        path: of the texts in the request, a JSON Pointer.
 
     Raises:
         InvalidInputError: names each text that is no condition.
@@ -176,9 +176,9 @@ def read(texts: Sequence[str], path: str) -> list[Word]:
     return words
 
 
-# Which conditions there are on runs, and what they mean together.
+# The existing conditions on runs.
 #
-# All must hold. Commas between several values mean any of them; negated, none of them.
+# All must hold. Several values, with commas between them, mean any of them; negated, none of them.
 
 MAX_SEARCH = 200
 """Characters of a search text."""
@@ -190,7 +190,7 @@ LABEL = "label."
 FAILURES: tuple[str, ...] = get_args(FailureReason)
 
 MAX_DURATION_DIGITS = 15
-"""Digits of a number of milliseconds; more are no duration."""
+"""Digits of a number of milliseconds, at most."""
 
 _FINGERPRINT = re.compile(f"[0-9a-f]{{{DIGITS}}}")
 
@@ -198,12 +198,12 @@ _ANSWERS = {"true": True, "false": False}
 
 
 class _RefusedError(Exception):
-    """A condition that is none; the first argument says why, the second names the rule."""
+    """A condition is wrong; the first argument says why, the second names the rule."""
 
 
 @dataclass
 class _Reader:
-    """Takes in one condition after the other."""
+    """Reads one condition after the other."""
 
     beside: Sequence[str] = ()
     conditions: Conditions = field(default_factory=Conditions)
@@ -211,7 +211,7 @@ class _Reader:
     _seen: set[str] = field(default_factory=set)
 
     def take(self, word: Word, path: str) -> None:
-        """Take a condition in, or note what is wrong with it."""
+        """Add a condition, or what is wrong with it."""
         try:
             self._check(word)
             self.conditions = _field_of(word, self.beside)(word, self.conditions)
@@ -245,12 +245,12 @@ def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] =
     """Return the conditions that words express together.
 
     Args:
-        words: as they are written.
-        path: where they stand in the request, as a JSON Pointer.
-        beside: other names that are allowed beside them, for suggestions.
+        words: the conditions.
+        path: of the words in the request, a JSON Pointer.
+        beside: other names that are allowed in the request, for suggestions.
 
     Raises:
-        InvalidInputError: names each word that is no condition, its rule and the remedy.
+        InvalidInputError: names each wrong condition, its rule and the remedy.
     """
     if len(words) > MAX_WORDS:
         message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
@@ -369,7 +369,7 @@ def _parameter(word: Word, so_far: Conditions) -> Conditions:
         message = "names no parameter; write parameters.NAME, such as parameters.region"
         raise _RefusedError(message, "pattern")
     values: list[Json] = [word.value]
-    with suppress(InvalidJsonError):  # Then it is a text and nothing else.
+    with suppress(InvalidJsonError):  # Then it can only be a text.
         values.append(parse(word.value.encode()))
     parameter = Parameter(name, tuple(values), word.is_negated)
     return replace(so_far, parameters=(*so_far.parameters, parameter))
@@ -407,7 +407,7 @@ _FIELDS: dict[str, _Field] = {
 }
 
 NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")
-"""What can be compared."""
+"""The names of all conditions."""
 
 _SEVERAL = frozenset(
     {"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup", "worker"}
@@ -439,7 +439,7 @@ def _parts(text: str) -> frozenset[str]:
 
 
 def _among(word: Word, allowed: Sequence[str]) -> frozenset[str]:
-    """Return the word's values, which must be among the allowed ones, in any case."""
+    """Return the word's values in lower case, which must be among the allowed ones."""
     parts = word.value.lower().replace(",", " ").split()
     for part in parts:
         if part not in allowed:

@@ -1,7 +1,4 @@
-"""A file of archived events, as the log itself records it.
-
-That is by one event, when the events leave the log for the file.
-"""
+"""A file of archived events: the log records it by one event when its events leave for the file."""
 
 from __future__ import annotations
 
@@ -24,11 +21,11 @@ class ArchivedEvents:
         file: its name in the archive directory.
         sha256: of the whole file, hexadecimal.
         size_bytes: of the file.
-        events: how many there are in it.
-        runs: whose whole histories they are.
+        events: their number.
+        runs: the number of runs whose whole histories these are.
         first_position: of the first event.
-        last_position: of the last one; there may be events between the two that are elsewhere.
-        ended_before: the moment before which all of these runs had ended.
+        last_position: of the last event; not all events between the two are in the file.
+        ended_before: the time before which all these runs had ended.
     """
 
     number: int

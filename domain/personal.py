@@ -1,11 +1,11 @@
-"""Personal data: which parameters a job's schema marks as such, and the subjects whom they concern.
+"""Personal data: the parameters that a job's schema marks, and their subjects.
 
-A property of the schema that says `"x-subject": "customerId"` holds personal data of the subject
-whom the parameter `customerId` names; it may name itself. Such values are kept encrypted by a key
-of their subject, until the subject is erased.
+A property of the schema with `"x-subject": "customerId"` is personal data of the subject that the
+parameter `customerId` names; it may name itself. Its values are encrypted by a key of the subject,
+until the subject is erased.
 
-First the marks in schemas (`marks`, `mark_issues`, `subjects_of`), then the aggregate that is
-erased (`Subject`).
+First the marks in schemas (`marks`, `mark_issues`, `subjects_of`), then the erased subject
+(`Subject`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,10 +25,10 @@ from domain.state import BigInt, Changes, Id, PlainEvent, StateEvent, Stateful, 
 MARK = "x-subject"
 
 MAX_ISSUES = 100
-"""Wrong marks of a kind; more would not help, and a path may be as long as the schema."""
+"""Issues of a kind at most: more would not help, and a path may be as long as the schema."""
 
 ERASED = "[erased]"
-"""What stands wherever the value was, once its subject has been erased."""
+"""Replaces a value once its subject is erased."""
 
 _NAMED = (
     "properties",
@@ -38,10 +38,10 @@ _NAMED = (
     "dependentSchemas",
     "dependencies",
 )
-"""Keywords whose members are schemas under names of the author's choice, which are no marks."""
+"""Keywords whose members are schemas under names of the author's choice; the names are no marks."""
 
 _PLAIN = ("const", "enum", "default", "examples")
-"""Keywords that hold values, in which nothing is a mark."""
+"""Keywords that hold values, which have no marks."""
 
 
 def marks(schema: JsonObject) -> dict[str, str]:
@@ -60,15 +60,15 @@ def marks(schema: JsonObject) -> dict[str, str]:
 def mark_issues(
     schema: JsonObject, defaults: JsonObject, kept_open: Mapping[str, str]
 ) -> list[Issue]:
-    """Return why the marks cannot be honoured.
+    """Return why the marks of a definition are refused.
 
-    A mark is misplaced, or names no property; or the value would stand in the log unencrypted.
+    A mark is misplaced, or names no property; or the log would keep the value unencrypted.
 
     Args:
-        schema: a definition's `parametersSchema`.
-        defaults: its `defaultParameters`, which the log keeps in the open.
-        kept_open: parameters by whose values its runs are limited, which the log keeps in the
-            open, too; each with the path of the field that names it.
+        schema: its `parametersSchema`.
+        defaults: its `defaultParameters`, which the log keeps unencrypted.
+        kept_open: the parameters that its limits name, whose values the log keeps unencrypted, too;
+            each with the path of the field that names it.
     """
     issues = _dangling_marks(schema)[:MAX_ISSUES] + _misplaced_marks(schema)
     marked = marks(schema)
@@ -111,8 +111,8 @@ def _misplaced_marks(schema: JsonObject) -> list[Issue]:
 def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, str]:
     """Return the given marked parameters, each with its subject's name.
 
-    Null is no value, and belongs to nobody. The parameters have no `subject_issues`. The integer 7
-    and the text "7" name the same subject.
+    The parameters must have no `subject_issues`. A null is not given; the integer 7 and the text
+    "7" name the same subject.
     """
     subjects: dict[str, str] = {}
     for name, subject in marked.items():
@@ -123,7 +123,7 @@ def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, 
 
 
 def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Issue]:
-    """Return what keeps a launch from knowing whose personal data it is given."""
+    """Return which subjects of personal data a launch does not name."""
     issues: list[Issue] = []
     for name, subject in marked.items():
         if parameters.get(name) is None:
@@ -159,7 +159,7 @@ def _names_someone(value: Json) -> bool:
 
 
 def _unmarked(schema: JsonObject) -> JsonObject:
-    """Return the schema without the marks that stand where they belong."""
+    """Return the schema without the marks that are in the right place."""
     properties: JsonObject = {}
     for name, part in _properties(schema).items():
         properties[name] = part
@@ -171,7 +171,7 @@ def _unmarked(schema: JsonObject) -> JsonObject:
 
 
 def _misplaced(part: Json) -> Iterator[str]:
-    """Yield where a schema within this part has a mark, as a pointer that begins at the part."""
+    """Yield the pointers, relative to this part, of the schemas in it that have a mark."""
     if isinstance(part, dict) and MARK in part:
         yield ""
     for pointer, inner in _inside(part):
@@ -180,7 +180,7 @@ def _misplaced(part: Json) -> Iterator[str]:
 
 
 def _inside(part: Json) -> Iterator[tuple[str, Json]]:
-    """Yield what may be or hold a schema, right inside of a part, and where that is."""
+    """Yield the direct members of a part that may be or hold schemas, each with its pointer."""
     if isinstance(part, list):
         for index, item in enumerate(part):
             yield f"/{index}", item
@@ -194,10 +194,10 @@ def _inside(part: Json) -> Iterator[tuple[str, Json]]:
             yield f"/{escape(key)}", value
 
 
-# The log knows of a subject only that it was erased.
+# Of a subject the log has only its erasure.
 #
 # Its id is that of the key by which its data were encrypted: random, and without meaning once the
-# key is gone. So version 0 of this aggregate means that the key is in use; units that use the key
+# key is gone. As long as the aggregate has version 0, the key is in use; units that use the key
 # expect that version (`domain.ports.Unit.personal`).
 
 

@@ -1,9 +1,9 @@
-"""`RunFollower`: how aggregates of another package follow runs, in the unit of the runs' events.
+"""`RunFollower`: lets aggregates of another package change in the unit of a run's events.
 
-A package that is built on jobs (the catalog is one) names the entry points whose runs it follows.
-The composition root hands its follower to the commands. Commands ask it about runs of these entry
-points alone, so that other runs cost no query: what a launch lacks, what the handler reads, which
-effects a result may have, and which aggregates change together with a run.
+A package that is built on jobs, such as the catalog, names the entry points whose runs it follows.
+The composition root passes its follower to the commands, which call it for runs of these entry
+points only, so that other runs cost no query. It completes launches, looks up inputs of handlers,
+checks effects of results, and changes aggregates together with runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ A = TypeVar("A", bound=Aggregate)
 
 @dataclass(frozen=True)
 class Effect:
-    """What a run's result does beyond the run; appended in one unit with it, or not at all."""
+    """What a run's result changes besides the run, in the same unit."""
 
     kind: str
     data: Mapping[str, Json]
@@ -39,22 +39,22 @@ class AggregateRepository(Protocol):
     quarantine: Quarantine
 
     def new_id(self) -> UUID:
-        """Return a new id, whose order is the order of time."""
+        """Return a new id; ids sort by the time of their creation."""
 
     async def load(
         self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class.
 
-        The last ones are left out where all together are too large to be read at a time.
+        The last ones are left out if all together are too large to be read at once.
         """
 
 
 class RunFollower(Protocol):
     """Follows the runs of some entry points.
 
-    It loads everything through the given `AggregateRepository`, under the log's lock where the
-    command holds it, and writes nothing: the command appends what it returns.
+    It loads everything through the given `AggregateRepository`, under the log's lock if the command
+    holds it, and writes nothing: the command appends the events of what it returns.
     """
 
     @property
@@ -67,13 +67,13 @@ class RunFollower(Protocol):
         """Return the launch with the parameters that the follower adds.
 
         Raises:
-            InvalidInputError: the launch contradicts what the follower knows.
+            InvalidInputError: the launch contradicts the follower's own data.
         """
 
     async def inputs_of(
         self, aggregates: AggregateRepository, run: JobRun, locked: Locked | None
     ) -> JsonObject:
-        """Return what the run's handler reads beside its parameters.
+        """Return the inputs of the run's handler besides its parameters.
 
         Raises:
             QuarantinedError: this version of the program cannot read it.
@@ -93,12 +93,12 @@ class RunFollower(Protocol):
 
         Args:
             aggregates: loads them.
-            runs: only runs of the follower's entry points, at least one.
-            effects: of the one run that succeeds; none in all other cases.
-            locked: the log, where its lock is held.
+            runs: runs of the follower's entry points, at least one.
+            effects: of the result, if there is one run and it succeeds; else none.
+            locked: the log, if its lock is held.
 
         Raises:
-            QuarantinedError: something that would have to follow cannot be read.
+            QuarantinedError: an aggregate that follows cannot be read.
         """
 
 
@@ -122,7 +122,7 @@ class RunFollowers:
     async def inputs_of(
         self, aggregates: AggregateRepository, run: JobRun, locked: Locked | None = None
     ) -> JsonObject:
-        """Return what the run's handler reads beside its parameters: `{}` for most runs."""
+        """Return the inputs of the run's handler besides its parameters: `{}` for most runs."""
         follower = self._by_entry_point.get(run.entry_point)
         if follower is None:
             return {}
@@ -147,7 +147,7 @@ class RunFollowers:
         effects: Sequence[Effect] = (),
         locked: Locked | None = None,
     ) -> list[Aggregate]:
-        """Return the runs and the aggregates that follow their pending events, the runs first."""
+        """Return the runs, and then the aggregates that change with their pending events."""
         followed: dict[RunFollower, list[JobRun]] = {}
         for run in runs:
             follower = self._by_entry_point.get(run.entry_point)

@@ -1,8 +1,8 @@
-"""A saved view: a filter of the list of runs, and its order, under a name that everybody sees.
+"""A saved view: a filter and an order of the list of runs, under a name that everybody sees.
 
-First what a view says (`ViewContent`) and the rules by which one is refused; then the state, the
-events and the aggregate (`SavedView`). The name leads to the aggregate's id, so of the views that
-are not deleted each has a name of its own.
+First a view's content (`ViewContent`) and the rules by which it is refused; then the state, the
+events and the aggregate (`SavedView`). The aggregate's id is derived from the name, so no two views
+have the same name.
 """
 
 import unicodedata
@@ -21,13 +21,13 @@ from domain.identifiers import saved_view_id
 from domain.state import Changes, Id, PlainEvent, StateEvent, Stateful, Text, Texts, Time
 
 MAX_VIEWS = 500
-"""Views that are not deleted: a list shows all of them at once."""
+"""Views that are not deleted, at most: a list shows all of them at once."""
 
 MAX_NAME = 100
 """Characters of a name."""
 
 MAX_FILTER = 4_000
-"""Characters of a filter's conditions, with a blank between two of them."""
+"""Characters of a filter: its conditions with a blank between each two."""
 
 FILTER = "/filter"
 
@@ -35,7 +35,7 @@ _NOT_PRINTED = frozenset({"Cc", "Cs"})
 """Unicode's categories of control characters and of half surrogate pairs."""
 
 _DOT_SEGMENTS = frozenset({".", ".."})
-"""What clients remove from an address before they send it."""
+"""Segments of a path that clients remove before they send it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ViewContent:
     """What a view shows.
 
     Attributes:
-        filter: conditions as they are written, such as `status=failed`; none for all runs.
+        filter: conditions as texts, such as `status=failed`; none for all runs.
         sort: the order of the list: `created`, `ended` or `duration`.
     """
 
@@ -51,10 +51,10 @@ class ViewContent:
     sort: str = "created"
 
     def check(self) -> Sequence[str]:
-        """Return the names of the parameters whose values the filter names.
+        """Return the names of the parameters whose values the filter contains.
 
         Raises:
-            InvalidInputError: names each condition that is none, or the limit that is exceeded.
+            InvalidInputError: names each wrong condition, or the exceeded limit.
         """
         if len(" ".join(self.filter)) > MAX_FILTER:
             message = f"has at most {MAX_FILTER} characters, blanks between conditions included"
@@ -64,14 +64,14 @@ class ViewContent:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidInputError if no view can have this name."""
+    """Raise InvalidInputError if a view cannot have this name."""
     problem = _problem_of(name)
     if problem is not None:
         refuse([Issue("/name", *problem)])
 
 
 def _problem_of(name: str) -> tuple[str, str] | None:
-    """Return what is wrong with a name, and the rule that it breaks."""
+    """Return what is wrong with a name, and the keyword of the rule; None if nothing is."""
     if not name.strip():
         return "must not be blank", "minLength"
     if len(name) > MAX_NAME:
@@ -108,7 +108,7 @@ class ViewEvent(StateEvent):
 
 
 class ViewSaved(ViewEvent, Aggregate.Created):
-    """Somebody saved a view under a name that none had before."""
+    """A client saved a view under a new name."""
 
     TOPIC = "saved_view.saved"
     name: str
@@ -127,7 +127,7 @@ class ViewSaved(ViewEvent, Aggregate.Created):
 
 
 class ViewChanged(ViewEvent):
-    """Somebody saved another view under the same name, maybe after it was deleted."""
+    """A client saved another view under the name, maybe after a deletion."""
 
     TOPIC = "saved_view.changed"
     filter: list[str]
@@ -140,7 +140,7 @@ class ViewChanged(ViewEvent):
 
 
 class ViewDeleted(ViewEvent):
-    """Somebody deleted the view; its name can be used again."""
+    """A client deleted the view; its name can be used again."""
 
     TOPIC = "saved_view.deleted"
 
@@ -175,7 +175,7 @@ class SavedView(Stateful[ViewState], Aggregate):
 
     @classmethod
     def save(cls, name: str, content: ViewContent, by: str, now: datetime) -> Self:
-        """Save a view under a name that none had before."""
+        """Save a view under a new name."""
         return cls._create(
             cls.Saved,
             id=saved_view_id(name),
@@ -187,7 +187,7 @@ class SavedView(Stateful[ViewState], Aggregate):
         )
 
     def change(self, content: ViewContent, by: str, now: datetime) -> None:
-        """Save another view under this name; where it is the same one, nothing changes."""
+        """Save another view under this name; an equal one changes nothing."""
         is_same = (self.state["filter"], self.state["sort"]) == ([*content.filter], content.sort)
         if is_same and not self.is_deleted:
             return

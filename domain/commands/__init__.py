@@ -1,5 +1,6 @@
-"""What clients, workers and the clock may do: one file a subject, one method a command.
+"""The commands of clients, workers and the clock: a file for each subject, a method for each.
 
-Each loads what it must decide on, lets the aggregate decide, and saves the events in one unit.
-Begin with `jobs.py`; workers' commands are in `executions.py`, those of the clock in `ticks.py`.
+A command loads what the decision depends on, lets the aggregate decide, and appends the events in
+one unit. Begin with `jobs.py`; the workers' commands are in `executions.py`, the clock's in
+`ticks.py`.
 """

@@ -1,12 +1,12 @@
 """The commands of bulk operations.
 
-First what they need of the tables (`Selection`, a port that `eventlog` implements); then what
-clients may do (`BulkOperations`: preview, start, abort); then `BulkSteps`, which processes the
-chosen runs batch by batch, each exactly once.
+First what they need of the tables (`Selection`, a port that `eventlog` implements); then the
+clients' commands (`BulkOperations`: preview, start, abort); then `BulkSteps`, which processes the
+chosen runs batch by batch, each run exactly once.
 
-A batch is decided without the lock and appended as one unit with the operation's next event. Where
-two processes decide the same batch at the same moment, the second one finds that event's version
-taken.
+A batch is decided without the lock, and appended as one unit with the operation's next event. If
+two processes decide the same batch at the same time, the second one is refused by that event's
+version.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -45,7 +45,7 @@ from domain.ports import Locked, Origin, Row, Saved, Unit
 
 @dataclass(frozen=True)
 class Chosen:
-    """A run that was chosen, and where in the log it was created."""
+    """A chosen run, and the position of its creation."""
 
     run_id: UUID
     created_position: int
@@ -56,8 +56,8 @@ class Counted:
     """How many runs were chosen at a position, and the newest of them.
 
     Attributes:
-        personal: those of the given names of parameters under which a job keeps personal data, or
-            its subjects' names.
+        personal: those of the given parameters that some job marks as personal, or as naming a
+            subject.
     """
 
     position: int
@@ -67,7 +67,7 @@ class Counted:
 
 
 class Selection(Protocol):
-    """Which runs conditions choose as of a position; that never changes."""
+    """The runs that match conditions as of a position; these never change."""
 
     async def count(
         self, conditions: Conditions, limit: int, parameters: Collection[str]
@@ -75,34 +75,35 @@ class Selection(Protocol):
         """Count the runs as of now, and return the newest of them.
 
         Args:
-            conditions: which runs.
+            conditions: on the runs.
             limit: how many of the newest.
-            parameters: names of parameters whose values the log is to keep in the open.
+            parameters: names of parameters whose values the log will keep unencrypted.
         """
 
     async def newest(
         self, conditions: Conditions, position: int, before: int | None, limit: int
     ) -> list[Chosen]:
-        """Return runs as of a position, the newest first of those created before another one."""
+        """Return runs as of a position that were created before another one, newest first."""
 
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
-        """Return those of the runs that another run was launched to repeat, by now."""
+        """Return those of the runs that have been repeated by another run until now."""
 
 
 SAMPLE = 20
-"""Runs that a preview shows."""
+"""Runs that a preview shows, at most."""
 
 TRIED = 100
-"""Runs of which a preview says whether they would be refused."""
+"""Runs for which a preview tries the action, at most."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What an order would come to.
+    """What an order would do.
 
     Attributes:
         counted: the chosen runs.
-        refused: of the newest `TRIED`, those that would be refused: `run`, `code` and `why`.
+        refused: those of the newest `TRIED` that would be refused, each with `run`, `code` and
+            `why`.
     """
 
     counted: Counted
@@ -111,21 +112,21 @@ class Preview:
 
 @dataclass(frozen=True)
 class StartedOperation:
-    """An operation. `row` is None where an earlier request under the same key began it."""
+    """An operation. `row` is None if an earlier request with the same key started it."""
 
     operation_id: UUID
     row: Row | None
 
 
 class BulkOperations:
-    """The commands of bulk operations."""
+    """The clients' commands of bulk operations."""
 
     def __init__(self, application: LogApplication, selection: Selection) -> None:
         self._application = application
         self._selection = selection
 
     async def preview(self, order: Order, origin: Origin) -> Preview:
-        """Say what an order would come to now, and do nothing.
+        """Return what an order would do now, and do nothing.
 
         Raises:
             InvalidInputError: as `start`.
@@ -138,23 +139,23 @@ class BulkOperations:
             try:
                 await self._try(order, run, origin)
             except DomainError as error:
-                # A preview is not recorded, so it may say all.
+                # A preview is not recorded, so it may quote the input.
                 refused.append({"run": str(run.id), "code": error.code, "why": error.message})
             except VersionConflictError:
-                # What it would replace has moved on just now: what it comes to will be seen.
+                # The run that it would replace has just changed; the operation will decide.
                 continue
         return Preview(counted, refused)
 
     async def start(
         self, order: Order, origin: Origin, idempotency_key: str | None = None
     ) -> StartedOperation:
-        """Begin to do to all chosen runs what is ordered.
+        """Start the operation that an order describes.
 
-        The same idempotency key with the same order leads to the first operation again.
+        With the same idempotency key and the same order, return the first operation again.
 
         Raises:
-            InvalidInputError: the order is none, or would keep personal data in the open.
-            ConflictError: `idempotency_key_reused`, the key came with another order before.
+            InvalidInputError: the order is wrong, or would keep personal data unencrypted.
+            ConflictError: `idempotency_key_reused`, the key was used with another order.
         """
         if idempotency_key is None:
             return await self._begin(self._application.new_id(), order, origin)
@@ -165,14 +166,14 @@ class BulkOperations:
         try:
             return await self._begin(own_id, order, origin)
         except VersionConflictError:
-            # Another request under this key came at the same moment.
+            # Another request with this key came at the same time.
             earlier = await self._started_before(own_id, order)
             if earlier is None:
                 raise
             return earlier
 
     async def _started_before(self, own_id: UUID, order: Order) -> StartedOperation | None:
-        # From its first event, not its row: the table's JSON writes some numbers in another way.
+        # From its first event, not its row: jsonb writes some numbers differently.
         operation = await self._application.folded(own_id, lambda _: True)
         self._application.quarantine.check([own_id])
         if not isinstance(operation, BulkOperation):
@@ -215,7 +216,7 @@ class BulkOperations:
             operation.abort(reason, locked.now)
             return [operation]
 
-        # Under the lock, for its next step comes within milliseconds.
+        # Under the lock, as its next step follows within milliseconds.
         save = partial(self._application.save_under_lock, decide, origin)
         await self._application.retry_with_reads(save)
 
@@ -237,32 +238,34 @@ class BulkOperations:
 
 
 def _parameter_paths(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
-    """Return the parameters whose values an order names, each with its path in the request."""
+    """Return the parameters whose values an order contains, each with its path in the request."""
     filtered = {one.name: f"{FILTER}/{PARAMETERS}{one.name}" for one in conditions.parameters}
     return filtered | {name: f"{PATCH}/parameters/{escape(name)}" for name in patch}
 
 
 AT_A_TIME = 10_000
-"""Runs that are chosen by one query: it may look at all events between a checkpoint and the
-position at which they were chosen."""
+"""Runs that are chosen by one query, as it may read all events between a checkpoint and the
+position of the operation."""
 
 BATCHES_A_TURN = 20
-"""Batches after which, in some seconds at most, the next operation has its turn."""
+"""Batches after which the next operation has its turn; they take some seconds at most."""
 
 MOST_KEPT = 10
-"""Operations whose chosen runs are kept for their next turn, some megabytes each."""
+"""Operations whose chosen runs stay in memory until their next turn, some megabytes each."""
 
 
 @dataclass
 class _Batch:
-    """What one unit does.
+    """What is done in one unit.
 
     Attributes:
-        processed: how many of the chosen runs these are.
+        processed: how many of the chosen runs.
+        done: how many of these were not refused.
+        refused: the others.
         changed: the canceled runs, and the aggregates that follow them.
         repeated: the new runs.
         definitions: of their jobs.
-        had_repeats: of an operation on runs that were not repeated, those of the chosen runs that
+        had_repeats: if the operation is about runs that were not repeated, the chosen runs that
             have been repeated since; None for other operations.
     """
 
@@ -275,10 +278,10 @@ class _Batch:
     had_repeats: Collection[UUID] | None = None
 
     def id_of_repeat(self, run_id: UUID) -> UUID | None:
-        """Return the id that a run must have which repeats this one; None: any.
+        """Return the id of the run that repeats this one; None for a random id.
 
         Raises:
-            ConflictError: `run_repeated`, there is one, and a second must not be.
+            ConflictError: `run_repeated`, another run has repeated it.
         """
         if self.had_repeats is None:
             return None
@@ -288,7 +291,7 @@ class _Batch:
         return only_repeat_id(run_id)
 
     def personal_of(self, run: JobRun | None) -> set[str]:
-        """Return pointers to the parameters of a run that are personal, or would be today."""
+        """Return pointers to a run's parameters that are personal now, or were at its launch."""
         if run is None:
             return set()
         names = set(run.personal_parameters)
@@ -299,11 +302,11 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        """Return whether no further run fits: only a unit's first event may have personal data."""
+        """Return whether no other run fits: only a unit's first event may have personal data."""
         return any(new.personal for new in self.repeated)
 
     def has_slot_of(self, new: Repeated) -> bool:
-        """Return whether a run of the batch takes the slot of the new one already."""
+        """Return whether another run of the batch takes the slot of a new one."""
         slots = {claim.slot for claim in new.handover.slot_claims}
         return any(claim.slot in slots for claim in self.slot_claims)
 
@@ -323,9 +326,9 @@ class BulkSteps:
         self._left: dict[tuple[UUID, int], Sequence[Chosen]] = {}
 
     async def process_next(self, operation_id: UUID) -> int | None:
-        """Process the next runs of an operation; return its version then, None where it is over.
+        """Process the next runs of an operation; return its new version, None if it is finished.
 
-        It is one turn: other operations may wait for theirs.
+        That is one turn: other operations may be waiting for theirs.
 
         Raises:
             VersionConflictError: another process works on the operation.
@@ -353,13 +356,13 @@ class BulkSteps:
         return version
 
     def keep_only(self, versions: Mapping[UUID, int]) -> None:
-        """Forget what was chosen for others than these operations at these versions."""
+        """Forget the chosen runs of all but these operations at these versions."""
         over = self._left.keys() - versions.items()
         for key in over:
             del self._left[key]
 
     async def _chosen(self, operation: BulkOperation) -> Sequence[Chosen]:
-        """Return the next runs of an operation: the rest of the last ones, where it is known."""
+        """Return the next runs of an operation; from memory, if its last turn left some there."""
         left = self._left.pop((operation.id, operation.version), None)
         if left is not None:
             return left
@@ -387,7 +390,7 @@ class BulkSteps:
     ) -> tuple[int, int]:
         """Process the first of the chosen runs; return their number, and the new version.
 
-        Where one of them changes meanwhile, all are decided again, and ever fewer at a time.
+        If one of them changes meanwhile, they are decided again, fewer each time.
 
         Raises:
             VersionConflictError: the operation no longer has the version.
@@ -397,7 +400,7 @@ class BulkSteps:
             operation = await self._running(operation_id)
             if operation is None or operation.version != version:
                 break
-            # A unique slot may change hands meanwhile, too.
+            # Also if a unique slot changes hands meanwhile.
             with suppress(VersionConflictError):
                 processed = await self._process(operation, chosen[:size])
                 return processed, operation.version
@@ -405,7 +408,7 @@ class BulkSteps:
         raise VersionConflictError(f"bulk operation {operation_id} has moved on")
 
     async def _process(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> int:
-        """Do to the runs what is ordered, as one unit; return how many fitted into it.
+        """Apply the action to the runs as one unit; return how many fitted into it.
 
         Raises:
             VersionConflictError: one of them has changed meanwhile.
@@ -417,7 +420,7 @@ class BulkSteps:
         now = self._application.clock()
         operation.advance(batch.done, batch.refused, last.created_position, now)
         saved = await self._append(operation, batch, began_at)
-        if batch.processed == self._size:  # A shorter one does not tell how long these take.
+        if batch.processed == self._size:  # A smaller batch does not tell how long these take.
             self._size = bulk.next_size(self._size, saved.held_ms)
         return batch.processed
 
@@ -426,7 +429,8 @@ class BulkSteps:
         runs = await self._application.load(JobRun, ids)
         batch = _Batch()
         if self._conditions(operation).is_retried is False:
-            # Two such orders meet on the ids of the new runs; the second one is decided again.
+            # The ids of the new runs are derived: a second such order is refused, and decided
+            # again.
             batch.had_repeats = await self._selection.repeated_among(ids)
         for one in _read_together(chosen, runs):
             run = runs.get(one.run_id)
@@ -446,7 +450,7 @@ class BulkSteps:
         return batch
 
     async def _act(self, operation: BulkOperation, run: JobRun, batch: _Batch) -> bool:
-        """Do to a run what is ordered; return whether it fits into the batch.
+        """Apply the action to a run; return whether it fits into the batch.
 
         Raises:
             DomainError: it is refused.
@@ -497,7 +501,7 @@ class BulkSteps:
 
 
 def _read_together(chosen: Sequence[Chosen], runs: Mapping[UUID, JobRun]) -> Sequence[Chosen]:
-    """Return the first runs: the last ones may be missing because all are too large together."""
+    """Return the first of the chosen runs: the last ones were not read if all were too large."""
     for count in range(len(chosen), 1, -1):
         if chosen[count - 1].run_id in runs:
             return chosen[:count]

@@ -1,6 +1,6 @@
-"""What clients may do to jobs (`Definitions`) and to runs (`Jobs`), one method a command.
+"""The clients' commands of jobs (`Definitions`) and of runs (`Jobs`).
 
-Each loads, lets the aggregate decide, and appends; on a conflict it decides again.
+Each loads the aggregate, lets it decide, and appends its events; after a conflict it decides again.
 """
 
 from collections.abc import Callable, Iterable
@@ -50,9 +50,9 @@ class Definitions(LogApplication):
         """Register a job.
 
         Args:
-            slug: one that is free, perhaps as its job was deleted.
+            slug: a free one; its job may have been deleted.
             spec: the job's content.
-            version: its number; None for the first, or the next after a deletion.
+            version: its number; None for the first one, or the next one after a deletion.
             origin: who registers it.
 
         Raises:
@@ -86,7 +86,7 @@ class Definitions(LogApplication):
     async def revise_job(
         self, slug: str, changes: JsonObject, version: int | None, origin: Origin
     ) -> Row | None:
-        """Make a new version of a job; return its row, or None where nothing changed."""
+        """Make a new version of a job; return its row, or None if nothing changed."""
         definition_id = identifiers.definition_id(slug)
 
         async def decide() -> list[Aggregate]:
@@ -99,7 +99,7 @@ class Definitions(LogApplication):
         return saved.rows.get(definition_id)
 
     async def pause_job(self, slug: str, reason: str | None, origin: Origin) -> Row | None:
-        """Let nothing of a job start any more; return its row, or None if it was paused.
+        """Let no run of a job start; return its row, or None if it was paused already.
 
         Raises:
             NotFoundError: `job_not_found`.
@@ -111,7 +111,7 @@ class Definitions(LogApplication):
         return await self._changed(slug, pause, origin)
 
     async def resume_job(self, slug: str, origin: Origin) -> Row | None:
-        """Let what waits of a job start again; return its row, or None if it was not paused.
+        """Let waiting runs of a job start again; return its row, or None if it was not paused.
 
         Raises:
             NotFoundError: `job_not_found`.
@@ -119,7 +119,7 @@ class Definitions(LogApplication):
         return await self._changed(slug, JobDefinition.resume, origin)
 
     async def delete_job(self, slug: str, origin: Origin) -> Row:
-        """Delete a job of which no run is pending or running; return its last row.
+        """Delete a job without pending or running runs; return its last row.
 
         Raises:
             NotFoundError: `job_not_found`.
@@ -135,13 +135,13 @@ class Definitions(LogApplication):
             definition.delete(locked.now, has_unfinished_runs=has_unfinished_runs)
             return [definition]
 
-        # Under the lock: no launch can come between the look for runs and the event.
+        # Under the lock: no run can be launched between the query and the event.
         save = partial(self.save_under_lock, decide, origin, known_as=[slug])
         saved = await self.retry_with_reads(save)
         return saved.rows[definition_id]
 
     async def _changed(self, slug: str, act: Act, origin: Origin) -> Row | None:
-        """Do something to a job; return its row, or None where nothing changed."""
+        """Change a job; return its row, or None if nothing changed."""
         definition_id = identifiers.definition_id(slug)
 
         async def decide() -> list[Aggregate]:
@@ -153,23 +153,26 @@ class Definitions(LogApplication):
         return saved.rows.get(definition_id)
 
     async def seed(self) -> None:
-        """Register the built-in jobs that are missing; what an operator revised stays."""
+        """Register the built-in jobs that are missing; existing ones stay as they are."""
         for slug, spec in BUILT_IN_JOBS.items():
             with suppress(ConflictError):
                 await self.register_job(slug, spec, 1, SYSTEM)
 
 
 MAX_REMEMBERED_BYTES = 4_194_304
-"""Definitions kept for launches, measured as JSON; in memory they take up to twenty times as much.
-Others cost a look-up for each launch."""
+"""Definitions cached for launches, measured as JSON; in memory they take up to twenty times as
+much. Others cost a look-up for each launch."""
 
 
 @dataclass
 class Launched:
-    """A run. `row` is None where an earlier request created it.
+    """A launched run.
 
-    That one had the same idempotency key; or the job's runs are unique, and `is_kept`.
-    `worker_labels` is what its job asks of workers, as far as it was looked at.
+    Attributes:
+        row: None if an earlier request launched it: one with the same idempotency key, or, with
+            `is_kept`, one for the same unique slot.
+        worker_labels: those that its job requires, if the job was read.
+        is_kept: whether it is kept instead of a new run, as runs of its job are unique.
     """
 
     run_id: UUID
@@ -199,15 +202,16 @@ class Jobs(Definitions):
         self._definitions.clear()
 
     async def launch(self, slug: str, launch: Launch, origin: Origin) -> Launched:
-        """Launch a run. The same idempotency key with the same body leads to the first run again.
+        """Launch a run.
 
-        So does a launch of a job whose runs are unique, where the one that is there is kept.
+        With the same idempotency key and the same body, return the first run again. If runs of the
+        job are unique, the run that holds the slot may be kept and returned.
 
         Raises:
             NotFoundError: `job_not_found`.
-            InvalidInputError: `new_run` says why.
-            ConflictError: `idempotency_key_reused`, the key came with another body before.
-            OverloadedError: too many launches of the same unique run go first.
+            InvalidInputError: `request` says why.
+            ConflictError: `idempotency_key_reused`, the key was used with another body.
+            OverloadedError: too many launches wait for the same unique slot.
         """
         if launch.idempotency_key is None:
             run_id = self.new_id()
@@ -219,8 +223,8 @@ class Jobs(Definitions):
         definition_id = identifiers.definition_id(slug)
         remembered = self._definitions.get(definition_id)
         if remembered is not None:
-            # It may be outdated: then the log refuses the unit, or the schema refused in vain, or
-            # runs need no longer be unique.
+            # It may be outdated: then the log refuses the unit, or the schema may allow the
+            # parameters by now, or runs may not be unique any more.
             with suppress(VersionConflictError, InvalidInputError, RunIsThereError):
                 return await self._request(remembered, launch, run_id, origin)
         return await self._launch_current(slug, launch, run_id, origin)
@@ -228,7 +232,7 @@ class Jobs(Definitions):
     async def _launch_current(
         self, slug: str, launch: Launch, run_id: UUID, origin: Origin
     ) -> Launched:
-        """Launch a run of the job as the log has it now."""
+        """Launch a run of the job's current version."""
         definition_id = identifiers.definition_id(slug)
         for _ in range(MAX_DECISIONS):
             definition = await self.definition(definition_id)
@@ -238,7 +242,7 @@ class Jobs(Definitions):
             except RunIsThereError as there:
                 return Launched(there.run_id, None, is_kept=True)
             except SlotTakenError:
-                raise  # It was decided again often enough already.
+                raise  # `_request` has tried often enough.
             except VersionConflictError:
                 earlier = await launched_before(self, run_id, launch)
                 if earlier is not None:
@@ -248,7 +252,7 @@ class Jobs(Definitions):
     async def _request(
         self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin
     ) -> Launched:
-        """Append a new run, provided that the definition is still the one it was decided on."""
+        """Append a new run; the log refuses it if the definition is outdated."""
         launch = await self.followers.complete_launch(self, definition.spec.entry_point, launch)
         slot = slot_of(definition, launch)
         if slot is None:
@@ -285,11 +289,11 @@ class Jobs(Definitions):
         return Launched(run_id, saved.rows[run_id], definition.spec.worker_labels)
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
-        """Cancel a run: at once while pending, else its worker is asked to stop it.
+        """Cancel a pending run at once; of a running one, request it from its worker.
 
         Raises:
             NotFoundError: `run_not_found`.
-            ConflictError: `run_already_ended`, it ended otherwise.
+            ConflictError: `run_already_ended`, it ended in another way.
         """
 
         async def decide() -> list[Aggregate]:
@@ -302,16 +306,16 @@ class Jobs(Definitions):
     async def retry(
         self, run_id: UUID, origin: Origin, idempotency_key: str | None = None
     ) -> Launched:
-        """Launch an ended run anew, as the job is defined today.
+        """Launch a new run that repeats an ended one, by the current version of its job.
 
-        The same idempotency key leads to the first new run again.
+        With the same idempotency key, return the first new run again.
 
         Raises:
             NotFoundError: `run_not_found`.
-            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are
-                gone, or `idempotency_key_reused`, those of the first new run;
+            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters were
+                erased; `idempotency_key_reused`, those of the first new run were erased;
                 `parameter_is_personal`, as `repeated_personal` says.
-            InvalidInputError: the job's schema no longer allows the run's parameters.
+            InvalidInputError: the job's schema does not allow the run's parameters any more.
         """
         new_id: UUID | None = None
         if idempotency_key is not None:
@@ -322,7 +326,7 @@ class Jobs(Definitions):
                 earlier = await launched_before(self, new_id, launch)
                 if earlier is not None:
                     return earlier
-            # Its subject was erased, or its job has changed, meanwhile.
+            # Meanwhile its subject may be erased, or its job revised.
             with suppress(VersionConflictError):
                 try:
                     return await self._repeat(run_id, origin, new_id, idempotency_key)
@@ -358,10 +362,10 @@ class Jobs(Definitions):
 async def launched_before(
     application: LogApplication, run_id: UUID, launch: Launch
 ) -> Launched | None:
-    """Return the run that an earlier request under the launch's idempotency key led to.
+    """Return the run that an earlier request with the launch's idempotency key launched.
 
     Raises:
-        ConflictError: `idempotency_key_reused`, the key came with another body before.
+        ConflictError: `idempotency_key_reused`, the key was used with another body.
     """
     run = await application.find(JobRun, run_id)
     if run is None:

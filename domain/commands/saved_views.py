@@ -25,7 +25,7 @@ class ViewReads(Protocol):
 
 @dataclass(frozen=True)
 class SavedUnderName:
-    """A view, and whether none had its name before."""
+    """A view, and whether its name was free."""
 
     row: Row
     is_new: bool
@@ -39,11 +39,11 @@ class SavedViews:
         self._reads = reads
 
     async def save(self, name: str, content: ViewContent, origin: Origin) -> SavedUnderName:
-        """Save a view under a name, in place of the one that has it.
+        """Save a view under a name; it replaces a view that has the name.
 
         Raises:
-            InvalidInputError: the name or the filter breaks a rule, or the filter names values of a
-                parameter that is personal data.
+            InvalidInputError: the name or the filter breaks a rule, or the filter contains values
+                of a parameter that is personal data.
             ConflictError: `too_many_views`.
         """
         check_name(name)
@@ -66,7 +66,7 @@ class SavedViews:
             decided[:] = [SavedUnderName(view.state, is_new)]
             return [view]
 
-        # Under the lock: no other view can be saved between the count and the event.
+        # Under the lock: no other view can be saved between the query and the event.
         save = partial(self._application.save_under_lock, decide, origin, known_as=[name])
         await self._application.retry_with_reads(save)
         [saved] = decided
@@ -89,7 +89,7 @@ class SavedViews:
         return row
 
     async def _refuse_personal(self, parameters: Sequence[str]) -> None:
-        """Refuse values that the log would keep in the open after their subject was erased."""
+        """Refuse values that the log would keep unencrypted after their subject was erased."""
         personal = await self._reads.personal_among(parameters)
         message = (
             "is personal data, which would stay in the log for ever;"

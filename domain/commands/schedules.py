@@ -1,7 +1,6 @@
-"""What clients may do to schedules.
+"""The clients' commands of schedules; those of the clock are in `ticks.py`.
 
-First the commands (`Schedules`), then how past ticks are launched (`launch_past_ticks`). What the
-clock does to schedules is in `ticks.py`.
+First the commands (`Schedules`), then how past ticks are launched (`launch_past_ticks`).
 """
 
 import asyncio
@@ -40,11 +39,11 @@ from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, Past, 
 
 @dataclass
 class Backfilled:
-    """What one call of `Schedules.backfill` has done.
+    """The result of one call of `Schedules.backfill`.
 
     Attributes:
-        runs: that were launched, in the order of their ticks.
-        continue_from: where the next call is to begin; None where the end is reached.
+        runs: those that were launched, in the order of their ticks.
+        continue_from: where the next call begins; None if the end is reached.
     """
 
     runs: list[UUID] = field(default_factory=list)
@@ -55,7 +54,7 @@ class Schedules(Ticking):
     """The commands of schedules."""
 
     async def create(self, slug: str, spec: ScheduleSpec, origin: Origin) -> Row:
-        """Create a schedule, or create it once more after it was deleted.
+        """Create a schedule, also again after its deletion.
 
         Raises:
             InvalidInputError: `ScheduleSpec.issues` says why; or the job is unknown, launched by
@@ -77,7 +76,7 @@ class Schedules(Ticking):
         return saved.rows[schedule_id]
 
     async def revise(self, slug: str, changes: JsonObject, origin: Origin) -> Row:
-        """Make a new version of a schedule; ticks that are due by now obey the former one.
+        """Make a new version of a schedule, after its due ticks are decided by the current one.
 
         Raises:
             NotFoundError: `schedule_not_found`.
@@ -90,7 +89,7 @@ class Schedules(Ticking):
         return await self._decide_and_act(slug, act, origin, checks=True)
 
     async def pause(self, slug: str, reason: str | None, origin: Origin) -> Row:
-        """Skip the schedule's ticks from now on, and what is due and not decided.
+        """Skip the schedule's ticks from now on, and those that are due but not decided.
 
         Raises NotFoundError `schedule_not_found`.
         """
@@ -101,11 +100,11 @@ class Schedules(Ticking):
         return await self._act_under_lock(slug, act, origin)
 
     async def resume(self, slug: str, origin: Origin) -> Row:
-        """Launch at the schedule's ticks again. Raises NotFoundError `schedule_not_found`."""
+        """Launch the schedule's ticks again. Raises NotFoundError `schedule_not_found`."""
         return await self._act_under_lock(slug, Schedule.resume, origin)
 
     async def delete(self, slug: str, reason: str | None, origin: Origin) -> Row:
-        """End a schedule, and skip what is due and not decided; its runs go on.
+        """Delete a schedule, and skip ticks that are due but not decided; its runs continue.
 
         Raises NotFoundError `schedule_not_found`.
         """
@@ -118,9 +117,9 @@ class Schedules(Ticking):
     async def trigger(
         self, slug: str, origin: Origin, idempotency_key: str | None = None
     ) -> Launched:
-        """Launch a run of a schedule now, whatever else runs.
+        """Launch a run of a schedule now, whatever the overlap policy.
 
-        The same idempotency key leads to the first run again.
+        With the same idempotency key, return the first run again.
 
         Raises:
             NotFoundError: `schedule_not_found`.
@@ -166,7 +165,7 @@ class Schedules(Ticking):
     async def backfill(
         self, slug: str, begin: datetime, end: datetime, origin: Origin
     ) -> Backfilled:
-        """Launch past ticks that have no run, by the version that was valid then.
+        """Launch past ticks without a run, each by the version that was valid then.
 
         Raises:
             InvalidInputError: the range does not lie in the past.
@@ -195,7 +194,7 @@ class Schedules(Ticking):
             slug: the schedule's.
             act: triggers further events of the schedule; None for none.
             origin: of all these events.
-            checks: whether the schedule's content must be fit to be launched afterwards.
+            checks: whether the schedule must be able to launch runs afterwards.
         """
         application = self._application
         conflicts = 0
@@ -221,10 +220,10 @@ class Schedules(Ticking):
     async def _act_under_lock(
         self, slug: str, act: Callable[[Schedule, datetime], None], origin: Origin
     ) -> Row:
-        """Act on a schedule before anything else becomes of it, whatever is due.
+        """Act on a schedule before its due ticks are decided.
 
-        Under the lock: were its ticks decided meanwhile, one batch after the other, this would come
-        too late each time.
+        Under the lock: otherwise another process that decides one batch of ticks after the other
+        would be faster each time.
         """
         application = self._application
         schedule_id = identifiers.schedule_id(slug)
@@ -245,7 +244,7 @@ class Schedules(Ticking):
     async def _to_trigger(self, slug: str, now: datetime) -> Change:
         """Return a schedule that is to launch a run now.
 
-        Only where too many of its runs seem unfinished, these are read to learn which have ended.
+        Its open runs are read only if there are too many, to find out which have ended.
         """
         application = self._application
         schedule = await _existing(application, identifiers.schedule_id(slug))
@@ -257,13 +256,13 @@ class Schedules(Ticking):
         return Change(schedule, await application.find_definition(definition_id))
 
     async def _check(self, spec: ScheduleSpec, now: datetime) -> None:
-        """Raise InvalidInputError where nothing could be launched by this content today."""
+        """Raise InvalidInputError if this content can launch nothing at present."""
         definition_id = identifiers.definition_id(spec.job)
         definition = await self._application.find_definition(definition_id)
         await ticks.check(spec, definition, "", now)
 
     async def _row(self, schedule_id: UUID, saved: Saved) -> Row:
-        """Return the schedule's row, also where nothing of it has changed."""
+        """Return the schedule's row, also if it has not changed."""
         row = saved.rows.get(schedule_id)
         if row is not None:
             return row
@@ -274,22 +273,22 @@ class Schedules(Ticking):
         return row
 
 
-# Backfills: launch past ticks that have no run, by the version that was valid then.
+# Backfills: past ticks without a run are launched, by the version that was valid then.
 #
-# A tick's run has an id of its own, so however often a backfill is requested, no tick has two runs.
+# The id of a tick's run is derived from the tick, so repeated backfills launch no tick twice.
 
 MAX_LOOKED_AT = 1_000
-"""Ticks that one call looks at: most of them may have runs, or be excluded."""
+"""Ticks that one call looks at, at most: most of them may have runs, or be excluded."""
 
 MAX_BACKFILLED = 100
-"""Ticks that one call launches."""
+"""Ticks that one call launches, at most."""
 
 CLOCKS_DIFFER = timedelta(seconds=5)
-"""How far a client's clock may be ahead: a range up to the present means the service's present."""
+"""How far a client's clock may be ahead: a range until now ends at the service's present."""
 
 
 def check_range(begin: datetime, end: datetime, now: datetime) -> None:
-    """Raise InvalidInputError where a range does not lie in the past, or too far in it."""
+    """Raise InvalidInputError if a range does not lie in the past, or lies too far in it."""
     issues = year_issues("/from", begin)
     if begin > end:
         issues.append(Issue("/from", "must not lie after to", "maximum"))
@@ -302,9 +301,9 @@ def check_range(begin: datetime, end: datetime, now: datetime) -> None:
 async def launch_past_ticks(
     application: LogApplication, schedule_id: UUID, begin: datetime, end: datetime, origin: Origin
 ) -> Backfilled:
-    """Launch ticks due from `begin` to `end` that have no run: at most `MAX_BACKFILLED` of them.
+    """Launch ticks due from `begin` to `end` that have no run, at most `MAX_BACKFILLED` of them.
 
-    Those that have fired by now must be decided before: the others are no past ticks yet.
+    Ticks that have fired must be decided before; the others are not past.
 
     Raises:
         NotFoundError: `schedule_not_found`.
@@ -327,13 +326,13 @@ async def launch_past_ticks(
 
 
 def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
-    """Return whether these launches would make too many unfinished runs that people launched."""
+    """Return whether people would have launched too many open runs with these."""
     return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
 
 
 def _portions(past_ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
-    """Yield the ticks in portions that are launched as one unit: each of one version."""
-    # By identity, for all ticks of a version have the same spec: 1 and true are equal in Python.
+    """Yield the ticks in portions of one version that are launched as one unit."""
+    # By identity, as versions may be equal in Python that differ as JSON: 1 and true.
     for _, of_version in groupby(past_ticks, key=lambda tick: id(tick.spec)):
         group = list(of_version)
         for first in range(0, len(group), MAX_LAUNCHES):
@@ -356,9 +355,9 @@ async def _past(application: LogApplication, schedule_id: UUID) -> Past:
 async def _without_run(
     application: LogApplication, schedule_id: UUID, past_ticks: Sequence[PastTick]
 ) -> list[PastTick]:
-    """Return those of the ticks that have no run, or only canceled ones of backfills.
+    """Return the ticks that have no run, or only canceled runs of backfills.
 
-    Each run of a tick has an id of its own, so they are looked up, and no history is read.
+    The ids of a tick's runs are derived from the tick, so they are looked up; no history is read.
     """
     missing: list[PastTick] = []
     first_canceled: dict[UUID, PastTick] = {}
@@ -377,7 +376,7 @@ async def _without_run(
                 remaining.append(replace(tick, runs=tick.runs + 1))
                 if tick.runs == 0:
                     first_canceled[run_id] = tick
-    # A second run is a backfill's; the first one may be the calendar's, and its tick is over.
+    # A second run is always of a backfill. A first one of the calendar is not replaced.
     backfilled = await application.log_port.backfilled_among(schedule_id, first_canceled)
     over = {tick.due_at for run_id, tick in first_canceled.items() if run_id not in backfilled}
     missing = [tick for tick in missing if tick.due_at not in over]
@@ -403,7 +402,7 @@ async def _launch(
         try:
             await ticks.append(application, change, origin, answers_with_runs=True)
         except VersionConflictError:
-            # Another process may have launched some of them.
+            # Another process may have launched some of the ticks.
             past_ticks = await _without_run(application, schedule_id, past_ticks)
             if not past_ticks:
                 return []
@@ -413,7 +412,7 @@ async def _launch(
 
 
 async def _existing(application: LogApplication, schedule_id: UUID) -> Schedule:
-    """Return a schedule, or raise NotFoundError where there is none, or it is deleted."""
+    """Return a schedule, or raise NotFoundError if there is none, or it is deleted."""
     schedule = await application.find(Schedule, schedule_id)
     if schedule is None:
         raise NotFoundError("schedule_not_found", "schedule not found")
@@ -428,7 +427,7 @@ async def _refuse_obstacles(
     if has_too_many_runs(change.schedule, launches):
         obstacle = "too_many_runs"
     if change.definition is not None and change.definition.spec.uniqueness is not None:
-        # All ticks' runs have the same parameters: at most one of them would stay.
+        # All these runs have the same parameters: only one of them would be kept.
         obstacle = "runs_are_unique"
     if obstacle is not None:
         message = f"schedule {change.schedule.slug} can launch nothing: {obstacle}"

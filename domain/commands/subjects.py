@@ -1,4 +1,4 @@
-"""Erasing a subject: the one command that takes something away, and yet leaves the log as it is."""
+"""Erasing a subject: its key is destroyed, so the log stays as it is but cannot be decrypted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from domain.ports import Locked, Origin, Row
 from domain.schedules.schedule import Schedule
 
 NAMED_RUNS = 10
-"""Runs that a refusal names."""
+"""Runs that a refusal names, at most."""
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """What an erasure did.
+    """A completed erasure.
 
     Attributes:
         position: of its event in the log.
@@ -31,7 +31,7 @@ class Erasure:
 
 
 class Subjects:
-    """What may be done to subjects."""
+    """The commands of subjects."""
 
     def __init__(self, application: LogApplication) -> None:
         self._application = application
@@ -39,14 +39,14 @@ class Subjects:
     async def erase(self, subject: str, reason: str | None, origin: Origin) -> Erasure:
         """Destroy the subject's key, and rewrite the rows that hold its data.
 
-        Schedules lose its values whose job has marked these since. All of it happens in the
-        transaction of the event.
+        Its values are removed from schedules, too, if their job has marked them since. All of this
+        is one transaction with the event.
 
         Raises:
-            NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been
-                erased before.
+            NotFoundError: `subject_not_found`, there are no data of this subject; they may have
+                been erased before.
             ConflictError: `subject_has_unfinished_runs`, which need its data; or
-                `subject_is_scheduled`, by more than can be changed at once.
+                `subject_is_scheduled`, by more schedules than can be changed at once.
             SubjectKeysUnavailableError: the name cannot be looked up without the master key.
         """
         erased: list[UUID] = []
@@ -60,7 +60,7 @@ class Subjects:
                 _refuse_unfinished(unfinished)
                 runs = await locked.erase_subject(key_id)
             elif schedules:
-                # What is erased was never encrypted: an id for the event alone.
+                # The values were never encrypted: only the event needs an id.
                 key_id = self._application.new_id()
             else:
                 raise NotFoundError(
@@ -76,7 +76,7 @@ class Subjects:
         return Erasure(position, saved.rows[key_id])
 
     async def _emptied_schedules(self, subject: str, locked: Locked) -> list[Schedule]:
-        """Return the schedules that hold the subject's values, without them."""
+        """Return the schedules that hold the subject's values, with these removed."""
         names = await locked.schedules_of_subject(subject)
         if not names:
             return []

@@ -1,6 +1,6 @@
 """Sweeps: recover the runs of lost workers, and expire runs past their start deadline.
 
-Every worker and every API process has a watcher that orders them (`worker/watcher.py`).
+A watcher in every worker and every API process runs them (`worker/watcher.py`).
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from domain.ports import Locked, Origin
 from domain.quarantine import SkipCursor
 
 SWEEP_LIMIT = 500
-"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for long.
-There may be fewer, as `Locked.states_of` says: the next one has the others."""
+"""Runs of one sweep at most, so that no append holds the lock for long. It may have fewer, as
+`Locked.states_of` says; the next sweep has the others."""
 
 BEFORE_ALL = UUID(int=0)
-"""No run has this id, and all come after it."""
+"""An id before those of all runs."""
 
 
 class Sweeps:
-    """What observers may do to runs.
+    """The commands of watchers.
 
     Attributes:
         lost_workers: how many workers this process has declared lost, for its metrics.
@@ -37,10 +37,10 @@ class Sweeps:
         self._orphaned = SkipCursor[UUID](quarantine.__contains__)
 
     async def expire_overdue(self) -> int:
-        """Expire runs whose start deadline is over; return how many.
+        """Expire runs whose start deadline has passed; return their number.
 
-        There may be more: none are expired where too many that cannot be read come first, but the
-        next time begins behind those.
+        There may be more: none is expired if too many that cannot be read come first, but the next
+        sweep begins behind those.
         """
         return await self._application.retry_or_give_up(self._expire_overdue) or 0
 
@@ -62,15 +62,15 @@ class Sweeps:
         return len(expired)
 
     async def recover(self, silent: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
-        """Declare silent workers lost, and end the attempts of all orphaned runs.
+        """Declare silent workers lost, and end the attempts of orphaned runs; return their ids.
 
-        A run is orphaned if it is running, but no living worker holds it. The policy of its job
-        decides whether it is retried, and when (`JobRun.lose`). Returns the ids of these runs;
-        there may be more, as with `expire_overdue`.
+        A run is orphaned if it is running, but no living worker holds it. Its retry policy decides
+        whether it is retried, and when (`JobRun.lose`). There may be more, as with
+        `expire_overdue`.
 
         Args:
-            silent: ids of workers, each with the sequence at which its heartbeat stands still.
-            observer: who says so.
+            silent: ids of workers, each with the sequence number of its last heartbeat.
+            observer: the actor of the events.
         """
         recover = partial(self._recover, silent, observer)
         return await self._application.retry_or_give_up(recover) or []
@@ -97,7 +97,7 @@ class Sweeps:
         await self._application.save_under_lock(decide, Origin(actor=observer))
         self.lost_workers += lost_workers
         if lost_workers:
-            # Their runs may come before the position that the scan has reached.
+            # Their runs may come before the scan's position.
             self._orphaned.restart()
         return recovered
 
@@ -108,7 +108,7 @@ class Sweeps:
             run.lose(holder, locked.now, message, self._application.random.random)
 
     def _after(self, cursor: SkipCursor[UUID]) -> UUID | None:
-        """Return after which run to look; None where all unreadable runs are known by their ids."""
+        """Return the run after which to scan; None if all unreadable runs are left out by id."""
         if not self._application.quarantine.has_forgotten:
             cursor.restart()
             return None

@@ -1,11 +1,11 @@
-"""What the clock does to schedules: due ticks launch, cancel or skip runs, in one unit.
+"""The commands of the clock: due ticks of schedules launch, cancel or skip runs.
 
-First a schedule with all that is decided together with it (`Change`); then the steps of a change:
-`read_changes`, `gather_facts`, `decide_change`, `append`; last `Ticking`, which does this for all
-schedules that are due. The rules are in `domain/schedules/ticks.py`.
+First a schedule with what is decided together with it (`Change`); then the steps of a change:
+`read_changes`, `gather_facts`, `decide_change`, `append`; last `Ticking`, which makes the changes
+of all schedules that are due. The rules are in `domain/schedules/ticks.py`.
 
-All is decided on what was read without the lock. Where two processes decide the same tick at the
-same moment, the second one finds the schedule's version taken.
+Decisions are made without the lock. If two processes decide the same tick at the same time, the
+second one is refused by the schedule's version.
 """
 
 import asyncio
@@ -45,23 +45,23 @@ from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, coming_again, decide
 from domain.schema.validation import decided
 
 MOST_EXPECTED = 3
-"""Open runs of a schedule that are checked once more when what was prepared is appended."""
+"""Open runs of a schedule that are checked again when a prepared decision is appended, at most."""
 
 
 @dataclass
 class Change:
-    """A schedule that is to change, and what that depends on.
+    """A schedule that changes, with what that depends on and what changes with it.
 
     Attributes:
-        definition: of its job, None where there is none.
-        runs: those of its open runs that could be read, and the one that gives way to the next.
-        launched: by id, the first events of runs that it launches now.
-        obstacle: what stands in the way of every launch.
+        definition: of its job, None if there is none.
+        runs: those of its open runs that could be read, and the run that gives way to a new one.
+        launched: by id, the first events of the new runs.
+        obstacle: why nothing can be launched, if so.
         has_more: whether more of its ticks may be due.
-        fields: of the runs that it launches now, but for their context.
-        slot: the unique slot that a run needs which it launches now; None for none.
-        holder: the run that has the slot.
-        is_kept: whether that run is kept, so nothing is launched.
+        fields: of the new runs, without their context.
+        slot: the unique slot that a new run needs; None for none.
+        holder: the run that holds the slot.
+        is_kept: whether the holder is kept, so that nothing is launched.
         slot_claims: as in `domain.ports.Unit`.
         decided_at: the present by which its ticks were decided, or a run was launched.
     """
@@ -80,18 +80,18 @@ class Change:
     decided_at: datetime | None = None
 
     def unread_runs(self) -> set[UUID]:
-        """Return those of the schedule's open runs that are not among `runs`."""
+        """Return the schedule's open runs that are not among `runs`."""
         return set(map(UUID, self.schedule.open_runs)).difference(self.runs)
 
     def run_to_cancel(self, run_id: UUID) -> JobRun | None:
-        """Return one of its runs, also of those that it launches now; None for an unread one."""
+        """Return one of its runs or of the new ones; None if it was not read."""
         if run_id in self.launched:
             events = self.launched.pop(run_id)
             self.runs[run_id] = run_of_events(events)
         return self.runs.get(run_id)
 
     def can_be_prepared(self) -> bool:
-        """Return whether it will be cheap to check later that what is decided now still holds."""
+        """Return whether it is cheap to check later that a decision made now still holds."""
         definition = self.definition
         if definition is None or self.unread_runs():
             return False
@@ -99,14 +99,13 @@ class Change:
 
 
 BY_REPLACEMENT = "its schedule launches the next one"
-"""Why a run was canceled by the policy of its schedule."""
+"""The reason of a run that its schedule's policy cancels."""
 
 
 async def read_changes(application: LogApplication, schedules: Sequence[Schedule]) -> list[Change]:
-    """Read what the first of the schedules depend on: one schedule, or as many as fit together.
+    """Read what the first schedules depend on: at least one, and as many as fit into memory.
 
-    Where even the open runs of one are too large together, those that were not read count as
-    running.
+    If the open runs of one are too large together, those that were not read count as running.
 
     Raises:
         QuarantinedError: a job cannot be read by this version of the program.
@@ -124,7 +123,7 @@ async def read_changes(application: LogApplication, schedules: Sequence[Schedule
         own_runs = {one: runs[one] for one in map(UUID, schedule.open_runs) if one in runs}
         change = Change(schedule, definitions[schedule.spec.job], own_runs)
         if changes and change.unread_runs() - unreadable:
-            # They would be taken to be running, though they may have ended.
+            # They would count as running, though they may have ended.
             break
         changes.append(change)
     return changes
@@ -140,7 +139,7 @@ async def _definitions(
     for slug, definition_id in ids.items():
         definition = loaded.get(definition_id)
         if definition is None or definition.is_deleted:
-            # There is none, it cannot be read, or all together are too large.
+            # There is none, it cannot be read, or all of them are too large together.
             definition = await application.find_definition(definition_id)
         definitions[slug] = definition
     return definitions
@@ -149,7 +148,7 @@ async def _definitions(
 async def gather_facts(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
-    """Note which runs have ended, and what stands in the way of the next ones."""
+    """Record which runs have ended, and find out what keeps new ones from being launched."""
     await note_ends(application, changes, now)
     await note_already_launched(application, changes, now)
     for change in changes:
@@ -162,7 +161,7 @@ async def gather_facts(
 
 
 async def note_ends(application: LogApplication, changes: Sequence[Change], now: datetime) -> None:
-    """Note which runs have ended; for those that are too large to be read, their rows say so."""
+    """Record which runs have ended; of runs that were not read, the rows tell."""
     unread = [run_id for change in changes for run_id in change.unread_runs()]
     statuses: dict[UUID, str] = {}
     if unread:
@@ -179,7 +178,7 @@ async def note_ends(application: LogApplication, changes: Sequence[Change], now:
 async def note_already_launched(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
-    """Note which ticks that come again, for the clock was set back, have a run or wait for one."""
+    """Find out which of the ticks that are decided again have a run or wait for one."""
     run_ids: dict[UUID, dict[UUID, datetime]] = {}
     for change in changes:
         schedule = change.schedule
@@ -197,9 +196,9 @@ async def note_already_launched(
 
 
 async def read_slot_holders(application: LogApplication, changes: Iterable[Change]) -> None:
-    """Note which unique slot the next run of each schedule needs, and which run has it.
+    """Find out which unique slot the next run of each schedule needs, and which run holds it.
 
-    The fields of these runs must be known (`Change.fields`). One query looks up all slots.
+    `Change.fields` must be set. One query looks up all slots.
     """
     needed: list[tuple[Change, UniqueSlot, Unique]] = []
     for change in changes:
@@ -222,23 +221,23 @@ async def read_slot_holders(application: LogApplication, changes: Iterable[Chang
         return
     loaded = await application.load(JobRun, {holder_id for _, holder_id in to_replace})
     for change, holder_id in to_replace:
-        # Each has a run of its own to change, should several need the same slot.
+        # If several need the same slot, each gets a copy of the run.
         holder = loaded.pop(holder_id, None)
         try:
             application.quarantine.check([holder_id])
             change.runs[holder_id] = holder or await application.run(holder_id)
         except QuarantinedError:
-            # What cannot be read cannot give way. The schedule itself can be read.
+            # A run that cannot be read is kept. The schedule itself can be read.
             change.is_kept = True
 
 
 def decide_change(change: Change, now: datetime, watched_since: datetime) -> None:
     """Decide the ticks that have fired, and make their runs, after `gather_facts`.
 
-    `watched_since` is from when on the clock has been looked at until now.
+    `watched_since` is the time since which the clock has been watched without a gap.
 
     Raises:
-        SlotTakenError: a run that would give way to the next one has moved on just now.
+        SlotTakenError: a run that would give way to a new one has just started or ended.
     """
     if change.holder is not None and not change.is_kept:
         check_pending(change.runs[change.holder])
@@ -262,9 +261,12 @@ def decide_change(change: Change, now: datetime, watched_since: datetime) -> Non
 async def obstacle_of(
     change: Change, now: datetime, spec: ScheduleSpec | None = None
 ) -> Obstacle | None:
-    """Return what stands in the way of every launch of a schedule, as a version of it says.
+    """Return why a schedule can launch nothing, None if it can; set `Change.fields`.
 
-    That is the current one if none is given.
+    Args:
+        change: of the schedule.
+        now: the database's present.
+        spec: the content of one of its versions; None for the current one.
     """
     if change.definition is None:
         return "job_deleted"
@@ -281,10 +283,10 @@ async def obstacle_of(
 async def check(
     spec: ScheduleSpec, definition: JobDefinition | None, by: str, now: datetime
 ) -> dict[str, Any]:
-    """Return the fields of runs that are launched now by this content, but for their context.
+    """Return the fields of runs that are launched now, without their context.
 
     Raises:
-        InvalidInputError: nothing can be launched by it.
+        InvalidInputError: this content can launch nothing.
     """
     if definition is None:
         message = f"there is no job {spec.job}; register it first"
@@ -313,7 +315,7 @@ def launch(
     now: datetime,
     idempotency_key: str | None = None,
 ) -> None:
-    """Make a run of a schedule; `obstacle_of` has found nothing in its way."""
+    """Make a run of a schedule, after `obstacle_of` found no obstacle."""
     change.decided_at = now
     context: JsonObject = {"schedule": change.schedule.slug, "dueAt": to_iso(due_at)}
     if change.slot is not None:
@@ -336,10 +338,10 @@ async def unit_of(
     expects_runs: bool = False,
     answers_with_runs: bool = False,
 ) -> Unit:
-    """Return what was decided as one unit, which is refused unless all of it still holds then.
+    """Return a decided change as one unit, which the log refuses if it does not hold any more.
 
-    With `expects_runs` it is also refused where runs have moved on that it does not change. The
-    client knows the schedule by its slug or, with `answers_with_runs`, waits for the runs.
+    With `expects_runs` it is also refused if open runs have changed that it does not change. With
+    `answers_with_runs` the client looks up the runs, otherwise the schedule.
     """
     schedule = change.schedule
     seen: list[Aggregate] = [schedule]
@@ -374,10 +376,10 @@ async def unit_of(
 async def append(
     application: LogApplication, change: Change, origin: Origin, *, answers_with_runs: bool = False
 ) -> Saved:
-    """Append what was decided as one unit, provided that all of it still holds; see `unit_of`.
+    """Append a decided change as one unit; see `unit_of`.
 
     Raises:
-        VersionConflictError: it does not; nothing was appended.
+        VersionConflictError: it does not hold any more; nothing was appended.
     """
     if not change.schedule.pending_events:
         return Saved()
@@ -386,51 +388,51 @@ async def append(
 
 
 AWAY_AFTER = timedelta(seconds=30)
-"""A process that has not looked at the clock for longer was away: frozen, or without its database.
-One that looks a little late is only busy."""
+"""A process that has not looked at the clock for longer did not watch it: it was frozen, or without
+its database. One that looks a little late is only busy."""
 
-SAY_EVERY = timedelta(seconds=1)
-"""How often a process records that it looks at the clock."""
+RECORD_EVERY = timedelta(seconds=1)
+"""How often a process records that it watches the clock."""
 
 
 class Watch:
-    """From when on the clock has been looked at, by this process or by another one.
+    """Since when the clock has been watched without a gap, by this process or by others.
 
-    No process could decide what fired before that, so it may have been missed.
+    No process could decide ticks that fired before, so they may have been missed.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._begun: datetime | None = None
         self._looked_at = datetime.min.replace(tzinfo=UTC)
-        self._said_at = self._looked_at
+        self._recorded_at = self._looked_at
         self._since = self._looked_at
 
     def look(self, now: datetime) -> datetime:
-        """Note that this process looks; return from when on it has done so."""
+        """Record that this process looks at the clock; return since when it has watched it."""
         if self._begun is None or now - self._looked_at > AWAY_AFTER:
             self._begun = now
-            self._said_at = datetime.min.replace(tzinfo=UTC)
-        # A clock that is set back shows what it has shown before.
+            self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        # The clock may have been set back.
         self._begun = min(self._begun, now)
         self._looked_at = now
         return self._begun
 
     async def since(self, now: datetime) -> datetime:
-        """Note that this process looks; return from when on any process has done so until now.
+        """Record that this process looks; return since when any process has watched the clock.
 
         Raises:
-            LogUnavailableError: then it does not count as having looked.
+            LogUnavailableError: the look does not count.
         """
         before = self._begun, self._looked_at
         begun = self.look(now)
-        if abs(now - self._said_at) >= SAY_EVERY:
+        if abs(now - self._recorded_at) >= RECORD_EVERY:
             try:
                 self._since = await self._log.watch_clock(begun, now)
             except LogUnavailableError:
                 self._begun, self._looked_at = before
                 raise
-            self._said_at = now
+            self._recorded_at = now
         return min(self._since, now)
 
 
@@ -442,44 +444,44 @@ class Ticking:
         self.watch = Watch(application.log_port)
 
     async def tick(self, schedule_ids: Sequence[UUID]) -> int:
-        """Decide the ticks of schedules that are due; return the number of schedules decided.
+        """Decide the due ticks of schedules; return the number of schedules decided.
 
-        Each is a unit of its own, and all are handed to the log at once. What cannot be read is
-        quarantined. A schedule does not count where another process has decided its ticks at the
-        same moment, or something has changed meanwhile: it is to be decided again a little later.
+        Each schedule is a unit, and all units are appended concurrently. Schedules that cannot be
+        read are quarantined. A schedule does not count if its unit was refused, as another process
+        decided its ticks, or something else changed: it is decided again a little later.
         """
         try:
             return await self._tick(schedule_ids)
         except QuarantinedError as error:
             if len(schedule_ids) == 1:
-                # Its job, its zone or the schedule itself cannot be read: skip it from now on.
+                # Its job, its zone or the schedule itself cannot be read.
                 self._application.quarantine.add(schedule_ids[0], str(error))
                 return 0
-        # One of them is in the way of the others.
+        # One of them cannot be read.
         ticked = 0
         for schedule_id in schedule_ids:
             ticked += await self.tick([schedule_id])
         return ticked
 
     async def prepare(self, schedule_ids: Sequence[UUID], at: datetime) -> dict[UUID, Unit]:
-        """Decide the ticks that will be due at a moment to come; return what to append then.
+        """Decide the ticks that will be due at a future time; return what to append then.
 
-        Schedules are left out where it would be costly to check then that the decision still holds.
-        What cannot be read is left to `tick`.
+        Schedules are left out if it would be costly to check then that the decision still holds, or
+        if they cannot be read.
         """
         try:
             return await self._prepare(schedule_ids, at)
         except QuarantinedError:
             if len(schedule_ids) == 1:
                 return {}
-        # One of them is in the way of the others.
+        # One of them cannot be read.
         prepared: dict[UUID, Unit] = {}
         for schedule_id in schedule_ids:
             prepared |= await self.prepare([schedule_id], at)
         return prepared
 
     async def append(self, prepared: Iterable[Unit]) -> int:
-        """Append what was prepared, now that it is due; return how much of it still held."""
+        """Append prepared units, now that they are due; return how many were not refused."""
         self.watch.look(self._application.clock())
         return await _append_all(map(self._application.log_port.append, prepared))
 
@@ -505,7 +507,7 @@ class Ticking:
         return prepared
 
     async def _read(self, schedule_ids: Sequence[UUID]) -> AsyncIterator[list[Change]]:
-        """Read schedules, and yield together those that could be read together."""
+        """Read schedules, and yield them in groups that fit into memory together."""
         loaded = await self._application.load(Schedule, schedule_ids)
         remaining = list(loaded.values())
         while remaining:
@@ -516,9 +518,9 @@ class Ticking:
     async def _decided(
         self, changes: Sequence[Change], now: datetime, since: datetime
     ) -> list[Change]:
-        """Decide the ticks that fire by a moment; return the changes that come of it.
+        """Decide the ticks that have fired by `now`; return the changes.
 
-        The clock has been looked at since a moment (`Watch.since`).
+        `since` is the time since which the clock has been watched without a gap (`Watch.since`).
         """
         await gather_facts(self._application, changes, now)
         decided: list[Change] = []
@@ -534,7 +536,7 @@ class Ticking:
 
 
 async def _append_all(appends: Iterable[Awaitable[Saved]]) -> int:
-    """Append units, each by itself; return how many were not refused as outdated."""
+    """Append units concurrently; return how many were not refused as outdated."""
     appended = 0
     for outcome in await asyncio.gather(*appends, return_exceptions=True):
         if isinstance(outcome, VersionConflictError):
@@ -548,7 +550,7 @@ async def _append_all(appends: Iterable[Awaitable[Saved]]) -> int:
 def _compact(unit: Unit) -> Unit:
     """Return a unit that takes no more memory than it needs.
 
-    What orjson has just written lies in a buffer of four to sixteen kilobytes, ten times as much.
+    orjson leaves its result in a buffer of four to sixteen kilobytes, ten times as much.
     """
     events = [replace(event, state=bytes(memoryview(event.state))) for event in unit.events]
     return replace(unit, events=events)

@@ -1,7 +1,7 @@
-"""What becomes of due ticks: which runs are launched and canceled, and what is recorded. Pure.
+"""Decides due ticks: which runs are launched and canceled, and what is recorded. Pure.
 
-First the verdict on one tick (`verdict`), then the decision of all due ticks of a schedule
-(`decide_ticks`); last the past of a schedule, by which backfills are decided (`Past`).
+First the verdict on one tick (`verdict`), then all due ticks of a schedule (`decide_ticks`); last
+the past ticks of a schedule, for backfills (`Past`).
 """
 
 from collections.abc import Collection, Iterator
@@ -23,24 +23,24 @@ _MS = timedelta(milliseconds=1)
 # The verdict on one tick: launched, skipped or buffered.
 
 Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
-"""Why nothing is launched: the job is gone, no longer takes the schedule's parameters, or is paused
-itself."""
+"""Why nothing is launched: the job is deleted, does not accept the schedule's parameters any more,
+or is paused."""
 
 MAX_OPEN_RUNS = 1_000
-"""Unfinished runs of a schedule: each is looked at when its next tick is decided. The limit holds
-for the runs of its ticks, and once more for those that people launched."""
+"""Open runs of a schedule: all of them are read when a tick is decided. The limit holds for the
+runs of its ticks, and separately for those that people launched."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What stands in a tick's way.
+    """What a verdict depends on.
 
     Attributes:
-        watched_since: from when on the clock has been looked at until now.
+        watched_since: since when the clock has been watched without a gap.
         is_paused: whether the schedule is.
-        obstacle: to every launch.
-        open_runs: how many runs that its ticks launched are pending or running.
-        buffered: how many ticks wait already.
+        obstacle: why no tick can launch anything, if so.
+        open_runs: how many runs of its ticks have not ended.
+        buffered: how many ticks wait.
         is_kept: whether another run is kept instead of a new one, as runs of the job are unique.
     """
 
@@ -58,9 +58,9 @@ class Verdict:
 
     Attributes:
         outcome: the tick's own.
-        reason: why it is skipped; None where it is not.
-        cancels: whether the runs of the schedule that have not ended are canceled for it.
-        displaces: whether ticks that wait already are skipped for it.
+        reason: why it is skipped; None if it is not.
+        cancels: whether the open runs of earlier ticks are canceled for it.
+        displaces: whether ticks that wait are skipped for it.
     """
 
     outcome: Literal["launched", "skipped", "buffered"]
@@ -74,7 +74,7 @@ BUFFERED = Verdict("buffered")
 
 
 def verdict(spec: ScheduleSpec, tick: Tick, situation: Situation) -> Verdict:
-    """Return what becomes of a tick that is due: the first rule that applies decides."""
+    """Return what becomes of a due tick: the first rule that applies decides."""
     reason = reason_to_skip_all(situation)
     if reason is not None:
         return _skipped(reason)
@@ -93,20 +93,20 @@ def verdict(spec: ScheduleSpec, tick: Tick, situation: Situation) -> Verdict:
 
 
 def reason_to_skip_all(situation: Situation) -> SkipReason | None:
-    """Return why every due tick is skipped; None where each is decided by itself."""
+    """Return why every due tick is skipped; None if each is decided by itself."""
     return "paused" if situation.is_paused else situation.obstacle
 
 
 def missed_before(spec: ScheduleSpec, watched_since: datetime) -> datetime:
-    """Return the time before which a tick must have fired to be missed.
+    """Return the time before which ticks have been missed that are not decided.
 
-    A late look at the clock makes no tick missed: only a time in which nobody looked does.
+    Ticks are missed only if no process watched the clock, not if one looked at it late.
     """
     return later(cut_to_ms(watched_since), -spec.catch_up_ms)
 
 
 def _by_overlap_policy(spec: ScheduleSpec, situation: Situation) -> Verdict:
-    """Return what becomes of a tick while a run has not ended, or others wait."""
+    """Return what becomes of a tick while runs of earlier ticks are open, or ticks wait."""
     match spec.overlap:
         case "skip":
             return _skipped("overlap")
@@ -116,11 +116,11 @@ def _by_overlap_policy(spec: ScheduleSpec, situation: Situation) -> Verdict:
             is_full = situation.buffered >= MAX_BUFFERED
             return _skipped("buffer_full") if is_full else BUFFERED
         case "cancel_other":
-            # Its run starts once the others have really stopped.
+            # Its run is launched once the others have really stopped.
             return Verdict("buffered", cancels=True, displaces=True)
         case "terminate_other":
-            # Its run need not wait for that. Both end in the same way: a run's process is killed
-            # where it does not stop by itself.
+            # Its run does not wait for that. Canceled runs stop in the same way under both
+            # policies: a process that does not stop by itself is killed.
             return Verdict("launched", cancels=True, displaces=True)
         case "allow_all":
             return LAUNCHED
@@ -133,20 +133,20 @@ def _skipped(reason: SkipReason) -> Verdict:
 # All due ticks of a schedule.
 
 MAX_TICKS = 100
-"""Ticks that are decided one by one at a time: nothing else happens meanwhile. Ticks that are
-skipped in a row for one reason are only counted, however many."""
+"""Ticks that are decided one by one in one go, as they block the event loop. Consecutive ticks that
+are skipped for one reason are only counted, however many they are."""
 
 MAX_LAUNCHES = 10
-"""Of them are launched at a time, for all is appended at once, and the log is locked meanwhile."""
+"""Launches in one go, as they are appended as one unit, under the log's lock."""
 
 
 @dataclass
 class DecidedTicks:
-    """What follows from the decided ticks, beside the schedule's own events.
+    """What follows from the decided ticks, besides the schedule's own events.
 
     Attributes:
-        launches: runs to request, each with when its tick was due.
-        cancels: runs to cancel; some of the launches may be among them.
+        launches: the ids of the runs to launch, each with the time at which its tick was due.
+        cancels: the runs to cancel, which may be among the launches.
         has_more: whether more ticks may be due.
     """
 
@@ -163,23 +163,22 @@ def decide_ticks(
     watched_since: datetime | None = None,
     is_kept: bool | None = None,
 ) -> DecidedTicks:
-    """Decide what becomes of the ticks that have fired, up to `MAX_TICKS` at a time.
+    """Decide the ticks that have fired, up to `MAX_TICKS` at a time.
 
-    Ends of runs must be noted before (`Schedule.note_end`), and which ticks that come again have
-    runs (`coming_again`).
+    The ends of its runs must be recorded before (`Schedule.note_end`), and `already_launched` must
+    be set to those of the ticks of `coming_again` that have a run or wait for one.
 
     Args:
         schedule: gets the events.
         now: the database's present.
-        obstacle: what stands in the way of every launch, if anything does.
-        watched_since: from when on the clock has been looked at until now; None where nobody did
-            before.
-        is_kept: whether a run is kept, and so none is launched; None where runs of the job are not
+        obstacle: why nothing can be launched, if so.
+        watched_since: since when the clock has been watched without a gap; None for now.
+        is_kept: whether another run is kept instead of a new one; None if runs of the job are not
             unique.
     """
     if schedule.is_deleted:
         return DecidedTicks()
-    # Where runs are unique, the next one gives way to the first, or replaces it.
+    # If runs are unique, a second one would be refused, or replace the first.
     most_launches = MAX_LAUNCHES if is_kept is None else 1
     decider = _Decider(schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept))
     decider.decide_buffered()
@@ -191,10 +190,9 @@ def decide_ticks(
 
 
 def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
-    """Return when the next ticks are due that have been decided before, as the clock was set back.
+    """Return the due times of the ticks that `decide_ticks` would decide again.
 
-    They are as many as `decide_ticks` decides at a time, which needs those of them that have a run,
-    or wait for one, in `already_launched`.
+    There are such ticks if the clock was set back.
     """
     after = schedule.decides_after(now)
     if schedule.is_deleted or after >= schedule.decided_until:
@@ -204,7 +202,7 @@ def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
 
 
 class _Decider:
-    """Decides the ticks of a schedule, one after the other."""
+    """Decides the ticks of a schedule, in order."""
 
     def __init__(
         self,
@@ -222,12 +220,12 @@ class _Decider:
         self._after_now = cut_to_ms(now) + _MS
         self._obstacle = obstacle
         self._watched_since = watched_since
-        # Ticks in a row that are skipped for one reason are one event.
+        # Consecutive ticks that are skipped for one reason are one event.
         self._skipped: Stretch | None = None
         self._reason: SkipReason | None = None
 
     def decide_buffered(self) -> None:
-        """Launch the first of the ticks that wait, if nothing is in its way any more."""
+        """Launch the first of the ticks that wait, if no run is open any more."""
         schedule = self._schedule
         if not schedule.buffered or schedule.is_paused or self._obstacle == "job_paused":
             return
@@ -241,9 +239,9 @@ class _Decider:
             self._launch(schedule.buffered[0])
 
     def skip_stretches(self) -> None:
-        """Skip all ticks at once that fired while nothing was to be launched."""
+        """Skip together the ticks that are skipped whatever the others are."""
         if self._schedule.comes_again:
-            return  # Some may have runs, so each is decided by itself.
+            return  # Some of them may have runs, so each is decided by itself.
         reason = reason_to_skip_all(self._situation())
         before = self._after_now
         if reason is None:
@@ -259,7 +257,7 @@ class _Decider:
             self._record_skipped()
 
     def decide_one_by_one(self, most_launches: int) -> bool:
-        """Decide the other ticks, as far as they differ; return whether more may be due."""
+        """Decide the other ticks; return whether more may be due."""
         schedule = self._schedule
         for tick in schedule.carried:
             if len(self.decided.launches) >= most_launches:
@@ -280,7 +278,7 @@ class _Decider:
                 continue
             is_skipped = self._decide(tick)
             if is_skipped and not schedule.comes_again and not schedule.spec.exclude:
-                # Nothing has changed by that, so all the others are skipped for the same reason.
+                # That changes nothing, so all the others are skipped for the same reason.
                 self._skipped = self._firing_before(self._after_now)
                 self._record_skipped()
                 return False
@@ -328,7 +326,7 @@ class _Decider:
         self._skipped = stretch if before is None else before.followed_by(stretch)
 
     def _record_skipped(self) -> None:
-        """Record the ticks that were skipped last."""
+        """Record the last skipped ticks as one event."""
         if self._reason is not None and self._skipped is not None:
             since = self._watched_since if self._reason == "missed" else None
             self._schedule.skip_ticks(self._skipped, self._reason, self._now, since)
@@ -344,14 +342,14 @@ class _Decider:
         self.decided.launches.append((run_id, due_at))
 
 
-# The past of a schedule: which version was valid when.
+# The past ticks of a schedule, by the version that was valid when they were due.
 
 
 @dataclass(frozen=True)
 class Span:
-    """A time in which one version was valid; `spec` is None after a deletion.
+    """The time in which a version was valid; `spec` is None after a deletion.
 
-    Its ticks are those that were due later than it began, up to the next one's beginning.
+    Its ticks are those that were due after its beginning, until that of the next span.
     """
 
     begun_at: datetime
@@ -363,7 +361,7 @@ class PastTick:
     """A tick that was due in the past.
 
     Attributes:
-        spec: what the version of its time says.
+        spec: the content of the version of that time.
         is_excluded: whether it never has a run.
         runs: how many it has had.
     """
@@ -380,17 +378,17 @@ VERSIONS = (
     events.Revised.TOPIC,
     events.Deleted.TOPIC,
 )
-"""Topics of the events that begin a span. A schedule has few of them, however many ticks it has
-had."""
+"""Topics of the events that begin a span; there are few of them, however many ticks there were."""
 
 
 @dataclass
 class Past:
-    """Which version of a schedule was valid when.
+    """The past ticks of a schedule.
 
     Attributes:
-        decided_until: what was due later is no past tick.
-        carried: when ticks were due that are still to fire, though they are of a former version.
+        decided_until: ticks that are due later are not past.
+        carried: the due times of ticks of earlier versions that have not fired.
+        spans: in order.
     """
 
     schedule_id: UUID

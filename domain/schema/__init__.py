@@ -1,5 +1,5 @@
-"""JSON Schemas from strangers: checked, and applied within a budget, so that none can stall us.
+"""JSON Schemas of clients: checked, and applied within a budget, so that none can stall a process.
 
-Uses nothing of the domain but its values. Begin with `validation.py`, which keeps long checks off
-the event loop; `dialects.py` has the bounded keywords, `budget.py` the bound.
+Begin with `validation.py`, which keeps long checks off the event loop; `dialects.py` has the
+bounded dialects, `budget.py` the budget.
 """

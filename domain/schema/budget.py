@@ -1,12 +1,12 @@
-"""What one check by a schema may cost. A client's schema is a program, and none may run for ever.
+"""The budget of a check by a schema. A client's schema is a program, and none may run for ever.
 
-Effort is counted in steps of about a microsecond, not in time: the same schema and value are judged
-alike on a fast and on a slow machine. What a regular expression takes at least is counted
-beforehand, too. What it takes beyond that, by going back, only time can stop, for its engine counts
-nothing else: the processor time of its thread, so that a busy machine changes nothing.
+Effort is counted in steps of about a microsecond, not in time, so that a verdict does not depend on
+the machine. The least effort of a regular expression is counted in advance, too. Its backtracking
+can only be limited by time, for its engine counts nothing else: by the processor time of the
+thread, so that other load changes nothing.
 
-Where others wait, as on an event loop, a check is first made `briefly`: fewer steps, and for a few
-milliseconds at most.
+Where others wait, as on an event loop, a check is first made `briefly`: with fewer steps, and for a
+few milliseconds at most.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,22 +23,22 @@ MAX_STEPS = 300_000
 objects."""
 
 MAX_PATTERN_S = 0.1
-"""Processor time for all regular expressions of one check. An honest one takes microseconds."""
+"""Processor time of all regular expressions of a check. An ordinary one takes microseconds."""
 
 BRIEF_STEPS = 4_000
 BRIEF_S = 0.005
 BRIEF_PATTERN_S = 0.005
 STEPS_A_LOOK = 100
 BRIEF_BYTES = 16_384
-"""Of a schema to compile and of a value, which a message may quote whole."""
+"""Of a schema to compile, and of a value, as a message may quote all of it."""
 
 
 class OverBudgetError(Exception):
-    """The check would take too much effort.
+    """The check takes too much effort.
 
     Attributes:
-        pattern: the regular expression that takes too long; None where it is the schema as a whole.
-        text: what it was matched against, the very object.
+        pattern: the regular expression that takes too long; None if it is the schema as a whole.
+        text: the object that it was matched against.
     """
 
     def __init__(self, pattern: str | None = None, text: str | None = None) -> None:
@@ -48,17 +48,19 @@ class OverBudgetError(Exception):
 
 
 class PostponedError(Exception):
-    """The check takes longer than others may be kept waiting. Nothing is said of its outcome."""
+    """A brief check takes too long; its outcome is not known."""
 
 
 @dataclass
 class Budget:
-    """What is left of the effort, and what need not be worked out twice.
+    """The effort that is left to a check, and what it need not compute twice.
 
     Attributes:
-        ends_at_s: when the time is over, by the processor time of the thread. A brief check alone
-            has an end: what is cut short there is made anew, so no verdict depends on the machine.
-        looks_at_time_at: with so many steps left.
+        steps: the steps that are left.
+        pattern_s: the processor time that is left for regular expressions.
+        ends_at_s: when a brief check ends, by the processor time of the thread; None for others. A
+            check that is cut short is made again, so no verdict depends on the machine.
+        looks_at_time_at: the number of steps left at which the time is read next.
         patterns: the regular expressions that have been paid for.
         members: the keys of an enumeration's values, by the identity of its list.
     """
@@ -77,10 +79,10 @@ _is_brief: ContextVar[bool] = ContextVar("is_brief", default=False)
 
 
 def briefly(decide: Callable[[], T]) -> T:
-    """Let each check in the decision take a few milliseconds at most.
+    """Decide, with a few milliseconds at most for each check.
 
     Raises:
-        PostponedError: one takes more; it is to be made anew where nobody waits.
+        PostponedError: a check takes longer; decide again where nobody waits.
     """
     token = _is_brief.set(True)
     try:
@@ -91,7 +93,7 @@ def briefly(decide: Callable[[], T]) -> T:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Let everything that is checked inside share one budget."""
+    """Give all checks inside one budget."""
     is_brief = _is_brief.get()
     given = Budget()
     if is_brief:
@@ -108,23 +110,23 @@ def limited() -> Iterator[None]:
 
 
 def postpone_beyond(size_bytes: int) -> None:
-    """Raise PostponedError where so much is too much for a brief check."""
+    """Raise PostponedError if this is too much for a brief check."""
     if size_bytes > BRIEF_BYTES and _is_brief.get():
         raise PostponedError
 
 
 def budget() -> Budget:
-    """Return the budget of the check that is under way; a fresh one where there is none."""
+    """Return the budget of the present check; a new one if there is none."""
     return _current.get() or Budget()
 
 
 def spend(steps: int, pattern: str | None = None, text: str | None = None) -> None:
-    """Take steps off the budget; raise OverBudgetError where none is left.
+    """Take steps off the budget; raise OverBudgetError if it is exceeded.
 
     Args:
         steps: how many.
-        pattern: the regular expression that takes them, if it is one.
-        text: what that is matched against.
+        pattern: the regular expression that takes them, if one does.
+        text: that it is matched against.
     """
     left = _current.get()
     if left is not None:
@@ -134,7 +136,7 @@ def spend(steps: int, pattern: str | None = None, text: str | None = None) -> No
 
 
 def _is_over(left: Budget) -> bool:
-    """Return whether the time is over; it is looked at now and then, for that takes time, too."""
+    """Return whether the time is over; it is read only every `STEPS_A_LOOK` steps."""
     if left.ends_at_s is None or left.steps >= left.looks_at_time_at:
         return False
     left.looks_at_time_at = left.steps - STEPS_A_LOOK

@@ -1,8 +1,7 @@
 """The dialects of JSON Schema, bounded by a budget, and violations as issues (`collected`).
 
-Every visit to a part of a schema, every keyword and every violation costs a part of the budget.
-These dialects replace the library's own in this process, so that a `$schema` inside of a schema
-leads to them, too.
+Every visit to a part of a schema, every keyword and every violation costs steps. These dialects
+replace the library's in this process, so that a `$schema` inside a schema leads to them, too.
 """
 
 from collections import deque
@@ -23,7 +22,7 @@ from domain.schema.keywords import MEMBERS_A_STEP, Checking, steps_to_resolve
 from domain.schema.patterns import PatternError, check_pattern
 
 MAX_MESSAGE = 500
-"""The library quotes the whole offending value, which may be a megabyte."""
+"""Characters of a message: the library quotes the whole wrong value, which may have a megabyte."""
 
 _VIOLATION_STEPS = 20
 
@@ -43,8 +42,8 @@ _OURS: Mapping[str, _Keyword] = {
 }
 
 _PATTERNS_ONLY = FormatChecker(formats=())
-"""What a schema itself is checked for. In clients' schemas `format` is a remark, except that a date
-must be one of the calendar (`is_impossible_moment`)."""
+"""The formats that schemas themselves are checked for. In clients' schemas `format` is an
+annotation, except that a date must exist (`is_impossible_moment`)."""
 
 
 @_PATTERNS_ONLY.checks("regex", raises=PatternError)
@@ -55,7 +54,7 @@ def _is_pattern(value: object) -> bool:
 
 
 def dialect(name: str) -> type[Validator] | None:
-    """Return the bounded dialect of this name, None where none is known."""
+    """Return the bounded dialect of this name, None if it is unknown."""
     try:
         # The library's stubs leave out that None is a fine default.
         known = validators.validator_for({"$schema": name}, default=None)  # type: ignore[arg-type]
@@ -65,7 +64,7 @@ def dialect(name: str) -> type[Validator] | None:
 
 
 def shortened(message: str) -> str:
-    """Return the message without its middle where it is long."""
+    """Return the message, without its middle if it is long."""
     if len(message) <= MAX_MESSAGE:
         return message
     half = MAX_MESSAGE // 2
@@ -73,11 +72,11 @@ def shortened(message: str) -> str:
 
 
 def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
-    """Return the dialect with each of its keywords bounded, and register it under its name.
+    """Return the dialect with all keywords bounded, and register it under its name.
 
     Args:
-        library: the dialect as the library has it.
-        reference_alone: whether nothing counts beside a `$ref`.
+        library: the library's dialect.
+        reference_alone: whether a `$ref` hides the keywords beside it.
     """
     checks: dict[str, _Keyword] = {}
     for name, check in library.VALIDATORS.items():
@@ -97,7 +96,7 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
 
 
 def _with_calendar(check: _Keyword) -> _Keyword:
-    """Return the keyword `format` such that it refuses dates that no calendar has."""
+    """Return the keyword `format`, extended to refuse dates that do not exist."""
 
     def format_(
         validator: Checking, value: Json, instance: Json, schema: JsonObject
@@ -110,7 +109,7 @@ def _with_calendar(check: _Keyword) -> _Keyword:
 
 
 def _paying(name: str, check: _Keyword) -> _Keyword:
-    """Return the keyword such that it pays for what it may visit, and for each violation."""
+    """Return the keyword, extended to pay for what it may visit and for each violation."""
     priced_by_key = name in {"const", "enum"}
     is_dynamic = name in {"$dynamicRef", "$recursiveRef"}
     is_reference = is_dynamic or name == "$ref"
@@ -158,7 +157,7 @@ def _steps_over(value: Json) -> int:
 
 
 _SIZED = (dict, list, str)
-"""A tuple: `dict | list | str` would be put together anew each time, a hundred times a launch."""
+"""A tuple: the union `dict | list | str` would be built a hundred times in a launch."""
 
 
 _BOUNDED = {
@@ -168,26 +167,25 @@ _BOUNDED = {
     _bounded(validators.Draft201909Validator, reference_alone=False),
     _bounded(validators.Draft202012Validator, reference_alone=False),
 }
-"""Without draft 3, which lets through what the library then stumbles over, such as a type that
-nobody knows."""
+"""Without draft 3, which allows what the library then fails at, such as unknown types."""
 
 
 MAX_ISSUES = 100
-"""More violations than this help nobody, and one array of wrong items could yield a million."""
+"""More violations help nobody, and an array of wrong items could have a million."""
 
 
 def collected(validator: Validator, value: Json, path: str) -> list[Issue]:
-    """Return how the value breaks the validator's schema, each with its JSON Pointer below `path`.
+    """Return how the value violates the validator's schema, with JSON Pointers below `path`.
 
     Raises:
-        OverBudgetError: to find out takes too much effort.
+        OverBudgetError: the check takes too much effort.
     """
     issues: list[Issue] = []
     try:
         for error in validator.iter_errors(value):
             issue = _issue(error, path)
             if issue not in issues:
-                # In newer dialects each vocabulary may say the same.
+                # In newer dialects several vocabularies may report the same.
                 issues.append(issue)
             if len(issues) == MAX_ISSUES:
                 break
@@ -203,7 +201,7 @@ def collected(validator: Validator, value: Json, path: str) -> list[Issue]:
 
 
 def meta_issues(schema: Json, name: str, path: str) -> list[Issue]:
-    """Return how a schema breaks the schema of its dialect."""
+    """Return how a schema violates the schema of its dialect."""
     return collected(_meta_validator(name), schema, path)
 
 
@@ -225,7 +223,7 @@ def _issue(error: exceptions.ValidationError, path: str) -> Issue:
 
 
 def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:
-    """Return what to tell who wrote the schema: what takes too much effort, and where."""
+    """Return the issue that says what takes too much effort, and where."""
     if error.pattern is None or error.text is None:
         message = (
             f"takes more than {MAX_STEPS} steps to check;"
@@ -242,9 +240,9 @@ def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:
 
 
 def _pointer_to(value: Json, text: str) -> str:
-    """Return the JSON Pointer of a text, which is a value or a property's name in there.
+    """Return the JSON Pointer of a text within a value, or of the property that it names.
 
-    It is "" where the text is neither.
+    It is "" if the text is neither.
     """
     waiting: deque[tuple[_Keys, Json]] = deque([(None, value)])
     while waiting:
@@ -260,7 +258,8 @@ def _pointer_to(value: Json, text: str) -> str:
 
 
 _Keys = tuple["_Keys", str | int] | None
-"""Of a part: the keys of what holds it, and its key there. Pointers would each repeat all keys."""
+"""The keys that lead to a part: those of its parent, and its own. Pointers would repeat all
+keys."""
 
 
 def _pointer(keys: _Keys) -> str:

@@ -1,10 +1,8 @@
-"""A quick yes: schemas of plain keywords, compiled to functions.
+"""The fast path: schemas of plain keywords, compiled to functions that accept most valid values.
 
-These know when a value certainly satisfies the schema.
-Most launches are valid, and most schemas say little more than names, types and ranges. Whatever is
-not certain, because a keyword is none of those here or a value breaks one, is left to the thorough
-validator: so it alone decides what is wrong, words it, and counts its steps. To be certain includes
-that its budget would have lasted.
+Most launches are valid, and most schemas have only names, types and ranges. If a schema has other
+keywords, or a value is not accepted here, the thorough validator decides: it alone reports what is
+wrong, and counts steps. A value is accepted only if that validator's budget would have sufficed.
 """
 
 import operator
@@ -22,7 +20,7 @@ _Check = Callable[[Any], bool]
 
 
 class _NotPlainError(Exception):
-    """The schema says something that only the thorough validator understands."""
+    """The schema has a keyword that only the thorough validator knows."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +28,20 @@ class Plain:
     """A compiled schema.
 
     Attributes:
-        most_steps: an upper bound of the steps that any of its parts costs the thorough validator,
-            were it for its own size alone.
+        most_steps: an upper bound of the steps that any part of the schema costs the thorough
+            validator, apart from the value's size.
     """
 
     check: _Check
     most_steps: int
 
     def certainly_allows(self, value: Json) -> bool:
-        """Return whether the thorough validator would certainly find nothing wrong."""
+        """Return whether the thorough validator would certainly accept the value."""
         try:
             size = len(orjson.dumps(value))
         except TypeError:  # It is no JSON.
             return False
-        # Each has a byte at least and a comma, colon or bracket; each is looked at once.
+        # Each part has at least a byte and a comma, colon or bracket; each is visited once.
         parts = size // 2 + 1
         steps_a_part = self.most_steps + size // 4
         if parts * steps_a_part > MAX_STEPS:
@@ -52,13 +50,10 @@ class Plain:
 
 
 def compiled(schema: JsonObject) -> Plain | None:
-    """Return what knows the values that the schema certainly allows.
-
-    None: it says more than plain keywords do.
-    """
+    """Return the compiled schema, None if it has other than plain keywords."""
     costs: list[int] = []
-    # Its dialect changes nothing here: what differs between them is no plain keyword, or is checked
-    # too strictly.
+    # The dialect does not matter: dialects differ in keywords that are not plain, or that are
+    # checked more strictly here.
     said = dict(schema)
     said.pop("$schema", None)
     try:
@@ -91,10 +86,7 @@ def _part(schema: Json, costs: list[int]) -> _Check:
 
 
 def _cost(name: str, said: Json) -> int:
-    """Return at least what a keyword costs of its own.
-
-    Twice that, where the text of the value counts, too.
-    """
+    """Return an upper bound of a keyword's own steps."""
     if name in {"const", "enum"}:
         text = canonical(said)
         return 4 + 2 * len(text)
@@ -153,7 +145,7 @@ def _type(said: Json) -> _Check:
     names = [said]
     if isinstance(said, list):
         names = said
-    # By the very class: true is no number, and whether 1e300 is an integer depends on the dialect.
+    # By the exact class: true is no number, and whether 1e300 is an integer depends on the dialect.
     classes: set[type] = set()
     for name in names:
         if not isinstance(name, str) or name not in _TYPES:
@@ -191,7 +183,7 @@ def _enum(said: Json) -> _Check:
 
 
 _SIMPLE = (str, int, type(None))
-"""What is equal only to its like; true and 1 are told apart by their classes."""
+"""Types whose values are equal only within the type; true and 1 differ by their classes."""
 
 
 def _const(said: Json) -> _Check:
@@ -220,11 +212,11 @@ def _number(said: Json) -> float:
 _NUMBERS = frozenset((int, float))
 
 _Holds = Callable[[float, float], bool]
-"""Whether the first number keeps the second, its bound."""
+"""Returns whether the first number is within the second, its bound."""
 
 
 def _bounded_number(holds: _Holds) -> Callable[[Json], _Check]:
-    """Return the keyword that holds numbers against a bound."""
+    """Return the keyword that compares numbers with a bound."""
 
     def keyword(said: Json) -> _Check:
         bound = _number(said)
@@ -240,7 +232,7 @@ def _bounded_number(holds: _Holds) -> Callable[[Json], _Check]:
 
 
 def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check]:
-    """Return the keyword that holds the lengths of this kind of values against a bound."""
+    """Return the keyword that compares the lengths of values of this type with a bound."""
 
     def keyword(said: Json) -> _Check:
         bound = _number(said)
@@ -293,7 +285,6 @@ _REMARKS = {
     "$defs",
     "definitions",
 }
-"""No dialect checks a value by these. Definitions are for references, and whoever refers is not
-plain."""
+"""Keywords that check nothing. Definitions are used by references only, and these are not plain."""
 
 _UNDERSTOOD = _REMARKS | _KEYWORDS.keys() | {"properties", "additionalProperties", "items"}

@@ -1,8 +1,8 @@
-"""The keywords of JSON Schema that are written anew, since the library's cost too much.
+"""Keywords of JSON Schema that replace the library's, which cost too much.
 
-The library lets their effort grow faster than schema and value. Here regular expressions go through
-`patterns`, whole values are compared by a key instead of with each other, and each step is paid for
-from a budget.
+The effort of the library's keywords grows faster than schema and value. Here regular expressions go
+through `patterns`, whole values are compared by a key instead of with each other, and each step is
+paid for from the budget.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +17,11 @@ from domain.schema.budget import budget, spend
 from domain.schema.patterns import matches
 
 MEMBERS_A_STEP = 16
-"""So many members of a list or an object, or bytes, cost a step."""
+"""Members of a list or an object, or bytes, that cost one step."""
 
 
 class Resolver(Protocol):
-    """Finds what a reference leads to; the part of the library's that is used here."""
+    """The part of the library's resolver that is used here."""
 
     @property
     def _base_uri(self) -> str: ...
@@ -31,7 +31,7 @@ class Resolver(Protocol):
 
 
 class ResolvedReference(Protocol):
-    """What a reference leads to, and the resolver for the references in there."""
+    """The target of a reference, and the resolver of the references in it."""
 
     @property
     def contents(self) -> Json: ...  # noqa: D102
@@ -40,7 +40,7 @@ class ResolvedReference(Protocol):
 
 
 class Checking(Protocol):
-    """A part of a schema while a value is checked: the library's validator as keywords see it."""
+    """The library's validator of a part of a schema, as keywords use it."""
 
     _resolver: Resolver
 
@@ -56,7 +56,7 @@ class Checking(Protocol):
 
 
 def steps_to_resolve(validator: Checking) -> int:
-    """Return what a reference costs here: the library goes through the whole base of URIs."""
+    """Return the steps of a reference: the library copies the whole base URI."""
     base = validator._resolver._base_uri  # noqa: SLF001 - as in `unevaluated`
     return len(base) // MEMBERS_A_STEP
 
@@ -64,7 +64,7 @@ def steps_to_resolve(validator: Checking) -> int:
 def type_(
     validator: Checking, types: Json, instance: Json, _: JsonObject
 ) -> Iterator[ValidationError]:
-    """Check the type: most schemas allow only one, which needs no list."""
+    """Check the type; most schemas allow only one, which needs no list."""
     if isinstance(types, str):
         if not validator.is_type(instance, types):
             yield ValidationError(f"{instance!r} is not of type {types!r}")
@@ -77,7 +77,7 @@ def type_(
 
 
 def pattern(_: Checking, regex: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
-    """Check that a text contains what the pattern describes."""
+    """Check that a text matches a pattern."""
     if isinstance(instance, str) and not matches(regex, instance):
         yield ValidationError(f"{instance!r} does not match {regex!r}")
 
@@ -85,7 +85,7 @@ def pattern(_: Checking, regex: str, instance: Json, __: JsonObject) -> Iterator
 def pattern_properties(
     validator: Checking, schemas: JsonObject, instance: Json, _: JsonObject
 ) -> Iterator[ValidationError]:
-    """Check the properties whose names a pattern describes."""
+    """Check the properties whose names match a pattern."""
     if not isinstance(instance, dict):
         return
     for regex, schema in schemas.items():
@@ -97,7 +97,7 @@ def pattern_properties(
 def additional_properties(
     validator: Checking, allowed: Json, instance: Json, schema: JsonObject
 ) -> Iterator[ValidationError]:
-    """Check the properties that neither `properties` nor `patternProperties` know."""
+    """Check the properties that neither `properties` nor `patternProperties` name."""
     if not isinstance(instance, dict) or allowed is True:
         return
     known = cast("JsonObject", schema.get("properties", {}))
@@ -128,7 +128,7 @@ def _unexpected_sentence(extras: list[str], patterns: list[str]) -> str:
 def required(
     _: Checking, names: list[str], instance: Json, __: JsonObject
 ) -> Iterator[ValidationError]:
-    """Check that properties are there; each that is not is pointed at."""
+    """Check that properties are given; each missing one is an error with its own path."""
     if isinstance(instance, dict):
         for name in names:
             if name not in instance:
@@ -173,21 +173,21 @@ def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[
 
 
 def _key(value: Json) -> str:
-    """Return what values share that JSON Schema calls equal: 1 and 1.0, but not 1 and true."""
+    """Return a key that is the same for equal values: for 1 and 1.0, but not for 1 and true."""
     key = canonical(normalise(value)).decode()  # Not the bytes: orjson's take a thousand at least.
     spend(1 + len(key) // MEMBERS_A_STEP)
     return key
 
 
-# `unevaluatedItems` and `unevaluatedProperties`: what no other part of a schema has evaluated.
+# `unevaluatedItems` and `unevaluatedProperties`: members that no other part of a schema evaluates.
 #
-# The library looks each member up in a list, and follows references without a limit; here they are
-# sets, and each step is paid for.
+# The library looks up each member in a list, and follows references without a limit; here members
+# are in sets, and each step is paid for.
 
 _Key = TypeVar("_Key", int, str)
 _Container = TypeVar("_Container", list[Json], dict[str, Json])
 _OwnKeywords = Callable[[Checking, _Container, JsonObject], set[_Key]]
-"""Returns what the keywords evaluate that a schema has itself, without its parts."""
+"""Returns the members that the schema's own keywords evaluate, without those of its subschemas."""
 
 
 def unevaluated_items(
@@ -224,7 +224,7 @@ def _evaluated(
 ) -> set[_Key]:
     """Return the indexes or names of the members that a schema evaluates.
 
-    What its parts evaluate counts where they hold for the instance, and so does what it refers to.
+    Subschemas that hold for the instance count, and so do the targets of references.
     """
     if not isinstance(schema, dict):
         return set()
@@ -278,7 +278,7 @@ def _members(schema: JsonObject, keyword: str) -> JsonObject:
 
 
 def _valid_parts(validator: Checking, instance: Json, schema: JsonObject) -> Iterator[Json]:
-    """Yield the parts of a schema that are about the same instance, and hold."""
+    """Yield the subschemas for the same instance that hold."""
     for keyword in ("allOf", "anyOf", "oneOf"):
         for part in cast("list[Json]", schema.get(keyword, [])):
             if _holds(validator, instance, part):
@@ -295,7 +295,7 @@ def _valid_parts(validator: Checking, instance: Json, schema: JsonObject) -> Ite
 
 
 def _targets(validator: Checking, schema: JsonObject) -> Iterator[tuple[Checking, Json]]:
-    """Yield what a schema refers to."""
+    """Yield the targets of a schema's references."""
     resolver = validator._resolver  # noqa: SLF001 - the library lends it to its own keywords only
     if not schema.keys().isdisjoint(_REFERENCES):
         spend(steps_to_resolve(validator))

@@ -1,10 +1,8 @@
-"""Regular expressions of clients: searched for a limited time.
+"""Regular expressions of clients: searched for a limited time, and refused if costly to compile.
 
-They are refused where to compile them would take too much.
-The engine is `regex`, for it can be stopped. What it understands beyond the standard library's
-syntax changes the meaning of honest patterns (`x{e}` would be x with a mistake) or makes them
-costly, so each pattern is read here first: it is refused, or rewritten so that both engines read it
-alike.
+The engine is `regex`, as it can be stopped. Its additions to the standard library's syntax change
+the meaning of ordinary patterns (`x{e}` means x with an error) or make them costly. So each pattern
+is read here first, and refused or rewritten such that both engines read it alike.
 """
 
 import re
@@ -21,13 +19,13 @@ from domain.schema.budget import OverBudgetError, budget, spend
 MAX_PATTERN_LENGTH = 4_096
 
 MAX_PATTERN_SIZE = 5_000
-"""The engine copies what must occur n times n times: `((a{99}){99}){99}` would fill the memory."""
+"""The engine copies a part that must occur n times: `((a{99}){99}){99}` would fill the memory."""
 
 MAX_PATTERN_NESTING = 50
 
 COMPARISONS_A_STEP = 25
-"""The engine looks at the clock after each 256 ways it has tried, and each may compare the whole
-text with all members of a set. So few a step keep what nothing can stop below two seconds."""
+"""The engine checks its time after every 256 attempts, and each may compare the whole text with all
+members of a set. This few comparisons in a step limit what cannot be stopped to two seconds."""
 
 _TOKEN = re.compile(
     r"""
@@ -45,18 +43,19 @@ _TOKEN = re.compile(
 
 
 class PatternError(ValueError):
-    """This is no regular expression, or none that can be used."""
+    """This is no regular expression, or one that is refused."""
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """A pattern as both engines understand it.
+    """A pattern that has been read.
 
     Attributes:
-        steps: what compiling it takes.
-        width: with how much the engine may compare each letter of a text on its way through it:
-            the members of all sets, which it may unite; all branches, of which it may make a set;
-            the longest word.
+        rewritten: the pattern such that both engines read it alike.
+        steps: that compiling it takes.
+        width: an upper bound of what the engine compares with each letter of a text: the members of
+            all sets, which it may unite; all branches, of which it may make a set; the longest
+            word.
     """
 
     rewritten: str
@@ -65,22 +64,22 @@ class _Reading:
 
 
 def check_pattern(source: str) -> None:
-    """Raise PatternError where the pattern cannot be used."""
+    """Raise PatternError if the pattern is refused."""
     _paid(source)
 
 
 def matches(source: str, text: str) -> bool:
-    """Return whether the text contains what the pattern describes.
+    """Return whether the pattern matches somewhere in the text.
 
     Raises:
         OverBudgetError: it takes too long.
-        PatternError: it cannot be used.
+        PatternError: the pattern is refused.
     """
     expression = _paid(source)
     comparisons = _read(source).width * len(text)
     spend(comparisons // COMPARISONS_A_STEP, source, text)
     left = budget()
-    # The engine goes by the time of the whole process, to which one other thread may add as much.
+    # The engine measures the time of the whole process, to which one other thread may add as much.
     most_s = 2 * max(left.pattern_s, 0.0)
     began = thread_time()
     try:
@@ -96,7 +95,7 @@ def matches(source: str, text: str) -> bool:
 def _paid(source: str) -> regex.Pattern[str]:
     """Return the compiled pattern.
 
-    A cached one costs the same, for a verdict must not depend on what was before.
+    A cached one costs the same, as no verdict may depend on earlier checks.
     """
     known = budget().patterns
     if source not in known:
@@ -119,12 +118,12 @@ def _compiled(source: str) -> regex.Pattern[str]:
         except (regex.error, ValueError, LookupError, OverflowError, RecursionError) as error:
             raise PatternError(str(error)) from None
         finally:
-            regex.purge()  # Its own cache would keep every pattern a second time.
+            regex.purge()  # Its cache would keep every pattern a second time.
 
 
 @dataclass
 class _Group:
-    """A group that is still open: the sizes of its last part, and of all before that."""
+    """A group that is still open: the size of its last part, and of all parts before."""
 
     before: int = 0
     last: int = 0
@@ -143,7 +142,7 @@ class _Group:
 
 @lru_cache(maxsize=256)
 def _read(source: str) -> _Reading:
-    """Read a pattern, without what only `regex` understands."""
+    """Read a pattern; syntax that only `regex` knows is refused."""
     if len(source) > MAX_PATTERN_LENGTH:
         raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
     rewritten: list[str] = []
@@ -205,12 +204,12 @@ class _Width:
 
 
 MAX_CASES = 4
-"""So many letters may be the same but for their case."""
+"""Letters that differ only in their case, at most."""
 
 _FOLDING = re.compile(r"\(\?[a-z]*i")
 
 _MEMBER = re.compile(r"(?:\\[pPN]\{[^}]*\}|\\.|[^\\])(?:-(?:\\.|[^\\\]]))?", re.DOTALL)
-"""Of a set: a letter, a class or a range."""
+"""A member of a set: a letter, a class or a range."""
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
@@ -242,7 +241,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _least(repeat: str) -> int:
-    """Return how often at least the part before must occur."""
+    """Return how often the part before must occur at least."""
     if repeat in "*?":
         return 0
     if repeat == "+":

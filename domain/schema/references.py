@@ -17,26 +17,26 @@ from domain.schema.patterns import PatternError, check_pattern
 
 
 def resolver_of(root: Resource[Json]) -> Resolver:
-    """Return what resolves a schema's references: within it, never by a download.
+    """Return the resolver of a schema's references, which lead to positions within it.
 
-    Its anchors are collected beforehand.
+    It collects the anchors in advance.
     """
     base_uri = root.id() or ""
     registry: Registry[Json] = Registry().with_resource(base_uri, root)
-    # The library's, over a list of names among draft 7's `dependencies`.
+    # The library raises it for a list of names among draft 7's `dependencies`.
     with suppress(AttributeError):
         registry = registry.crawl()
     return cast("Resolver", registry.resolver(base_uri))
 
 
 def _pay_for_uris(part: Json, base: int) -> None:
-    """Pay for putting together the URIs of a schema's parts, and of what they refer to.
+    """Pay for the URIs that the library builds of a schema's parts and references.
 
-    The library goes through the whole base of each, and collects all anchors before anything else.
+    It copies the whole base URI each time.
 
     Args:
         part: of a schema.
-        base: how long the base may be at most.
+        base: an upper bound of the length of its base URI.
     """
     inner: Iterable[Json] = ()
     if isinstance(part, list):
@@ -57,9 +57,9 @@ _URIS = frozenset({"$id", "id", "$ref", "$dynamicRef", "$recursiveRef"})
 
 
 class Walk:
-    """Visits a valid schema and all that its references lead to.
+    """Visits a valid schema and all targets of its references.
 
-    The dialect's own schema may never have seen what they lead to.
+    A target may be at a position that the dialect's own schema does not check.
     """
 
     def __init__(self, name: str, path: str) -> None:
@@ -68,7 +68,7 @@ class Walk:
         self._visited: set[int] = set()
 
     def issues_of(self, schema: JsonObject) -> Iterator[Issue]:
-        """Yield what is wrong with the schema's references, and with what they lead to."""
+        """Yield what is wrong with the schema's references and their targets."""
         _pay_for_uris(schema, 0)
         specification = specification_with(self._name)
         root: Resource[Json] = specification.create_resource(schema)
@@ -107,7 +107,7 @@ class Walk:
         try:
             resolved = resolver.lookup(reference)
         except (Unresolvable, ValueError, AttributeError):
-            # The last is the library's, over such a list of names.
+            # The library raises the last one for such a list of names.
             resolved = None
         if resolved is None or not isinstance(resolved.contents, dict | bool):
             message = (

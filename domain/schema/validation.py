@@ -1,7 +1,7 @@
-"""Parameters against JSON Schemas: checked at registration, applied at launch.
+"""Checks of JSON Schemas at registration, and of parameters by them at launch.
 
-First where a check runs (`decided`: on the event loop, or in a thread where it takes long), then
-the checks themselves. Nothing is ever downloaded, and no check is unbounded.
+First where a check runs (`decided`: on the event loop, or in a thread if it takes long), then the
+checks themselves. Nothing is ever downloaded, and every check is bounded.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ from domain.schema.fast_path import Plain
 from domain.schema.fast_path import compiled as plain_check
 from domain.schema.references import Walk, resolver_of
 
-# A check that takes long delays only the client that sent it.
+# A check that takes long delays only the client that needs it.
 #
-# Schemas are programs of clients. On the event loop each gets a few milliseconds; one that needs
-# more is left to a thread, which the interpreter interrupts every five milliseconds. There is one
-# such thread, so however many clients send expensive schemas, they take one share of the processor.
+# On the event loop a check gets a few milliseconds; one that needs more runs in a thread, which the
+# interpreter interrupts every five milliseconds. There is one such thread, so however many clients
+# send expensive schemas, they share it.
 
 T = TypeVar("T")
 
 MAX_WAITING = 32
-"""Half a minute at worst: a check may take most of a second."""
+"""Checks that wait, at most: half a minute at worst, as one may take most of a second."""
 
 
 class _Aside:
-    """The thread, and how many decisions it has still to make."""
+    """The thread, and the number of decisions that it has still to make."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "long-decisions")
@@ -58,12 +58,12 @@ _aside = _Aside()
 
 
 async def decided(decide: Callable[[], T]) -> T:
-    """Return what `decide` returns, called here or, where it checks too much for that, in a thread.
+    """Return what `decide` returns, called here or, if its checks take long, in a thread.
 
-    Then it is called a second time, from the start: before its checks it must change nothing.
+    Then it is called twice: it must change nothing before its checks.
 
     Raises:
-        OverloadedError: too many long ones wait already.
+        OverloadedError: too many long checks are waiting.
     """
     try:
         return briefly(decide)
@@ -75,13 +75,11 @@ DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_issues(schema: JsonObject, path: str) -> list[Issue]:
-    """Return why this is no usable JSON Schema.
-
-    Its dialect may be unknown, its keywords broken, and its references lead nowhere.
+    """Return what is wrong with a JSON Schema: its dialect, its keywords or its references.
 
     Args:
-        schema: the schema, normalised.
-        path: JSON Pointer of the schema in the body, such as `/parametersSchema`.
+        schema: normalised.
+        path: the JSON Pointer of the schema in the body, such as `/parametersSchema`.
     """
     postpone_beyond(len(canonical(schema)))
     name = schema.get("$schema", DEFAULT_DIALECT)
@@ -109,9 +107,9 @@ def merged(defaults: JsonObject, given: JsonObject) -> JsonObject:
 
 
 def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
-    """Return every way in which the value breaks the schema, with its JSON Pointer below `path`.
+    """Return how the value violates the schema, with JSON Pointers below `path`.
 
-    A check that takes too much effort is a violation, too.
+    A check that takes too much effort counts as a violation.
     """
     plain, validator = quick_and_thorough(schema)
     if plain is not None and plain.certainly_allows(value):
@@ -121,7 +119,7 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
 
 
 def thorough_violations(validator: Validator, value: Json, path: str) -> list[Issue]:
-    """Return the same without the quick yes of `fast_path`."""
+    """Return the same without the fast path."""
     try:
         with limited():
             return collected(validator, value, path)
@@ -133,9 +131,9 @@ _Checks = tuple[Plain | None, Validator]
 
 
 def quick_and_thorough(schema: JsonObject) -> _Checks:
-    """Return what checks by the schema.
+    """Return the compiled checks of a schema.
 
-    Schemas of definitions that are kept in memory are recognised as objects.
+    Schemas of cached definitions are recognised by identity.
     """
     identity = id(schema)
     with _caching:
@@ -156,18 +154,18 @@ def quick_and_thorough(schema: JsonObject) -> _Checks:
 
 
 _caching = Lock()
-"""Costly checks are made in a thread of their own."""
+"""The caches are used by two threads."""
 
 MAX_SCHEMA_BYTES = 1_048_576
-"""Texts of schemas that are kept compiled. Compiled, most take about fifty times as much, some a
-hundred times."""
+"""Texts of schemas that are cached compiled. Compiled, most take about fifty times as much memory,
+some a hundred times."""
 
 _compiled = LruCache[bytes, _Checks](MAX_SCHEMA_BYTES)
 """By the schema's canonical text."""
 
 _recent = LruCache[int, tuple[JsonObject, _Checks]](MAX_SCHEMA_BYTES)
-"""By identity, with the object itself, so that no other one can get its identity. Nobody changes a
-schema."""
+"""By identity, with the object itself, so that no other object can get its identity. Schemas are
+never changed."""
 
 
 def _compile(schema_text: bytes) -> _Checks:
