@@ -1,6 +1,6 @@
-"""What is seen: one file a table, each with its columns, its JSON for clients, its queries.
+"""The read side: a file for each table, with its columns, its JSON for clients and its queries.
 
-Uses `domain`, whose aggregates say what events do to their rows. Begin with `job_runs.py`; `runs/`
-reads it, `flow/` decides which runs start, `messages.py` has what the stream says of an event,
-`tables.py` the fold of a whole log, `histories/` the promises that a log must keep.
+The aggregates of `domain` say what events do to rows. Begin with `job_runs.py`; `runs/` queries it,
+`flow/` decides which runs start, `messages.py` makes the messages of the stream, `tables.py` folds
+a whole log, and `histories/` has the promises that a log must keep.
 """

@@ -1,7 +1,7 @@
-"""The table `bulk_operations`: what was ordered, and how far each operation has got.
+"""The table `bulk_operations`: each operation with its order and its progress.
 
-What an event does to an operation, `domain/bulk.py` says. Here are its columns and its JSON for
-clients (`present`); then reading: one operation, lists, and operations that are not finished.
+First its columns and its JSON for clients (`present`), then queries: one operation, lists, and
+unfinished operations. `domain/bulk.py` says what events do to an operation.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from projections.table import STATES, DecisiveRow, TableOf
 
 
 class BulkRow(DecisiveRow, BulkState):
-    """A bulk operation's state, and up to which event it goes."""
+    """A bulk operation's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(BulkRow)
@@ -58,13 +58,13 @@ _PAGE = within_page(
 
 
 class _BulkOfPage(BulkRow):
-    """An operation, and of how many the page would be if all were small."""
+    """An operation, and the number of operations of the whole page."""
 
     in_page: ReadOnly[int]
 
 
 class Open(TypedDict):
-    """An operation that is not over, and how many events it has."""
+    """An unfinished operation, and the number of its events."""
 
     id: ReadOnly[str]
     aggregate_version: ReadOnly[int]
@@ -78,17 +78,17 @@ OPEN = """
 
 
 async def by_id(connection: Connection, operation_id: UUID) -> BulkRow | None:
-    """Return the operation, or None."""
+    """Return the operation, None if there is none."""
     return await read_first(connection, BulkRow, _BY_ID, {"id": operation_id})
 
 
 async def newest(
     connection: Connection, before: int, limit: int
 ) -> tuple[list[BulkRow], int | None]:
-    """Return operations that were requested before a position, the newest first.
+    """Return operations that were requested before a position, newest first.
 
-    They are fewer than the limit where they are large. With them comes the position before which
-    others were requested, None where none were.
+    They are fewer than the limit if they are large. The second value is the position before which
+    the next page begins, None if there is none.
     """
     values = {"before": before, "limit": limit + 1}
     found = await read_rows(connection, _BulkOfPage, _PAGE, values)
@@ -99,6 +99,6 @@ async def newest(
 
 
 async def open_ones(connection: Connection, limit: int, bypassed: Sequence[UUID]) -> list[Open]:
-    """Return operations that are not over, but none of these, the oldest first."""
+    """Return unfinished operations except the bypassed ones, oldest first."""
     values = {"limit": limit, "bypassed": list(bypassed)}
     return await read_rows(connection, Open, OPEN, values)

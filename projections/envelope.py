@@ -1,4 +1,4 @@
-"""An event as plain data: what every fold reads, and what auditors and clients are shown."""
+"""Events as plain data, for folds, auditors and clients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from domain.state import PlainEvent
 from domain.topics import class_version, event_class
 
 UNFOLDABLE = (KeyError, TypeError, ValueError, AttributeError)
-"""What reading or folding an event raises that is not as this version of the program expects."""
+"""What reading or folding an event raises if this version of the program cannot read it."""
 
 
 class EventRow(TypedDict):
@@ -36,13 +36,13 @@ class EventRow(TypedDict):
 
 @dataclass(slots=True)
 class Envelope(PlainEvent):
-    """An event with who wrote it, when and why, as auditors and clients are shown it.
+    """An event with who recorded it, when and why, as auditors and clients see it.
 
     Attributes:
-        recorded_at: when the database wrote it.
-        unreadable: why this version of the program cannot read it, or what it belongs to; None for
-            nearly all. Its topic, `at` and data are shown as they are stored then.
-        size: how many bytes are stored of it; 0 where that is not needed.
+        recorded_at: when the database recorded it.
+        unreadable: why this version of the program cannot read it, or its aggregate; None for
+            nearly all. Then topic, `at` and data are those that are stored.
+        size: the number of its stored bytes; 0 if it is not needed.
     """
 
     recorded_at: str | None = None
@@ -54,11 +54,11 @@ class Envelope(PlainEvent):
 
     @property
     def subject(self) -> str:
-        """Return what kind of aggregate it belongs to: such as `job_run` or `repository`."""
+        """Return the kind of its aggregate, such as `job_run` or `repository`."""
         return self.topic.partition(".")[0]
 
     def present(self) -> JsonObject:
-        """Return the event as the API shows it."""
+        """Return the event as clients see it."""
         return {
             "position": self.position,
             "eventId": str(event_id(self.aggregate_id, self.version)),
@@ -75,10 +75,9 @@ class Envelope(PlainEvent):
 
 
 def decode_state(topic: str, state: bytes) -> JsonObject:
-    """Return an event's stored fields in today's shape, `timestamp` among them.
+    """Return an event's stored fields in the newest shape, including `timestamp`.
 
-    Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step
-    by step.
+    The event class's `upcast_vX_vY` functions lift older shapes step by step.
 
     Raises:
         UnreadableEventError: a newer version of the program wrote it.
@@ -99,9 +98,9 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
 
 @cache
 def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
-    """Return the steps from a topic's first shape to today's.
+    """Return the steps from a topic's first shape to the newest.
 
-    Cached, for a rebuild needs them for every event.
+    Cached, as a rebuild needs them for every event.
     """
     known = event_class(topic)
     versions = range(1, class_version(topic))
@@ -112,9 +111,9 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
 def bare_envelope(
     aggregate_id: UUID, version: int, position: int, topic: str, state: bytes
 ) -> Envelope:
-    """Return the envelope of a stored event as folds need it: without who wrote it, when and why.
+    """Return the envelope of a stored event for folds: without who recorded it, when and why.
 
-    Rows written live and rows folded again both come from here, and so from the same stored bytes.
+    Live writes and rebuilds both use it, so their rows come from the same stored bytes.
     """
     data: dict[str, Any] = decode_state(topic, state)
     data.pop("originator_topic", None)
@@ -122,7 +121,7 @@ def bare_envelope(
 
 
 def to_envelope(row: EventRow) -> Envelope:
-    """Return the envelope of a row of the log, an opaque one where its event cannot be read."""
+    """Return the envelope of a row of the log, an opaque one if its event cannot be read."""
     try:
         envelope = bare_envelope(
             UUID(row["originator_id"]),
@@ -142,7 +141,7 @@ def to_envelope(row: EventRow) -> Envelope:
 
 
 def _opaque(row: EventRow, error: Exception) -> Envelope:
-    """Return the envelope of an event that is shown as it is stored."""
+    """Return the envelope of an event that cannot be read, with its stored data."""
     data = _stored_fields(row["state"])
     at = row["recorded_at"]
     timestamp = data.get("timestamp")

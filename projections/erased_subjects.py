@@ -1,6 +1,6 @@
 """The table `erased_subjects`: which keys of subjects were destroyed, when and why.
 
-It cannot say whose keys they were.
+It does not have the subjects' names.
 """
 
 from domain.json_values import JsonObject
@@ -11,7 +11,7 @@ from projections.table import ProjectedRow, TableOf
 
 
 class ErasedSubjectRow(ProjectedRow, SubjectState):
-    """A destroyed key, and up to which event its row goes."""
+    """A destroyed key, and the last event that its row includes."""
 
 
 COLUMNS = columns_of(ErasedSubjectRow)

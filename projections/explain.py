@@ -1,8 +1,8 @@
-"""Why a run waits, runs or has ended: all reasons, whatever its status, in one answer.
+"""Why a run waits, runs or has ended: all reasons in one answer.
 
-First the answer (`explained`). Then why a run ended. Then what keeps it waiting, in the order of a
-claim: can it be read, is it due, does a worker with a free slot execute it, do its job, its key and
-its rate have capacity, and is it next.
+First the answer (`explained`); then why a run ended; then what keeps it waiting, in the order of a
+claim: whether it can be read, is due, has a worker with a free slot, has capacity in its job, key
+and rate, and is next.
 """
 
 import re
@@ -42,10 +42,10 @@ class Evidence:
     """What is known of a run besides its row.
 
     Attributes:
-        last: its last event that is no progress, if it can be read.
-        cancel_request: the event that requested to cancel it, if there is one.
-        last_beat_at: the last heartbeat of the worker in that last event.
-        memory_mb: the memory limit of an attempt; None for no limit, or where it is not known.
+        last: its last event other than progress, if it can be read.
+        cancel_request: the event that requested its cancel, if there is one.
+        last_beat_at: the last heartbeat of the worker that `last` names.
+        memory_mb: the memory limit of an attempt; None for no limit, or if it is not known.
     """
 
     last: Envelope | None = None
@@ -98,7 +98,7 @@ def _waits(around: Surroundings, binding: Sequence[str]) -> str:
 
 
 def _next_change(run: RunRow, around: Surroundings) -> str | None:
-    """Return the next known time at which the answer changes."""
+    """Return the next known time at which the answer changes, None if none is known."""
     status = run["status"]
     moments: list[str | None] = []
     if status == "pending":
@@ -114,7 +114,7 @@ def _next_change(run: RunRow, around: Surroundings) -> str | None:
 
 
 def _runs_until(run: RunRow) -> str | None:
-    """Return when the attempt reaches its time limit, None where it has none."""
+    """Return when the attempt times out, None if it has no timeout."""
     started_at = run["started_at"]
     timeout_ms = run["timeout_ms"]
     if started_at is None or timeout_ms is None:
@@ -126,7 +126,7 @@ def _runs_until(run: RunRow) -> str | None:
 # Why a run ended, with the evidence in its events.
 
 CANCELED = "canceled"
-"""The reason of a run that somebody canceled: it has no `failureReason`."""
+"""The reason of a run that a client canceled: it has no `failureReason`."""
 
 _CODE = re.compile(r"exited with code (-?\d+)")
 _SIGNAL = re.compile(r"ended by signal (\w+)")
@@ -134,7 +134,7 @@ _PEAK = re.compile(r"\(([\d.]+) MB\)")
 
 
 def ended(run: RunRow, evidence: Evidence) -> list[Reason]:
-    """Return why a run ended; nothing where it succeeded."""
+    """Return why a run ended; nothing if it succeeded."""
     if run["status"] == "succeeded":
         return []
     code = run["failure_reason"] or CANCELED
@@ -152,7 +152,7 @@ def ended(run: RunRow, evidence: Evidence) -> list[Reason]:
 
 
 def cancel_requested(run: RunRow, evidence: Evidence) -> list[Reason]:
-    """Return that the run is to be canceled, if so and if it has not stopped yet."""
+    """Return that a cancel of the run was requested, if so."""
     since = run["cancel_requested_at"]
     if since is None:
         return []
@@ -196,7 +196,7 @@ def _memory(run: RunRow, evidence: Evidence) -> JsonObject:
 
 
 def _match_in_message(run: RunRow, pattern: re.Pattern[str]) -> str | None:
-    """Return the group of a pattern in the run's error message; None without a match."""
+    """Return what the group of a pattern matches in the run's error message, None for nothing."""
     match = pattern.search(run["error_message"] or "")
     return None if match is None else match[1]
 
@@ -234,11 +234,11 @@ def _field_of(event: Envelope | None, field: str) -> Json:
     return event.data.get(field)
 
 
-# Whether a run waits for a worker: none lives, none executes it, or all are busy.
+# What keeps a run from being claimed by a worker: none lives, none executes it, or all are busy.
 
 
 def by_workers(run: Candidate, around: Surroundings) -> list[Reason]:
-    """Return what keeps a run from being given to any worker, if anything does."""
+    """Return what keeps all workers from claiming a run, if anything does."""
     fleet = around.fleet
     if fleet is None:
         return []
@@ -301,8 +301,8 @@ def _requirements_unmet(
 
 def _cluster_full(entry_point: str, able: Sequence[Member]) -> Reason:
     message = (
-        f"the workers that execute {entry_point} have no room at the moment, for their cluster is"
-        " full: wait, or give it more nodes"
+        f"the workers that execute {entry_point} have no free slots, as their cluster is full:"
+        " wait, or add nodes"
     )
     details: JsonObject = {"workers": _slots_by_worker(able, "process")}
     return Reason("slots_full", message, True, None, details)
@@ -353,7 +353,7 @@ def _slots_by_worker(fleet: Sequence[Member], isolation: Isolation) -> list[Json
     ]
 
 
-# Whether a run waits for a rate limit.
+# What keeps a run from starting by its rate limit.
 
 
 def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
@@ -382,7 +382,7 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
 
 
 def _since(run: Candidate, around: Surroundings) -> str | None:
-    """Return since when the run waits for its rate, as far as is known: since it was due."""
+    """Return since when the run was due, None if it is not: its wait for the rate began later."""
     due_at = from_iso(run["scheduled_at"])
     if due_at > from_iso(around.now):
         return None
@@ -390,9 +390,9 @@ def _since(run: Candidate, around: Surroundings) -> str | None:
 
 
 def waiting(run: RunRow, around: Surroundings) -> list[Reason]:
-    """Return all that keeps a pending run from starting; nothing where the next claim takes it.
+    """Return all that keeps a pending run from starting; nothing if the next claim takes it.
 
-    As long as the run is not due, only its time binds.
+    As long as the run is not due, only its time is binding.
     """
     candidate = candidate_of(run, around.limits_of_job)
     by_time = _by_time(run, candidate, around.now)
@@ -498,26 +498,26 @@ def _held(run: Candidate, around: Surroundings) -> Reason:
 
 
 def _is_behind(run: Candidate, around: Surroundings) -> bool:
-    """Return whether other runs start first, even if nothing else kept this one.
+    """Return whether other runs start first, apart from all limits of this one.
 
-    So the claim of each worker that executes the run and has a free slot is full without it; where
-    no worker has one, a claim for one slot of each.
+    That is: the claim of each worker that executes it and has a free slot is full without it. If no
+    such worker has a free slot, claims of one slot are considered.
     """
     if not around.before.runs:
         return False
     able = around.workers_for(run)
     with_free_slots = [worker for worker in able if around.free_slots(worker, run) > 0]
-    # Where no worker executes it, the claim of a worker that executes everything decides.
+    # If no worker executes it, the claim of a worker that executes everything is considered.
     claimants: list[Member | None] = [*(with_free_slots or able)] or [None]
     return not any(_may_be_claimed(run, one, around) for one in claimants)
 
 
 def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings) -> bool:
-    """Return whether a worker's next claim would take the run, or might.
+    """Return whether a worker's next claim takes the run, or may take it.
 
     Args:
-        run: which one.
-        worker: whose claim; None for a worker that executes everything.
+        run: the run.
+        worker: the worker; None for one that executes everything.
         around: the queue, the limits and the workers.
     """
     queue = around.before.runs
@@ -527,7 +527,7 @@ def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings)
         queue = [one for one in queue if around.can_execute(worker, one)]
     groups = around.before.groups
     if run["max_concurrent_runs"] == 0:
-        # The pause is a reason of its own; this one is about the order once the job is resumed.
+        # The pause is a separate reason; this one is about the order after it.
         job_id = run["job_definition_id"]
         queue = _resumed(queue, job_id)
         groups = {
@@ -541,12 +541,12 @@ def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings)
         return True
     if len(selection.runs) == slots:
         return False
-    # Where not all runs before it have been read, it might be claimed.
+    # If not all runs before it were read, it may be claimed.
     return around.before.is_cut or not selection.refusals(run)
 
 
 def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
-    """Return the runs as they are once this job is resumed."""
+    """Return the runs as they will be once this job is resumed."""
     resumed: list[Candidate] = []
     for run in runs:
         is_of_job = run["job_definition_id"] == job_id
@@ -578,7 +578,7 @@ def _counted(count: int, one: str, many: str) -> str:
 
 
 def _position_after(count: int | None) -> int | None:
-    """Return the queue position after this number of runs; None where it is not known."""
+    """Return the queue position after this number of runs, None if it is not known."""
     return None if count is None else count + 1
 
 

@@ -1,4 +1,4 @@
-"""The facts by which a run is explained: the queue, the limits and the workers at one moment."""
+"""The facts that explain a run: the queue, the limits and the workers at one time."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,11 +36,11 @@ from projections.job_runs import RunRow
 NO_REQUIREMENTS = Requirements()
 
 MAX_NAMED = 10
-"""Runs or workers that a reason names at most."""
+"""Runs or workers that a reason names, at most."""
 
 
 class Member(TypedDict):
-    """A worker, as far as it decides which runs it may claim."""
+    """A worker, as far as it decides which runs it claims."""
 
     id: ReadOnly[str]
     state: ReadOnly[WorkerState]
@@ -53,7 +53,7 @@ class Member(TypedDict):
 
 
 class UnderWay(Contender):
-    """A run that is under way, where and since when."""
+    """A run that is under way, with its worker and its start."""
 
     worker_id: ReadOnly[str | None]
     started_at: ReadOnly[str | None]
@@ -66,11 +66,11 @@ class RunsBefore:
     Attributes:
         runs: those that may start, the most urgent first, up to some number.
         is_cut: whether there are more than these.
-        count: the number of all runs before it, also of those that may not start; None where it is
-            not known.
-        of_job: the number of these that are of the run's own job.
-        groups: the fairness groups of these runs and of the run. Where there are any, the run is
-            among `runs` itself, and the other runs of its group need not be.
+        count: the number of all runs before it, also of those that may not start; None if it is not
+            known.
+        of_job: the number of those of the run's own job.
+        groups: the fairness groups of these runs and of the run. If there are any, the run itself
+            is among `runs`, and the other runs of its group need not be.
     """
 
     runs: Sequence[Candidate] = ()
@@ -80,7 +80,7 @@ class RunsBefore:
     groups: Mapping[GroupKey, FairnessGroup] = field(default_factory=dict)
 
     def next(self, run: Candidate) -> list[Candidate]:
-        """Return the runs that come before it, in the order in which they start without limits."""
+        """Return the runs before it, in the order in which they start without limits."""
         starting = starting_order(self.runs, self.groups)
         return list(takewhile(lambda one: one["id"] != run["id"], starting))[: self.count]
 
@@ -90,22 +90,22 @@ NONE_BEFORE = RunsBefore()
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """The queue, the limits and the workers around a run at one moment.
+    """The queue, the limits and the workers around a run at one time.
 
     Attributes:
-        now: the moment.
-        limits_of_job: those of its job at that moment.
-        paused: since when its job is paused, by whom and why; None where it is not.
-        key: the `concurrencyKey` of its job; None for none, and where the run was launched when it
-            was another one.
+        now: the time.
+        limits_of_job: of its job at that time.
+        paused: since when its job is paused, by whom and why; None if it is not.
+        key: the `concurrencyKey` of its job; None for none, or if it was another one when the run
+            was launched.
         is_of_rate: whether the run counts by the parameter that its job's rate limit names now.
-        running: all runs that were under way.
-        windows: what rate limits leave, as far as that is known.
-        before: the runs that come before it in the queue.
+        running: all runs under way.
+        windows: the rate windows, as far as they are known.
+        before: the runs before it in the queue.
         requirements: of jobs, by job id; jobs left out require nothing.
-        fleet: the workers; None where they are not known.
+        fleet: the workers; None if they are not known.
         is_unreadable: whether this version of the program cannot read the run's history.
-        unknown: what is not known of that moment, as texts for people.
+        unknown: what is not known of that time, as texts for people.
     """
 
     now: str
@@ -122,11 +122,11 @@ class Surroundings:
     unknown: Sequence[str] = ()
 
     def requirements_of(self, run: Candidate) -> Requirements:
-        """Return what the run's job requires of the worker that executes it."""
+        """Return what the run's job requires of workers."""
         return self.requirements.get(run["job_definition_id"], NO_REQUIREMENTS)
 
     def workers_for(self, run: Candidate) -> list[Member]:
-        """Return the living workers that claim the run."""
+        """Return the living workers that execute the run."""
         fleet = self.fleet or ()
         return [one for one in fleet if one["state"] == "alive" and self.can_execute(one, run)]
 
@@ -139,7 +139,7 @@ class Surroundings:
         return has_slots and has_labels(worker["labels"], required.labels)
 
     def free_slots(self, worker: Member, run: Candidate) -> int:
-        """Return how many more runs with the run's isolation a worker can execute now."""
+        """Return the number of a worker's free slots for the run's isolation."""
         isolation = self.requirements_of(run).isolation
         return slots_of(worker, isolation) - busy_of(worker, isolation)
 
@@ -154,19 +154,19 @@ class Surroundings:
         return [run for run in self.running if key_of(run) == key]
 
     def window_of(self, run: Candidate) -> RateWindow | None:
-        """Return the rate window that counts the run's start, if there is one."""
+        """Return the rate window of the run's start, None if there is none."""
         key = rate_key_of(run)
         if key is None:
             return None
         return self.windows.get(key)
 
     def limits(self) -> LimitState:
-        """Return what limits leave beside the runs under way."""
+        """Return what the limits leave besides the runs under way."""
         running, held = self._counts()
         return LimitState(running, held, self.windows)
 
     def limits_with_capacity_for(self, run: Candidate) -> LimitState:
-        """Return the same as if every limit left capacity for just this run."""
+        """Return the same as if every limit left capacity for at least this run."""
         running, held = self._counts()
         job = run["job_definition_id"]
         most = run["max_concurrent_runs"]
@@ -201,7 +201,7 @@ class Reason:
         code: a stable word.
         message: for people, with the remedy if there is one.
         binding: whether the run cannot start as long as this is so.
-        since: when it began to be so, None where that is not known.
+        since: since when, None if that is not known.
         details: the evidence.
     """
 
@@ -223,7 +223,7 @@ class Reason:
 
 
 def limits_of(job: JobDefinitionRow) -> JobLimits:
-    """Return the limits of a job: no run of a paused job may be under way."""
+    """Return the limits of a job; no run of a paused job may be under way."""
     most = job["max_concurrent_runs"]
     if job["paused"] is not None:
         most = 0
@@ -260,7 +260,7 @@ def candidate_of(run: RunRow, limits: JobLimits) -> Candidate:
 
 
 def blocked_since(run: Candidate, running: Iterable[UnderWay], around: Surroundings) -> str | None:
-    """Return since when all of these have kept a run from starting: not before it was due."""
+    """Return since when all of these runs together have kept a run from starting."""
     started = [one["started_at"] for one in running]
     moments = [moment for moment in started if moment is not None]
     if run["scheduled_at"] <= around.now:
@@ -269,10 +269,10 @@ def blocked_since(run: Candidate, running: Iterable[UnderWay], around: Surroundi
 
 
 def busy_of(worker: Member, isolation: Isolation) -> int:
-    """Return how many attempts of this isolation a worker executes now."""
+    """Return how many attempts of this isolation a worker is executing."""
     return worker["shared_busy"] if isolation == "shared" else worker["busy"]
 
 
 def slots_of(worker: Member, isolation: Isolation) -> int:
-    """Return how many attempts of this isolation a worker executes at a time."""
+    """Return how many attempts of this isolation a worker can execute at a time."""
     return worker["shared_slots"] if isolation == "shared" else worker["slots"]

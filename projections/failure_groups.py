@@ -1,8 +1,7 @@
 """The table `failure_groups`: what fails, how often, and whether it is resolved.
 
-What an event does to a group, `domain/failures/group.py` says. Here are its columns and its JSON
-for clients (`present`); then lists, the groups first that failed last; last how often groups failed
-over time.
+First its columns and its JSON for clients (`present`); then lists, by last failure; last how often
+groups failed over time. `domain/failures/group.py` says what events do to a group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from projections.table import STATES, DecisiveRow2, TableOf, rows_by_id
 
 
 class FailureGroupRow(DecisiveRow2, GroupState):
-    """A failure group's state, and up to which event it goes."""
+    """A failure group's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(FailureGroupRow)
@@ -48,7 +47,7 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Failure groups to be shown, those first that failed last.
+# Lists of failure groups, by last failure, newest first.
 
 PAGE = """
     SELECT * FROM failure_groups
@@ -67,7 +66,7 @@ OLDEST = """
 
 @dataclass(frozen=True, order=True)
 class PagePosition:
-    """Where a page ended: when its last group failed last, and which it was."""
+    """Where a page ended: the last failure of its last group, and that group."""
 
     at: str
     fingerprint: str
@@ -83,7 +82,7 @@ async def page_of_groups(
     after: PagePosition,
     limit: int,
 ) -> list[FailureGroupRow]:
-    """Return the groups that come next, of one job or of all."""
+    """Return the next groups, of one job or of all."""
     values = {
         "statuses": list(statuses),
         "job": job,
@@ -95,7 +94,7 @@ async def page_of_groups(
 
 
 async def by_id(connection: Connection, group_id: UUID) -> FailureGroupRow | None:
-    """Return a group, None where there is none."""
+    """Return a group, None if there is none."""
     rows = await rows_by_id(connection, TABLE, [group_id])
     return rows.get(group_id)
 
@@ -107,21 +106,21 @@ async def oldest(connection: Connection, job: str | None, limit: int) -> list[Fa
 
 
 def position_of(row: FailureGroupRow) -> PagePosition:
-    """Return the position of a group in lists; times as text are in order."""
+    """Return the position of a group in lists; texts of times are in order."""
     return PagePosition(row["last_at"], row["fingerprint"])
 
 
-# How often groups failed over time, by their own events: one each half a second at most.
+# How often groups failed over time, by their own events: one in half a second at most.
 
 MOST_EVENTS = 2_000
-"""Events of a group that are examined, the newest: so an answer costs no more after years."""
+"""The newest events of a group that are examined, so that an answer costs no more after years."""
 
 MOST_IN_ALL = 40_000
-"""Of many groups together; it takes some tenths of a second to examine so many."""
+"""Of many groups together; examining this number takes some tenths of a second."""
 
 OVER_TIME = f"""
     WITH event AS MATERIALIZED (
-        -- Without the events' contents: all of them together did not fit into memory.
+        -- Without the contents of the events, which would not fit into memory together.
         SELECT one.* FROM unnest((SELECT %(ids)s::uuid[])) AS named (id) CROSS JOIN LATERAL (
             SELECT originator_id, recorded_at, (data->>'failures')::integer AS failures,
                 (data->>'last_at')::timestamptz AS last_at
@@ -147,12 +146,12 @@ OVER_TIME = f"""
     SELECT originator_id AS id, since, at, failures
     FROM looked_at LEFT JOIN noted USING (originator_id) ORDER BY originator_id, at
 """
-"""Read as Latin-1, every text is one, whatever the database's encoding; numbers and times alone
-count."""
+"""As Latin-1, any bytes are a valid text, whatever the database's encoding; only numbers and times
+are used."""
 
 
 class _Noted(TypedDict):
-    """The failures of a group in a stretch of time; null where it had none at all."""
+    """The failures of a group in a bucket; null if it had none in all of them."""
 
     id: ReadOnly[str]
     since: ReadOnly[str]
@@ -167,9 +166,9 @@ async def over_time(
 
     Args:
         connection: to read with.
-        names: the fingerprints of the groups, by their ids; what is no group is left out.
+        names: the fingerprints of the groups, by their ids; unknown ones are left out.
         since: when the first bucket begins.
-        bucket: how long each is.
+        bucket: the length of each.
     """
     events = min(MOST_EVENTS, MOST_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "bucket": bucket, "events": events}

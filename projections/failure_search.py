@@ -1,7 +1,7 @@
-"""Conditions on how runs failed, and what a search for failures reads of runs.
+"""Conditions on failures of runs, and what a search for failures reads of runs.
 
-First the conditions, the same now and at a past position, `%(ended_by)s`; then the facts of failed
-runs and of their retries (`facts_of`, `family_of`).
+First the conditions, which are the same now and at a past position, `%(ended_by)s`; then the facts
+of failed runs and of their retries (`facts_of`, `family_of`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,15 +17,16 @@ from domain.state import Id, Integer, Text
 from projections.rows import Connection, read_rows, read_texts, read_value
 
 _FAILURE = "(completed_position <= %(ended_by)s AND failure_reason = ANY(%({values})s))"
-"""Whether a run ended so, by the position that is looked at: what is retried has not failed."""
+"""Whether a run had ended with such a failure by the position; one that is retried has not
+failed."""
 
 
 ENDS: tuple[str, ...] = ("failed", "expired")
-"""The statuses of runs that a failure ended."""
+"""The statuses of runs that ended with a failure."""
 
 LARGE = 2_000
-"""Failures above which a group is large: the newest runs are soon some of its own, whereas looking
-up each of its failures takes long."""
+"""Failures above which a group is large: reading the newest runs soon finds some of its runs,
+whereas looking up each of its failures takes long."""
 
 _POSITIONS = """
     SELECT unnest((
@@ -38,17 +39,17 @@ _POSITIONS = """
         ) AS noted
     ))
 """
-"""Where the failures stand that were noted in some groups, by the position that is looked at.
+"""The positions of the failures that were recorded in some groups by the position.
 
-Read as Latin-1, every text is one, whatever the database's encoding; only numbers count. An array,
-for PostgreSQL believes that it has few elements: so these are looked up one by one, or, where they
-must not become a join (`IS TRUE`), put in a hash table, however many they are.
+As Latin-1, any bytes are a valid text, whatever the database's encoding; only numbers are used. An
+array, as PostgreSQL expects few elements of it: so these are looked up one by one, or, if a join is
+excluded (`IS TRUE`), put in a hash table, however many they are.
 """
 
 _NOTED = f"""(
     status IN ('failed', 'expired') AND completed_position IN ({_POSITIONS})
 )"""
-"""Whether the failure that a run ended by is one of these, few ones: found by their index."""
+"""Whether the failure that ended a run is one of these, if they are few: served by an index."""
 
 _NOTED_OF_MANY = f"(completed_position IN ({_POSITIONS})) IS TRUE"
 
@@ -70,18 +71,17 @@ _NOTED_LATELY = """(
         ))
     )) IS TRUE
 )"""
-"""The same of the newest runs, of which all failures were noted in the newest events."""
+"""The same for the newest runs, whose failures were all recorded in the newest events."""
 
 _NOT_NOTED = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
 
 
 def is_own_retry(run: str) -> str:
-    """Return whether the service launched a run that names another one, to repeat that.
+    """Return SQL for whether the service launched a run to repeat the run that its context names.
 
-    What a client launches has a request for a cause, whose id is random; what the service launches
-    because of an event has that event's, a UUIDv5. A client can put any run into its context, and
-    has no say in the cause. Runs that were archived by a version which did not keep that are
-    believed.
+    Clients can put any run into a context, but not choose the cause: a client's launch is caused by
+    a request, whose id is random; a launch by the service is caused by an event, whose id is a
+    UUIDv5. Archived runs whose cause was not kept by an older version count as own retries.
     """
     is_event = "substr({cause}::text, 15, 1) = '5'"
     in_log = is_event.format(cause="first.causation_id")
@@ -102,9 +102,9 @@ _RETRIED = f"""EXISTS (
         AND again.created_position <= %(ended_by)s
         AND again.job_definition_id = this.job AND {is_own_retry("again")}
 )"""
-"""Whether another run was launched to repeat a run, by the position that is looked at.
+"""Whether another run had been launched to repeat a run by the position.
 
-OFFSET 0, for each run's are to be found by the index, and no table is to be made of all retries.
+OFFSET 0, so that each run's retries are looked up in the index, instead of hashing all retries.
 """
 
 
@@ -117,14 +117,14 @@ _REPEATED = f"""
 
 
 async def repeated_among(connection: Connection, run_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of the runs that another run was launched to repeat, by now."""
+    """Return those of the runs that have been repeated by another run until now."""
     by_text = {str(run_id): run_id for run_id in run_ids}
     texts = await read_texts(connection, _REPEATED, {"ids": list(by_text)})
     return {by_text[text] for text in texts}
 
 
 def narrowed(filters: Conditions) -> Conditions:
-    """Return the same conditions, without the statuses that no run of a failure group has."""
+    """Return the conditions without the statuses that no run of a failure group has."""
     if filters.failure_groups.included:
         return filters.only(ENDS)
     return filters
@@ -147,13 +147,13 @@ async def are_large(connection: Connection, filters: Conditions) -> bool:
 
 @dataclass(frozen=True)
 class Lately:
-    """The newest events of large groups, and the runs of which these tell all failures.
+    """The newest events of large groups, and the runs whose failures are all in these.
 
-    A failure is noted after it has happened, and that was after its run was created.
+    A failure is recorded after it happened, and so after its run was created.
 
     Attributes:
-        after: the runs are those that were created after this position.
-        versions: of each group, from which of its events on.
+        after: the runs are those created after this position.
+        versions: of each group, the version of the first of these events.
     """
 
     after: int
@@ -180,13 +180,13 @@ class _Newest(TypedDict):
 async def lately(
     connection: Connection, filters: Conditions, before: int, events: int
 ) -> Lately | None:
-    """Return the newest events of the included groups; None where these are all their events.
+    """Return the newest events of the included groups; None if these are all their events.
 
     Args:
         connection: any.
         filters: all conditions.
-        before: only runs created before this position matter.
-        events: how many of each group, of those that were appended before.
+        before: only runs created before this position are read.
+        events: how many of each group, of those appended before that position.
     """
     groups = _ids_of(filters.failure_groups.included)
     values = {"groups": groups, "before": before, "events": events}
@@ -200,12 +200,12 @@ async def lately(
 def conditions(
     filters: Conditions, *, are_large: bool, lately: Lately | None = None
 ) -> Iterator[str]:
-    """Yield what must hold of a run's failure, and of its retries.
+    """Yield the SQL conditions on a run's failure, and on its retries.
 
     Args:
         filters: all conditions.
         are_large: whether the included groups have many failures.
-        lately: the newest of these failures, if only the newest runs matter, as of now.
+        lately: the newest of these failures, if only the newest runs are read, as of now.
     """
     if filters.failures.included:
         yield _FAILURE.format(values="failures")
@@ -229,7 +229,7 @@ def _noted(*, are_large: bool, lately: Lately | None) -> str:
 
 
 def values(filters: Conditions) -> dict[str, object]:
-    """Return the parameters of `conditions`, but for the position."""
+    """Return the parameters of `conditions`, without the position."""
     failures, groups = filters.failures, filters.failure_groups
     return {
         "failures": sorted(failures.included),
@@ -250,9 +250,9 @@ RECOVERED = f"""
     (SELECT run.attempt > 1 OR (run.{IS_RETRY} AND {is_own_retry("run")})
         FROM job_runs AS run WHERE run.id = originator_id)
 """
-"""Whether a run that succeeded makes up for failures; null where there is no such run.
+"""Whether a run that succeeded may have recovered from failures; null if there is no such run.
 
-No EXISTS, of which PostgreSQL may make a table: of all runs, at each search.
+No EXISTS, for which PostgreSQL may hash all runs, at each search.
 """
 
 _OWN_RETRY_OF = f"""
@@ -284,11 +284,11 @@ FAMILY = f"""
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
     FROM (SELECT id FROM down LIMIT {MOST_RELATIVES}) AS one JOIN job_runs AS run USING (id)
 """
-"""A run with all that it repeats, and all that repeats those."""
+"""A run with the runs that it repeats, and all retries of these."""
 
 
 class RunFacts(TypedDict):
-    """What a failure's group needs to know of its run."""
+    """What a failure group needs to know of a run."""
 
     id: ReadOnly[Id]
     job_definition_id: ReadOnly[Id]
@@ -310,14 +310,14 @@ FACTS = """
 
 
 async def facts_of(connection: Connection, run_ids: Sequence[UUID]) -> dict[UUID, RunFacts]:
-    """Return the runs' facts; those of runs that there are no more are left out."""
+    """Return the facts of runs; runs without a row are left out."""
     values = {"ids": list(run_ids)}
     rows = await read_rows(connection, RunFacts, FACTS, values)
     return {UUID(row["id"]): row for row in rows}
 
 
 async def family_of(connection: Connection, run_id: UUID) -> list[Relative]:
-    """Return the run with those that are retries of it, and those that it is a retry of."""
+    """Return the run with the runs that it repeats, and all retries of these."""
     rows = await read_rows(connection, _Relative, FAMILY, {"id": run_id})
     found: dict[UUID, Relative] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""The table `failure_watches`, of one row: up to where the log was searched for failures."""
+"""The table `failure_watches`, of one row: the position up to which failures were searched."""
 
 from domain.failures.group import FailureWatch, WatchState
 from domain.json_values import JsonObject
@@ -8,7 +8,7 @@ from projections.table import STATES, DecisiveRow, TableOf
 
 
 class FailureWatchRow(DecisiveRow, WatchState):
-    """The search's state, and up to which event it goes."""
+    """The search's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(FailureWatchRow)

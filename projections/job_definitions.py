@@ -24,14 +24,14 @@ from projections.table import STATES, DecisiveRow2, TableOf
 
 
 class JobDefinitionRow(DecisiveRow2, DefinitionState):
-    """A job's state, and up to which event it goes."""
+    """A job's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(JobDefinitionRow)
 
 _HIDDEN = {"deleted_at", "aggregate_version", "position", *STATES}
 
-# The client's word is one of SQL's own.
+# `unique` is a keyword of SQL.
 _RENAMED = {"uniqueRuns": "unique"}
 
 SHOWN = {
@@ -75,7 +75,7 @@ _NEXT_BY_SLUG = f"""
 NEXT_BY_SLUG = _NEXT_BY_SLUG.format(there=" AND deleted_at IS NULL")
 
 ANY_BY_SLUG = _NEXT_BY_SLUG.format(there="")
-"""The same with those that are deleted: at some time they were not."""
+"""The same with deleted ones, for reads of the past."""
 
 
 class _Next(JobDefinitionRow):
@@ -93,10 +93,7 @@ class Part:
 async def next_by_slug(
     connection: Connection, after: str, limit: int, most_bytes: int, *, also_deleted: bool = False
 ) -> Part:
-    """Return the definitions that come next after a slug.
-
-    None of them begins beyond this number of bytes of their JSON.
-    """
+    """Return the next definitions after a slug, up to a number and to these bytes of JSON."""
     query = ANY_BY_SLUG if also_deleted else NEXT_BY_SLUG
     values = {"after": after, "limit": limit, "most_bytes": most_bytes}
     rows = await read_rows(connection, _Next, query, values)
@@ -114,7 +111,7 @@ async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:
 
 
 async def ids_for(connection: Connection, runtimes: Sequence[str]) -> list[UUID] | None:
-    """Return the ids of the definitions for one of these runtimes, None where all are."""
+    """Return the ids of the definitions with one of these runtimes, None if all have one."""
     values = {"runtimes": list(runtimes)}
     others = "SELECT id FROM job_definitions WHERE runtime <> ALL(%(runtimes)s) LIMIT 1"
     if not await read_ids(connection, others, values):
@@ -145,18 +142,18 @@ BY_SLUG = f"""
 
 
 async def by_slug(connection: Connection, slug: str) -> JobDefinitionRow | None:
-    """Return the definition with this slug, ignoring case, also one that was deleted."""
+    """Return the definition with this slug, ignoring case, also a deleted one."""
     return await read_first(connection, JobDefinitionRow, BY_SLUG, {"slug": slug})
 
 
 def unless_deleted(row: JobDefinitionRow | None) -> JobDefinitionRow | None:
-    """Return the definition, None where it was deleted."""
+    """Return the definition, None if it was deleted."""
     if row is None or row["deleted_at"] is not None:
         return None
     return row
 
 
-# Which parameters are personal data.
+# The parameters that are personal data.
 
 
 class _Schema(TypedDict):

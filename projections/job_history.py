@@ -1,7 +1,7 @@
 """A job's recorded past: its runs, each with its turns, and its limits. Pure.
 
 First a value over time (`Steps`), then the past (`History`); then how a run's row or its events
-become a `RecordedRun`. `simulation.py` plays it again. Times are whole milliseconds since 1970.
+become a `RecordedRun`. `simulation.py` simulates it. Times are milliseconds since 1970.
 """
 
 from bisect import bisect_right
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class Steps(Generic[T]):
-    """What a value was at any time; before the first change it was None.
+    """A value over time, None before the first change.
 
     Attributes:
-        moments: when it changes.
+        moments: the times of its changes, in order.
     """
 
     def __init__(self, changes: Iterable[tuple[int, T | None]] = ()) -> None:
@@ -35,7 +35,7 @@ class Steps(Generic[T]):
             self.change(at, value)
 
     def change(self, at: int, value: T | None) -> None:
-        """Let it be this from a time on that is not before the last change."""
+        """Change the value from a time on, which is not before the last change."""
         if self.moments and self.moments[-1] == at:
             self.moments.pop()
             self._values.pop()
@@ -48,7 +48,7 @@ class Steps(Generic[T]):
         return self._values[bisect_right(self.moments, moment)]
 
     def within(self, since: int, until: int) -> Sequence[tuple[int, T | None]]:
-        """Return what it was at the first time, and each change up to before the second."""
+        """Return the value at the first time, and each change before the second."""
         changes = zip(self.moments, self._values[1:], strict=True)
         return [(since, self.at(since)), *(one for one in changes if since < one[0] < until)]
 
@@ -58,14 +58,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """One time that a run waits and, if it comes to that, is executed.
+    """A period in which a run waits, and may then be executed.
 
     Attributes:
-        due_at: from when on it may start.
+        due_at: when it is due.
         started_at: when it started, None if it did not.
-        ended_at: when it was over, None if it was not.
-        given_up_at: when it waits no longer where it has not started by then; None for never.
-        was_handed_back: whether a stopping worker gave the run back: it keeps its queue position.
+        ended_at: when it ended, None if it did not.
+        given_up_at: until when it waits at most; None for ever.
+        was_handed_back: whether a stopping worker handed the run back, so that it keeps its queue
+            position.
     """
 
     due_at: int
@@ -81,8 +82,8 @@ class RecordedRun:
 
     Attributes:
         key: its value of the job's concurrency key.
-        rate_value: with which others its starts are counted; None where they are not counted.
-        fair_value: its value of the job's fairness key; None where it is in no fairness group.
+        rate_value: by which its starts are counted; None if they are not.
+        fair_value: its value of the job's fairness key; None if it is in no fairness group.
     """
 
     id: str
@@ -99,12 +100,12 @@ class History:
     """A range of a job's past.
 
     Attributes:
-        since: where it begins.
-        until: where it ends; nothing is known beyond.
-        runs: all that waited or were under way in it.
-        limits: how many of them might be under way at a time.
-        key_limits: how many of those with the same key; None stands for one.
-        rates: the limit of their starts.
+        since: its beginning.
+        until: its end; nothing is known of later times.
+        runs: all runs that waited or were under way in it.
+        limits: the limit of runs under way.
+        key_limits: the limit of runs under way with the same key; None stands for one.
+        rates: the rate limit.
         fairness_keys: the parameter whose values are served round-robin.
     """
 
@@ -117,7 +118,7 @@ class History:
     fairness_keys: Steps[str] = field(default_factory=Steps)
 
     def changes(self) -> set[int]:
-        """Return the moments at which a limit changed."""
+        """Return the times at which a limit changed."""
         return {
             *self.limits.moments,
             *self.key_limits.moments,
@@ -127,7 +128,7 @@ class History:
 
 
 class RecordedRow(TypedDict):
-    """A run's row, as far as it tells of its turns."""
+    """The columns of a run's row that describe its turns."""
 
     id: ReadOnly[Id]
     priority: ReadOnly[Integer]
@@ -149,14 +150,14 @@ def ms_of(text: str) -> int:
 
 
 def tells_all(row: RecordedRow) -> bool:
-    """Return whether the row tells of all turns: of one, at most."""
+    """Return whether the row describes all turns, as there is at most one."""
     if row["execution"] == 0:
         return True
     return row["execution"] == 1 and row["started_at"] is not None
 
 
 def run_of_row(row: RecordedRow) -> RecordedRun:
-    """Return the run whose row tells all."""
+    """Return the run of a row that `tells_all`."""
     started_at = _ms_or_none(row["started_at"])
     ended_at = _ms_or_none(row["completed_at"])
     given_up_at = _ms_or_none(row["start_deadline_at"])
@@ -173,7 +174,7 @@ def run_of_row(row: RecordedRow) -> RecordedRun:
 
 
 def run_of_history(row: RecordedRow, history: Iterable[Envelope]) -> RecordedRun:
-    """Return the run whose events tell of its turns."""
+    """Return the run of a row, with the turns that its events describe."""
     turns: list[Turn] = []
     for event in history:
         if event.unreadable is None:
@@ -194,7 +195,7 @@ def _run(row: RecordedRow, turns: Sequence[Turn]) -> RecordedRun:
 
 
 def _take_event(turns: list[Turn], event: Envelope) -> None:
-    """Change the last turn by an event of the run, or begin the next one."""
+    """Change the last turn by an event of the run, or begin the next turn."""
     data = event.data
     at = ms_of(event.at)
     match event.topic:

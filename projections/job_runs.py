@@ -1,7 +1,7 @@
 """The table `job_runs`: every run as its last event left it.
 
-What an event does to a run, `domain/jobs/run_events.py` says. Here are its columns and its JSON for
-clients (`present`); then which runs hold the unique slots of their jobs.
+First its columns and its JSON for clients (`present`), then the runs that hold unique slots.
+`domain/jobs/run_events.py` says what events do to a run.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from projections.table import STATES, DecisiveRow, TableOf
 
 
 class RunRow(DecisiveRow, RunState):
-    """A run's state, and up to which event it goes."""
+    """A run's state, and the last event that it includes."""
 
     state2_version: ReadOnly[BigInt | None]
 
@@ -60,9 +60,9 @@ SHOWN = shown_columns(RunRow, _HIDDEN)
 IS_PENDING = "status COLLATE \"C\" = 'pending'"
 IS_RUNNING = "status COLLATE \"C\" = 'running'"
 IS_UNFINISHED = "status COLLATE \"C\" IN ('pending', 'running')"
-"""For the queries of workers: the collation changes no result, but lets only the indexes of pending
-and of running runs serve them, never those of lists and reports, in which each run leaves an entry
-for each status that it had."""
+"""For the queries of workers. The collation changes no result, but keeps them to the indexes of
+pending and of running runs: in those of lists and reports each run leaves an entry for each status
+that it had."""
 
 
 TABLE: TableOf[RunRow] = TableOf(
@@ -84,7 +84,7 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Which runs hold the unique slots of their jobs.
+# The runs that hold unique slots of their jobs.
 
 HOLDERS = f"""
     SELECT holder.*
@@ -95,11 +95,11 @@ HOLDERS = f"""
         LIMIT 1
     ) AS holder
 """
-"""A run has its slot from its request until its first start, or until its end."""
+"""A run holds its slot from its launch until its first start, or until its end."""
 
 
 class HolderRow(TypedDict):
-    """A run that has a slot."""
+    """A run that holds a slot."""
 
     id: ReadOnly[str]
     job_definition_id: ReadOnly[str]
@@ -108,11 +108,11 @@ class HolderRow(TypedDict):
 
 
 def holders_query(slots: Iterable[UniqueSlot]) -> dict[str, str]:
-    """Return the values that `HOLDERS` takes."""
+    """Return the parameters of `HOLDERS`."""
     rows = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
     return {"slots": orjson.dumps(rows).decode()}
 
 
 def slot_of(row: HolderRow) -> UniqueSlot:
-    """Return which slot a run has."""
+    """Return the slot that a run holds."""
     return UniqueSlot(UUID(row["job_definition_id"]), row["unique_value"])

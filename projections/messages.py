@@ -1,4 +1,4 @@
-"""From an event to the messages of the stream: the row is the one that this very event left."""
+"""The messages of the stream for an event, with the row as this event left it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from projections.envelope import Envelope
 
 @dataclass(frozen=True)
 class Message:
-    """A message of the stream (contract, section 5), still without its times and position."""
+    """A message of the stream (contract, section 5), without its times and position."""
 
     type: str
     data: JsonObject
 
 
 NO_DETAILS: JsonObject = {}
-"""What is shown with a row without being part of it, as it is at present: nothing for most rows."""
+"""Details are present data that are shown with a row but are no part of it; most rows have none."""
 
 MessagesOf = Callable[[Envelope, Row, JsonObject], list[Message]]
-"""Returns the messages of an event, from its aggregate's row after it and the row's details."""
+"""Returns the messages of an event, given its aggregate's row after it and the row's details."""
 
 _ADDED: dict[str, MessagesOf] = {}
 
@@ -39,19 +39,19 @@ ADDED_TYPES: list[str] = []
 
 
 def add(subject: str, messages_of: MessagesOf, types: Sequence[str]) -> None:
-    """Add the messages of another kind of aggregate to the stream, in the whole process.
+    """Add the messages of another kind of aggregate to the whole process.
 
     Args:
         subject: the first word of its events' topics.
-        messages_of: makes the messages of one event.
-        types: all types that these messages may have.
+        messages_of: makes the messages of an event.
+        types: all types of these messages.
     """
     _ADDED[subject] = messages_of
     ADDED_TYPES.extend(kind for kind in types if kind not in ADDED_TYPES)
 
 
 UNKNOWN = "event.unknown"
-"""The type of message that shows an event as it is stored: this version cannot read it."""
+"""The type of messages of events that this version cannot read: these have the stored event."""
 
 
 _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
@@ -62,8 +62,8 @@ _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
     "bulk_operation": ("bulk.updated", "bulk", bulk.present),
     "saved_view": ("view.updated", "view", saved_views.present),
 }
-"""By subject whose events have one message each: its type, the field that holds the row, and how
-the row is shown."""
+"""For subjects whose events have one message each: its type, the field of the row, and the function
+that presents the row."""
 
 
 def messages(
@@ -90,7 +90,7 @@ _CHANGES_OF_JOBS = {
     "job_definition.paused": "job.definition.paused",
     "job_definition.resumed": "job.definition.resumed",
 }
-"""The types of messages that say what has happened to a job, beside how it is now."""
+"""The types of additional messages for events that change a job."""
 
 
 def _job_messages(event: Envelope, after: Row) -> list[Message]:

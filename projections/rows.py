@@ -1,8 +1,7 @@
-"""Rows of the database: the one way in which they are read, and which columns clients see.
+"""Rows of the database: how they are read, and which columns clients see.
 
-A row is the dictionary that psycopg makes, read as a `TypedDict`: `row["attempt"]` is an int, and
-nothing is copied. A table's type names its columns (`domain.state`), so that its SQL, its JSON
-and the API's models follow from it.
+A row is psycopg's dictionary, typed as a `TypedDict`: `row["attempt"]` is an int, and nothing is
+copied. SQL, JSON and the API's models of a table follow from its row's type (`domain.state`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from domain.ports import Row
 from domain.state import columns_in
 
 Connection = AsyncConnection[dict[str, Any]]
-"""A connection set up by `eventlog.database.connection`: rows are dictionaries in plain JSON."""
+"""A connection of `eventlog.database.connection`, whose rows are dictionaries in plain JSON."""
 
 R = TypeVar("R", bound=Row)
 V = TypeVar("V", int, str, bool)
@@ -27,7 +26,7 @@ _NO_VALUES: Mapping[str, object] = {}
 async def read_rows(
     connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> list[R]:
-    """Return the rows of a query whose columns are those of the type."""
+    """Return the rows of a query with the columns of the type."""
     cursor = await connection.execute(query, values)
     rows = await cursor.fetchall()
     return as_rows(of, rows)
@@ -36,7 +35,7 @@ async def read_rows(
 async def read_first(
     connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> R | None:
-    """Return the first row of a query, or None where it has none."""
+    """Return the first row of a query, None if it has none."""
     rows = await read_rows(connection, of, query, values)
     return rows[0] if rows else None
 
@@ -55,7 +54,7 @@ async def read_value(
     """Return the value of a query that always has one row of one column.
 
     Raises:
-        TypeError: it is of another type, or NULL.
+        TypeError: it has another type, or is NULL.
     """
     cursor = await connection.execute(query, values)
     [row] = await cursor.fetchall()
@@ -82,24 +81,24 @@ async def read_texts(
 
 
 def as_row(of: type[R], row: Row) -> R:
-    """Return a row as being of this type."""
+    """Return a row as one of this type, unchecked."""
     del of
     return cast("R", row)
 
 
 def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
-    """Return rows as being of this type. Nothing is looked at: the query must have its columns."""
+    """Return rows as rows of this type, unchecked: the query must have its columns."""
     del of
     return cast("list[R]", rows)
 
 
 def columns_of(row_type: type[Row]) -> dict[str, str]:
-    """Return the names of the columns, each with PostgreSQL's type."""
+    """Return the names of the columns, each with its PostgreSQL type."""
     return {column.name: column.kind for column in columns_in(row_type)}
 
 
 def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:
-    """Return the columns that clients see: all but the hidden ones, by their names in JSON."""
+    """Return all columns but the hidden ones, by their names in clients' JSON."""
     names = [column.name for column in columns_in(row_type) if column.name not in hidden]
     return {_camel(name): name for name in names}
 
@@ -114,27 +113,27 @@ def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
 
     Args:
         row: with at least the columns that are shown.
-        shown: columns by their names in JSON.
+        shown: columns by their names in clients' JSON.
     """
     return cast("JsonObject", {field: row[column] for field, column in shown.items()})
 
 
-# Pages that are bounded by bytes: rows may have some megabytes each.
+# Pages that are bounded by bytes, as rows may have some megabytes each.
 
 PAGE_BYTES = 4_194_304
-"""A page whose rows have this many bytes goes no further."""
+"""A page ends once its rows have this many bytes."""
 
 
 def within_page(page: str, large: Iterable[str], order: str, columns: str = "page.*") -> str:
     """Return the query for the first rows of a page, up to `PAGE_BYTES`, one at least.
 
-    `in_page` is how many there would be if all were small.
+    The column `in_page` is the number of rows of the whole page.
 
     Args:
         page: the query for the page.
-        large: its columns that have no fixed size.
-        order: by which the page is ordered.
-        columns: what is selected.
+        large: its columns without a fixed size.
+        order: of the page.
+        columns: to select.
     """
     size = " + ".join(map(_size_of, large))
     return f"""
@@ -148,6 +147,6 @@ def within_page(page: str, large: Iterable[str], order: str, columns: str = "pag
 
 
 def _size_of(column: str) -> str:
-    """Return how large a value is that has no fixed size; only what is compressed is looked at."""
+    """Return SQL for the size of a column without a fixed size; only compressed values are read."""
     return f"""coalesce(CASE WHEN pg_column_compression({column}) IS NULL
         THEN pg_column_size({column}) ELSE octet_length({column}::text) END, 0)"""

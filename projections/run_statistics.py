@@ -1,11 +1,12 @@
 """The table `run_statistics`: runs created and ended, and how long they waited and took, over time.
 
-A row counts one job in one bucket of time: a minute, an hour, a day, or all of its history. Runs
-count as created where they were launched, and as ended, with both histograms, where they ended.
+A row counts the runs of one job in one bucket of time: a minute, an hour, a day, or all of its
+history. A run counts as created in the bucket of its launch, and as ended, with both histograms, in
+the bucket of its end.
 
-How to read it: choose the unit whose buckets are at least as short as those of the answer, and add
-up rows; every number adds up, over time as over jobs. A histogram maps the upper bound of a class
-in milliseconds (one of `BOUNDS_MS`) to the number of runs in it:
+How to read it: choose a unit whose buckets are no longer than those of the answer, and add up rows;
+all numbers can be added, over time and over jobs. A histogram maps the upper bound of a class in
+milliseconds (one of `BOUNDS_MS`) to the number of its runs:
 
     SELECT key::bigint AS up_to_ms, sum(value::bigint)::bigint AS runs
     FROM run_statistics, jsonb_each_text(duration_ms)
@@ -13,12 +14,12 @@ in milliseconds (one of `BOUNDS_MS`) to the number of runs in it:
     GROUP BY 1 ORDER BY 1
 
 The quantile q lies in the first class up to which at least q of all runs were counted. `queue_ms`
-has only runs that were started once: from when their last attempt was due to its start. So has
-`duration_ms`: how long that attempt took.
+is the time from when a run's last attempt was due to its start, `duration_ms` that from its start
+to its end; runs that never started are in neither.
 
-`run_statistics_progress` has one row: the table holds all of the log up to its `position`, and
-nothing after it. `minutes_from` and `hours_from` are where the buckets of these units begin: older
-ones were dropped; days and totals stay. `eventlog/statistics.py` writes both tables.
+`run_statistics_progress` has one row: the table includes the log up to its `position`, and nothing
+after it. `minutes_from` and `hours_from` are the begin of the first buckets of these units: older
+buckets were dropped; days and totals stay. `eventlog/statistics.py` writes both tables.
 """
 
 from collections.abc import Mapping
@@ -30,15 +31,15 @@ from domain.jobs.run_events import FINAL, STATUSES
 Unit = Literal["minute", "hour", "day", "total"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where the one bucket `total` of a job begins."""
+"""The begin of a job's one bucket `total`."""
 
 KEPT: Mapping[Unit, timedelta] = {"minute": timedelta(days=2), "hour": timedelta(days=90)}
-"""For how long the buckets of a unit are kept; those of the others, for ever."""
+"""How long the buckets of a unit are kept; those of the other units are kept for ever."""
 
 TABLE = "run_statistics"
 
 VERSION = 1
-"""To be raised by one whenever the same runs count differently: all are then counted anew."""
+"""Raise it by one whenever the same runs count differently: then all runs are counted again."""
 
 ENDED: tuple[str, ...] = tuple(status for status in STATUSES if status in FINAL)
 
@@ -46,14 +47,14 @@ _PER_DECADE = (
     *(100, 112, 125, 140, 160, 180, 200, 224, 250, 280),
     *(315, 355, 400, 450, 500, 560, 630, 710, 800, 900),
 )
-"""Preferred numbers (R20): neighbours differ by an eighth at most."""
+"""Preferred numbers (R20), which differ by an eighth at most."""
 
 _DECADES = 10
 """From a millisecond to 115 days."""
 
 _ROUND_MS = (30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000)
 _ROUND_HOURS_MS = (7_200_000, 14_400_000, 43_200_000, 86_400_000)
-"""Bounds that people ask for by name: half a minute to a day."""
+"""Round bounds that people expect: half a minute to a day."""
 
 
 def _bounds_ms() -> tuple[int, ...]:
@@ -64,16 +65,17 @@ def _bounds_ms() -> tuple[int, ...]:
 
 
 BOUNDS_MS: tuple[int, ...] = _bounds_ms()
-"""Upper bounds of the histograms' classes, each included; longer times count in the last class.
+"""Upper bounds, included, of the histograms' classes; longer times count in the last class.
 
-The middle of a class is at most 6 % from any time in it; below 10 ms there is a class for each."""
+The middle of a class differs by 6 % at most from any time in it; each time below 10 ms has its own
+class."""
 
 COUNTS = ("created", *ENDED, "queue_ms_sum", "duration_ms_sum")
 HISTOGRAMS = ("queue_ms", "duration_ms")
 COLUMNS = ("unit", "at", "job_definition_id", *COUNTS, *HISTOGRAMS)
 
-# The counts of runs in a part of the log, from their rows: what an event did to a run that has
-# ended, or to its beginning, no later event changes.
+# The counts of runs in a part of the log, from their rows: no later event changes a run's creation
+# or its end.
 
 _IS_ENDED = f"status IN {ENDED}"
 
@@ -89,7 +91,7 @@ CHANGED_RUNS = r"""
         WHERE int8range(first_position, last_position, '[]')
             && int8range(%(after)s, %(until)s, '(]')
     ) AS changed CROSS JOIN LATERAL (
-        -- A look-up for each, and nothing that the planner could take for cheaper.
+        -- A look-up for each: the planner is to choose nothing that it takes for cheaper.
         SELECT * FROM job_runs WHERE id = changed.id LIMIT 1
     ) AS run
 """
@@ -97,7 +99,7 @@ CHANGED_RUNS = r"""
 
 
 def _class_of(ms: str) -> str:
-    """Return the SQL for the upper bound of a time's class; NULL for NULL."""
+    """Return SQL for the upper bound of a time's class; NULL for NULL."""
     index = f"width_bucket(least({ms}, {BOUNDS_MS[-1]}) - 1, %(bounds)s::bigint[]) + 1"
     return f"CASE WHEN {ms} IS NOT NULL THEN (%(bounds)s::bigint[])[{index}] END"
 
@@ -116,10 +118,10 @@ def _histogram(ms: str) -> str:
 
 
 def counts_sql(runs: str) -> str:
-    """Return the query for the rows that count what happened to runs in (after, until].
+    """Return the query that counts the runs created or ended in (after, until].
 
     Args:
-        runs: what to select runs from: at least those to which something happened there.
+        runs: the table expression of the runs; it must include all of these.
     """
     return f"""
         WITH minutes AS (
@@ -173,7 +175,7 @@ def _merged(histogram: str) -> str:
 
 
 def add_sql(runs: str) -> str:
-    """Return the statement that adds what happened to runs in (after, until] to the table."""
+    """Return the statement that adds the runs created or ended in (after, until] to the table."""
     added = [f"{name} = kept.{name} + excluded.{name}" for name in COUNTS]
     added += [f"{name} = {_merged(name)}" for name in HISTOGRAMS]
     return f"""
@@ -195,4 +197,4 @@ DIFFERENCES = f"""
         OR {_values_of("expected")} IS DISTINCT FROM {_values_of("actual")}
     ORDER BY unit, at, job_definition_id
 """
-"""Rows that are not what the runs' rows say, of the log up to `until`."""
+"""Rows that differ from the runs' rows, for the log up to `until`."""

@@ -9,7 +9,7 @@ from projections.table import STATES, DecisiveRow, TableOf
 
 
 class SavedViewRow(DecisiveRow, ViewState):
-    """A view's state, and up to which event it goes."""
+    """A view's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(SavedViewRow)
@@ -61,5 +61,5 @@ async def by_name(connection: Connection) -> list[SavedViewRow]:
 
 
 async def living_at(connection: Connection, position: int) -> list[SavedViewRow]:
-    """Return the present rows of the views that were there at a position, by name."""
+    """Return the present rows of the views that existed at a position, by name."""
     return await read_rows(connection, SavedViewRow, _LIVING_AT, {"position": position})

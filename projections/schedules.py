@@ -1,8 +1,8 @@
-"""The table `schedules`: the current version of every schedule, and how it is read.
+"""The table `schedules`: the current version of every schedule.
 
-First its columns and its JSON for clients (`present`), then lists; then which schedules have due
-ticks, and when the next one fires; last the table `schedule_watch`. What an event does to a
-schedule, `domain/schedules/schedule.py` says.
+First its columns and its JSON for clients (`present`), then lists; then the schedules with due
+ticks, and when the next tick fires; last the table `schedule_watch`. `domain/schedules/schedule.py`
+says what events do to a schedule.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ from projections.table import STATES, DecisiveRow2, TableOf, rows_by_id
 
 
 class ScheduleRow(DecisiveRow2, ScheduleState):
-    """A schedule's state, and up to which event it goes."""
+    """A schedule's state, and the last event that it includes."""
 
 
 COLUMNS = columns_of(ScheduleRow)
@@ -60,7 +60,7 @@ def present(row: Row) -> JsonObject:
 
 
 async def by_id(connection: Connection, aggregate_id: UUID) -> ScheduleRow | None:
-    """Return a schedule, None where there is none, or it is deleted."""
+    """Return a schedule, None if there is none, or it is deleted."""
     rows = await rows_by_id(connection, TABLE, [aggregate_id])
     row = rows.get(aggregate_id)
     return None if row is None or row["deleted_at"] is not None else row
@@ -73,7 +73,7 @@ _PAGE = """
 
 
 class _ScheduleOfPage(ScheduleRow):
-    """A schedule, and the number of schedules that the page would have if all were small."""
+    """A schedule, and the number of schedules of the whole page."""
 
     in_page: ReadOnly[int]
 
@@ -81,10 +81,10 @@ class _ScheduleOfPage(ScheduleRow):
 async def next_by_id(
     connection: Connection, after: str, limit: int, *, also_deleted: bool = False
 ) -> tuple[list[ScheduleRow], str | None]:
-    """Return the schedules that come next after an id, in bytewise order.
+    """Return the next schedules after an id, in bytewise order.
 
-    They are fewer than the limit where they are large. With them comes the id to continue after,
-    None where no others follow.
+    They are fewer than the limit if they are large. The second value is the id after which the next
+    page begins, None if there is none.
     """
     page = _PAGE.format(condition="" if also_deleted else " AND deleted_at IS NULL")
     documents = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
@@ -97,7 +97,7 @@ async def next_by_id(
     return rows, rows[-1]["id"]
 
 
-# Which schedules' ticks are due, and when the next one fires.
+# The schedules with due ticks, and when the next tick fires.
 
 _NOT_BYPASSED = "NOT aggregate_id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -111,7 +111,7 @@ DUE = f"""
 async def due_ids(
     connection: Connection, now: str, limit: int, bypassed: Sequence[UUID] = ()
 ) -> list[UUID]:
-    """Return schedules, the longest due first, of which a tick is to be decided by now.
+    """Return the schedules with ticks to be decided by now, the longest due first.
 
     The bypassed ones are left out.
     """
@@ -128,7 +128,7 @@ STILL_DUE = """
 
 
 async def still_due(connection: Connection, now: str, ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of these schedules of which a tick is to be decided by now."""
+    """Return those of these schedules that have ticks to be decided by now."""
     return await read_ids(connection, STILL_DUE, {"now": now, "ids": list(ids)})
 
 
@@ -141,15 +141,15 @@ _OF_ENDED_RUNS = f"""
                 CASE jsonb_typeof(open_runs) WHEN 'array' THEN open_runs ELSE '[]' END
             ) AS open (run_id)
             CROSS JOIN LATERAL (
-                -- A look-up for each, and nothing that the planner could take for cheaper.
+                -- A look-up for each: the planner is to choose nothing that it takes for cheaper.
                 SELECT status FROM job_runs WHERE id = open.run_id::uuid LIMIT 1
             ) AS run
             WHERE run.status <> ALL(ARRAY['pending', 'running'])
         )
     LIMIT %(limit)s
 """
-"""Schedules that have a tick which waits for a run that has ended, or that pause if it failed. Its
-conditions are those of the index `schedules_awaiting`."""
+"""Schedules with an ended run whose end matters: a tick waits for it, or the schedule may pause.
+The conditions are those of the index `schedules_awaiting`."""
 
 _LEFT_WAITING = f"""
     SELECT aggregate_id FROM schedules AS schedule
@@ -162,9 +162,9 @@ _LEFT_WAITING = f"""
         )
     LIMIT %(limit)s
 """
-"""Schedules that have a tick which waits although nothing is in its way: the run had ended, and a
-pause of the schedule or of its job went on. Runs that people launched are in no tick's way. Its
-conditions are those of the index `schedules_left_waiting`."""
+"""Schedules with a tick that waits although no run is in its way: the run ended during a pause of
+the schedule or of its job. Runs that people launched are in no tick's way. The conditions are those
+of the index `schedules_left_waiting`."""
 
 AWAITING = f"({_OF_ENDED_RUNS}) UNION ALL ({_LEFT_WAITING})"
 
@@ -172,9 +172,9 @@ AWAITING = f"({_OF_ENDED_RUNS}) UNION ALL ({_LEFT_WAITING})"
 async def awaiting_ids(
     connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
 ) -> list[UUID]:
-    """Return schedules for which it matters that a run of theirs, or a pause, has ended.
+    """Return schedules with a waiting tick, or a pause, to be decided because a run has ended.
 
-    All schedules with open runs are looked at. The bypassed ones are left out.
+    All schedules with open runs are examined. The bypassed ones are left out.
     """
     values = {"limit": limit, "bypassed": list(bypassed)}
     return await read_ids(connection, AWAITING, values)
@@ -187,7 +187,7 @@ NEXT = """
 
 
 async def next_after(connection: Connection, now: str) -> str | None:
-    """Return when the first tick fires after now, None where none is known."""
+    """Return when the first tick after now fires, None if none is known."""
     return next(iter(await read_texts(connection, NEXT, {"now": now})), None)
 
 
@@ -199,7 +199,7 @@ CROWDED = """
 
 
 async def first_peak(connection: Connection, now: str, until: str, least: int) -> str | None:
-    """Return the first moment in (now, until] at which at least this number of ticks fire."""
+    """Return the first time in (now, until] at which at least this number of ticks fire."""
     values = {"now": now, "until": until, "least": least}
     return next(iter(await read_texts(connection, CROWDED, values)), None)
 
@@ -215,9 +215,9 @@ DECIDED_AHEAD = """
 async def decided_ahead(
     connection: Connection, now: str, after: UUID, limit: int, *, whole: bool
 ) -> list[UUID]:
-    """Return schedules, by id after one, whose ticks were decided for times that are still to come.
+    """Return schedules with decided ticks in the future, ordered by id, after an id.
 
-    That is so where the clock was set back. A schedule that has been replanned since has its
+    There are such if the clock was set back. A schedule that has been replanned since has its
     `next_at` before its `decided_until`, and is left out unless `whole`.
     """
     values = {"now": now, "step": CLOCK_STEP, "after": after, "all": whole, "limit": limit}
@@ -239,7 +239,7 @@ class _Status(TypedDict):
 
 
 async def statuses_of(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
-    """Return the statuses of runs; those that have no row are left out."""
+    """Return the statuses of runs; those without a row are left out."""
     rows = await read_rows(connection, _Status, STATUSES, {"ids": ids})
     return {UUID(row["id"]): row["status"] for row in rows}
 
@@ -261,10 +261,12 @@ async def backfilled_among(
     return set(await read_ids(connection, _BACKFILLED, values))
 
 
-# The table `schedule_watch`, of one row: from when until when processes have looked at the clock.
+# The table `schedule_watch`, of one row: since when, and until when, processes have watched the
+# clock.
 
 UNNOTICED_GAP = timedelta(seconds=2)
-"""Between two looks at the clock, by one process or by two: each records one every second."""
+"""Between two looks at the clock, by one process or by two: a longer gap counts as unwatched. Each
+process records a look every second."""
 
 _WATCHED = "SELECT watched_since, watched_until FROM schedule_watch"
 
@@ -280,7 +282,7 @@ _WATCH = """
         watched_until = %(now)s
     RETURNING watched_since, watched_until
 """
-"""A look at the clock continues those before it, unless there was a gap or a clock went back."""
+"""A look continues those before it, unless there was a gap or the clock was set back."""
 
 
 class _Watched(TypedDict):
@@ -289,19 +291,19 @@ class _Watched(TypedDict):
 
 
 async def watch_clock(connection: Connection, begun: datetime, now: datetime) -> datetime:
-    """Record that a process has looked at the clock from one moment until another.
+    """Record that a process has watched the clock since `begun`.
 
-    Returns from when on any process has looked at it until now.
+    Returns since when it has been watched without a gap, by any process.
     """
     before = await read_first(connection, _Watched, _WATCHED)
     if before is not None:
         since, until = from_iso(before["watched_since"]), from_iso(before["watched_until"])
-        # Another process has just recorded this: nothing to write.
+        # Another process has just recorded it.
         if since <= begun <= until and timedelta() <= now - until < UNNOTICED_GAP / 4:
             return since
     values = {"begun": to_iso(begun), "now": to_iso(now), "gap": UNNOTICED_GAP}
     async with connection.transaction():
-        # Lost by a crash, it makes an outage that much longer.
+        # If a crash loses it, the outage only seems a little longer.
         await connection.execute("SET LOCAL synchronous_commit = off")
         watched = await read_one(connection, _Watched, _WATCH, values)
     return from_iso(watched["watched_since"])

@@ -1,4 +1,4 @@
-"""What all projected tables share: a description from which rows are written, rebuilt, checked."""
+"""The description of a projected table: its rows are written, rebuilt and verified by it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,34 +14,34 @@ from projections.rows import Connection
 
 
 class ProjectedRow(TypedDict):
-    """What every projected row says: up to which event of its aggregate, and where that stands."""
+    """The columns of every projected row: the last event that it includes, and its position."""
 
     aggregate_version: ReadOnly[BigInt]
     position: ReadOnly[BigInt]
 
 
 class DecisiveRow(ProjectedRow):
-    """What the row of an aggregate says that commands decide by.
+    """The columns of a row from which commands load the aggregate.
 
-    `state1_version` is the last event up to which the row says all that decisions need. Versions of
-    the program that know fewer columns, or fewer kinds of events, do not move it on, and leave a
-    row behind that must not be decided by.
+    `state1_version` is the last event up to which the row has all that decisions need. Versions of
+    the program that know fewer columns, or fewer kinds of events, do not advance it, so that no
+    decision relies on a row that they have changed.
     """
 
     state1_version: ReadOnly[BigInt | None]
 
 
 class DecisiveRow2(ProjectedRow):
-    """The same for a table whose rows decisions have come to need more of."""
+    """The same for a table from whose rows decisions need more than at first."""
 
     state2_version: ReadOnly[BigInt | None]
 
 
 STATES = ("state1_version", "state2_version")
-"""The columns that this version of the program trusts, and moves on: each table that commands
-decide by has one of them. What decisions need of a row is for ever what it is: for another column
-of theirs, or another kind or shape of event, the table gets the next one instead, or, where few
-aggregates have such events, beside it (docs/evolving-events.md)."""
+"""The columns that this version of the program trusts and advances; each table from which commands
+load aggregates has one of them. Its meaning never changes: if decisions need another column, or
+there is another kind or shape of event, the table gets the next one instead, or, if few aggregates
+have such events, in addition (docs/evolving-events.md)."""
 
 P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
@@ -52,20 +52,20 @@ class TableOf(Generic[P_co]):
     """A projection with rows of one type.
 
     Attributes:
-        name: the table.
-        subject: the kind of aggregate whose events it folds: the topics' first word.
-        key: the column that holds the aggregate's id.
-        columns: every column, with its PostgreSQL type.
-        evolve: the fold, mostly an aggregate's (`domain.state.Stateful.fold`).
-        version: to be raised by one whenever `evolve` or `columns` change what a row says for the
-            same events. Tables written by another version are rebuilt, or the operator is told to
-            (`eventlog.rebuild.rebuild`).
-        decisive: columns that may be large, and that decisions need, but no fold.
-        only_shown: columns that may be large, and that neither needs.
-        newer: topics that came after the first of the table's `STATES`: from such an event on,
-            only the last one moves.
-        label: the column by which people recognise a row; None where that is the key.
-        id_by_name: derives an aggregate's id from what clients call it; None where that is its id.
+        name: of the table.
+        subject: the kind of aggregate whose events it folds: the first word of their topics.
+        key: the column of the aggregate's id.
+        columns: all columns, each with its PostgreSQL type.
+        evolve: the fold, mostly that of an aggregate (`domain.state.Stateful.fold`).
+        version: raise it by one whenever the same events make another row. Tables of another
+            version are rebuilt, or the operator is told to (`eventlog.rebuild.rebuild`).
+        decisive: columns that may be large, and that decisions need, but folds do not.
+        only_shown: columns that may be large, and that neither of them needs.
+        newer: topics that are newer than the first of the table's `STATES`: after such an event
+            only the last one advances.
+        label: the column by which people recognise a row; None if that is the key.
+        id_by_name: derives the aggregate's id from the name that clients give it; None if they use
+            the id.
     """
 
     name: str
@@ -81,11 +81,11 @@ class TableOf(Generic[P_co]):
     id_by_name: Callable[[str], UUID] | None = None
 
     def own(self, row: Row) -> P_co:
-        """Return a row as being one of this table."""
+        """Return a row as a row of this table, unchecked."""
         return cast("P_co", row)
 
     def id_of(self, row: Row) -> UUID:
-        """Return whose row it is."""
+        """Return the id of the row's aggregate."""
         return UUID(cast("str", row[self.key]))
 
     def fold(self, row: Row | None, event: PlainEvent) -> P_co:
@@ -94,7 +94,7 @@ class TableOf(Generic[P_co]):
         return self.moved(row, changed)
 
     def moved(self, row: Row | None, changed: Changes) -> P_co:
-        """Return the whole row after such changes."""
+        """Return the whole row after these changes."""
         if row is None:
             row = self._empty
         return self.own({**row, **changed})
@@ -104,7 +104,7 @@ class TableOf(Generic[P_co]):
         return dict.fromkeys(self.columns)
 
     def fold_in_place(self, row: dict[str, object] | None, event: PlainEvent) -> dict[str, object]:
-        """Do the same to a row that nobody else uses: a copy of it takes as long as the fold."""
+        """Fold into a row that nothing else uses: copying it would take as long as the fold."""
         changed = self.changes(row, event)
         if row is None:
             row = self._empty.copy()
@@ -112,35 +112,35 @@ class TableOf(Generic[P_co]):
         return row
 
     def changes(self, row: Row | None, event: PlainEvent) -> Changes:
-        """Return what the event changes; it always moves the row's version and position."""
+        """Return what the event changes; that includes the row's version and position."""
         changed = self._evolve(row, event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
-        state = self._vouching(row, event.topic)
+        state = self._advancing_state(row, event.topic)
         if state is not None:
             changed[state] = event.version
         return changed
 
     @cached_property
     def _evolve(self) -> Evolve[Row]:
-        """The fold, of rows whose type is not known: to cast each takes a twentieth of it."""
+        """The fold of untyped rows: casting each row would take a twentieth of its time."""
         return cast("Evolve[Row]", self.evolve)
 
     @cached_property
     def states(self) -> list[str]:
-        """Return those of `STATES` that the table has; none if nothing decides by its rows."""
+        """Return those of `STATES` that the table has, none if no aggregate is loaded from it."""
         return [name for name in STATES if name in self.columns]
 
     def is_decisive(self, row: Row) -> bool:
-        """Return whether the row says all that decisions need."""
+        """Return whether the row has all that decisions need."""
         version = row["aggregate_version"]
-        for state in self.states:  # noqa: SIM110 - asked of every event of a fold
+        for state in self.states:  # noqa: SIM110 - called for every event of a fold
             if row[state] == version:
                 return True
         return False
 
-    def _vouching(self, row: Row | None, topic: str) -> str | None:
-        """Return the column that says of the row after such an event that it is decisive."""
+    def _advancing_state(self, row: Row | None, topic: str) -> str | None:
+        """Return the one of `STATES` that an event of this topic advances, None for none."""
         states = self.states
         if not states:
             return None
@@ -154,22 +154,22 @@ class TableOf(Generic[P_co]):
 
     @cached_property
     def folded_on(self) -> list[str]:
-        """Return the columns that a fold needs of the row before."""
+        """Return the columns of the row before that a fold needs."""
         unread = self.decisive | self.only_shown
         return [name for name in self.columns if name not in unread]
 
     @cached_property
     def decided_on(self) -> list[str]:
-        """Return the columns that a decision and the fold of its events need."""
+        """Return the columns that a decision, and the fold of its events, need."""
         return [name for name in self.columns if name not in self.only_shown]
 
 
 Table = TableOf[ProjectedRow]
-"""A projection, whatever its rows are."""
+"""A projection with rows of any type."""
 
 
 async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID]) -> dict[UUID, P]:
-    """Return the table's rows of these aggregates; those it lacks are left out."""
+    """Return the table's rows of these aggregates; those without a row are left out."""
     cursor = await connection.execute(select_sql(table), (ids,))
     found: dict[UUID, P] = {}
     for row in await cursor.fetchall():
@@ -180,7 +180,7 @@ async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID])
 
 @cache
 def folded_on_sql(table: Table) -> str:
-    """Return the statement that reads what folds need of rows, by a list of ids."""
+    """Return the statement that reads the columns that folds need, by a list of ids."""
     return _select_sql(table, ", ".join(table.folded_on))
 
 
@@ -192,9 +192,9 @@ def select_sql(table: Table) -> str:
 def _select_sql(table: Table, columns: str) -> str:
     """Return the statement that reads these columns by a list of ids.
 
-    The list is hidden in a subquery, so that each is expected to be of the same length: else every
-    execution is planned anew, for longer than it takes. LATERAL with a LIMIT is a look-up in the
-    index for each, however small the table.
+    The list is hidden in a subquery, so that PostgreSQL expects the same length of each: else it
+    plans every execution anew, which takes longer than executing. LATERAL with a LIMIT is an index
+    look-up for each id, however small the table.
     """
     return f"""
         SELECT one.* FROM unnest((SELECT %s::uuid[])) AS ids (id) CROSS JOIN LATERAL (
@@ -215,9 +215,8 @@ def insert_sql(table: Table, columns: tuple[str, ...]) -> str:
 def update_sql(table: Table, columns: tuple[str, ...]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array.
 
-    PostgreSQL takes any JSON array for a hundred rows, and would hash them and read a whole table
-    of ten thousand for one. What is compared with an array cannot be hashed, so each is looked up
-    in the index.
+    PostgreSQL expects a hundred rows of any JSON array, and would hash them and scan a table of ten
+    thousand for one row. A comparison with an array cannot be hashed, so each is an index look-up.
     """
     settings = [f"{name} = new.{name}" for name in columns if name != table.key]
     changed = _recordset(table, columns)
@@ -228,6 +227,6 @@ def update_sql(table: Table, columns: tuple[str, ...]) -> str:
 
 
 def _recordset(table: Table, columns: Iterable[str]) -> str:
-    """`json`, not `jsonb`: it is read once, so a tree of it is not worth building."""
+    # `json`, not `jsonb`, which would build a tree to read it once.
     typed = [f"{name} {table.columns[name]}" for name in columns]
     return f"json_to_recordset(%s::json) AS new ({', '.join(typed)})"

@@ -1,6 +1,7 @@
-"""All projected tables, and the fold of the whole log.
+"""All projected tables, and the fold of a whole log.
 
-A table that is added here, by `add` as well, is written, rebuilt and checked like the others.
+A table that is added here, in the list or by `add`, is written, rebuilt and verified like the
+others.
 """
 
 from collections.abc import Callable
@@ -19,23 +20,21 @@ from projections import (
 from projections.envelope import UNFOLDABLE, bare_envelope
 from projections.table import ProjectedRow, Table
 
-# The fold of the whole log: events in, the rows that the tables must hold out.
+# The fold of a whole log, from events to the rows that the tables must have.
 #
-# `verify` and `rebuild` share it. Events come one aggregate after the other, not in log order: an
-# aggregate's row depends on its own events alone, so only one row is kept, however many runs are
-# running and however large the log is.
+# `verify` and `rebuild` share it. Events come aggregate by aggregate, not in the order of the log:
+# as a row depends only on its aggregate's events, one row is in memory at a time, however large the
+# log is.
 
 Stored = tuple[UUID, int, int, str, bytes]
-"""Aggregate's id, version, position, topic, state: a row of `FOLD_ALL`."""
+"""A row of `FOLD_ALL`: the aggregate's id, the version, the position, the topic, the state."""
 
 
 class FoldError(Exception):
-    """An aggregate cannot be folded; the message names the event.
-
-    Its row is neither right nor wrong then.
+    """An aggregate cannot be folded, so its row cannot be verified; the message names the event.
 
     Attributes:
-        aggregate_id: None where it is one of several.
+        aggregate_id: None if it is one of several.
     """
 
     def __init__(self, aggregate_id: UUID | None, message: str) -> None:
@@ -44,9 +43,9 @@ class FoldError(Exception):
 
 
 class Folder:
-    """Folds a table's events. Feed it one after the other, and then `end` it.
+    """Folds a table's events: `add` them in order, and then call `end`.
 
-    Aggregates that cannot be folded are reported, each once, and left out.
+    Aggregates that cannot be folded are reported once, and left out.
     """
 
     def __init__(self, table: Table, report: Callable[[FoldError], None]) -> None:
@@ -57,12 +56,12 @@ class Folder:
         self._aggregate_id = UUID(int=0)
 
     def add(self, event: Stored) -> ProjectedRow | None:
-        """Return the row that is finished because another aggregate's events begin, if so.
+        """Add an event; if it begins another aggregate, return the finished row of the one before.
 
-        An event may be missing, or the fold does not understand this one: that is reported.
+        A missing event, or one that cannot be folded, is reported.
         """
         finished = None
-        # To compare the ids themselves takes four times as long.
+        # Comparing the ids themselves takes four times as long.
         if event[0].int != self._aggregate_id.int:
             finished = self._begin(event[0])
         if self._is_readable:
@@ -73,7 +72,7 @@ class Folder:
         return finished
 
     def give_up(self, event: Stored, error: FoldError) -> ProjectedRow | None:
-        """Take in an event that cannot be folded, otherwise like `add`."""
+        """Add an event that cannot be folded; else like `add`."""
         finished = None
         if event[0] != self._aggregate_id:
             finished = self._begin(event[0])
@@ -93,14 +92,14 @@ class Folder:
         self._report(error)
 
     def end(self) -> ProjectedRow | None:
-        """Return the last row, if there is one and it can be read."""
+        """Return the last finished row, if there is one."""
         row = self._row
         self._row = None
         return None if row is None else self._table.own(row)
 
 
 def topic_prefix(table: Table) -> str:
-    """Return what the topics of the table's events begin with."""
+    """Return the prefix of the topics of the table's events."""
     return f"{table.subject}."
 
 
@@ -108,7 +107,7 @@ def folded_on(table: Table, row: dict[str, object] | None, event: Stored) -> dic
     """Return the row after the event; the row before it is changed in place.
 
     Raises:
-        FoldError: it does not follow the row, or the fold does not understand it.
+        FoldError: it does not follow the row, or cannot be folded.
     """
     aggregate_id, version, position, topic, _ = event
     before = 0 if row is None else row["aggregate_version"]
@@ -138,9 +137,9 @@ BY_SUBJECT: dict[str, Table] = {table.subject: table for table in TABLES}
 
 
 def add(*tables: Table) -> None:
-    """Let this process write, rebuild and check further tables; a migration has created them.
+    """Add further tables, which migrations have created, to the whole process.
 
-    They come right behind the table of runs, which they follow.
+    They come right after the table of runs, as their aggregates follow runs.
     """
     added = [table for table in tables if table.subject not in BY_SUBJECT]
     behind_runs = TABLES.index(job_runs.TABLE) + 1
