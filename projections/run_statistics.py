@@ -18,7 +18,7 @@ is the time from when a run's last attempt was due to its start, `duration_ms` t
 to its end; runs that never started are in neither.
 
 `run_statistics_progress` has one row: the table includes the log up to its `position`, and nothing
-after it. `minutes_from` and `hours_from` are the begin of the first buckets of these units: older
+after it. `minutes_from` and `hours_from` are where the first buckets of these units begin: older
 buckets were dropped; days and totals stay. `eventlog/statistics.py` writes both tables.
 """
 
@@ -31,7 +31,7 @@ from domain.jobs.run_events import FINAL, STATUSES
 Unit = Literal["minute", "hour", "day", "total"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The begin of a job's one bucket `total`."""
+"""Where a job's one bucket `total` begins."""
 
 KEPT: Mapping[Unit, timedelta] = {"minute": timedelta(days=2), "hour": timedelta(days=90)}
 """How long the buckets of a unit are kept; those of the other units are kept for ever."""

@@ -1,9 +1,9 @@
-"""Runs that compete for a start, as claims and explanations see them.
+"""Candidates: pending runs with everything that decides when they start.
 
-First a run with everything that decides when it starts (`Candidate`, `JobLimits`), and its columns;
-then the queries for due runs that a worker executes, in the queue's order; then the jobs that a
-worker cannot execute at all (`UnservedJobs`); then runs by their times (`DueRuns`), and all pending
-runs that a process has in memory (`WaitingRuns`).
+First the run (`Candidate`, `JobLimits`) and its columns; then the queries for due runs that a
+worker executes, in the order of the queue; then the jobs that a worker cannot execute
+(`UnservedJobs`); then the due ones of some runs (`DueRuns`), and the pending runs that a process
+has in memory (`WaitingRuns`).
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,11 +19,11 @@ from domain.workers import Isolation, Labels, has_labels
 from projections.job_runs import IS_PENDING
 
 Key = tuple[str, str]
-"""A job's id and a value of its concurrency key, or of its rate limit's key."""
+"""A job's id, and a value of its concurrency key or of its rate limit's key."""
 
 
 class Contender(TypedDict):
-    """A run as far as concurrency limits count it."""
+    """A run, as far as concurrency limits count it."""
 
     id: ReadOnly[str]
     job_definition_id: ReadOnly[str]
@@ -33,12 +33,12 @@ class Contender(TypedDict):
 class Candidate(Contender):
     """A pending run, with everything that decides when it starts.
 
-    `start_by` is its start deadline, None where it has none or was started before.
+    `start_by` is its start deadline, None if it has none or was started before.
     `max_concurrent_runs` is its job's present limit, None for no limit, 0 while the job is paused.
-    `concurrency_limit` is the limit of its concurrency key, None where it has no key. `rate_limit`
-    is the limit of starts that are counted together with `rate_value`, None where its starts are
-    not counted. `fairness_key` names the parameter whose values are served round-robin, and
-    `fair_value` is the run's value; None where it is in no fairness group.
+    `concurrency_limit` is the limit of its concurrency key, None if it has no key. `rate_limit` is
+    the limit of the starts that are counted by `rate_value`, None if its starts are not counted.
+    `fairness_key` names the parameter whose values are served round-robin, and `fair_value` is the
+    run's value; None if it is in no fairness group.
     """
 
     entry_point: ReadOnly[str]
@@ -72,10 +72,7 @@ QUEUE_START: Candidate = {
 
 
 class JobLimits(TypedDict):
-    """A job's limits: of its runs, of runs with the same key, of starts within a period.
-
-    And the parameter whose values are served round-robin.
-    """
+    """The limits of a job: of its runs, of those with the same key, and of starts."""
 
     max_concurrent_runs: ReadOnly[int | None]
     concurrency_limit: ReadOnly[int | None]
@@ -104,7 +101,7 @@ def queue_position(run: Candidate) -> QueuePosition:
 
 
 def key_of(run: Contender) -> Key | None:
-    """Return the concurrency key that the run holds while it is under way, if it has one."""
+    """Return the concurrency key that the run holds while it is under way, None for none."""
     value = run["concurrency_value"]
     if value is None:
         return None
@@ -112,26 +109,26 @@ def key_of(run: Contender) -> Key | None:
 
 
 def rate_key_of(run: Candidate) -> Key | None:
-    """Return the key by which the run's start is counted; None where no rate limits it."""
+    """Return the key by which the run's starts are counted, None if no rate limits them."""
     value = run["rate_value"]
     if value is None or run["rate_limit"] is None:
         return None
     return run["job_definition_id"], value
 
 
-# The columns of a row and its job that make a `Candidate`.
+# The columns of a `Candidate`, from the run's row and its job's.
 
 CANDIDATE_COLUMNS = """
     id, job_definition_id, concurrency_value, entry_point, priority, scheduled_at,
     CASE WHEN execution = 0 THEN start_deadline_at END AS start_by, rate_value,
     fair_value
 """
-"""The columns of a `Candidate`, without its job's limits."""
+"""Those of the run's row."""
 
 JOB_LIMIT = (
     "CASE WHEN job.paused IS NULL THEN job.max_concurrent_runs ELSE 0 END AS max_concurrent_runs"
 )
-"""How many runs of a job may be under way, by its row: none of a paused job."""
+"""How many runs of a job may be under way, by its row; none of a paused job."""
 
 LIMIT_COLUMNS = f"""
     (SELECT {JOB_LIMIT} FROM job_definitions AS job
@@ -146,7 +143,7 @@ LIMIT_COLUMNS = f"""
         (SELECT job.fairness_key FROM job_definitions AS job
          WHERE job.id = run.job_definition_id) END AS fairness_key
 """
-"""A limit is looked up only for runs that it concerns."""
+"""The limits of the run's job; each is looked up only for runs that it concerns."""
 
 LIMIT_COLUMNS_OF_ONE_JOB = """
     job.max_concurrent_runs,
@@ -155,23 +152,23 @@ LIMIT_COLUMNS_OF_ONE_JOB = """
     CASE WHEN run.rate_value IS NOT NULL THEN job.rate_limit END AS rate_limit,
     CASE WHEN run.fair_value IS NOT NULL THEN job.fairness_key END AS fairness_key
 """
-"""The same where all runs are of one job, which is joined as `job` with `JOB_LIMIT`."""
+"""The same for runs of one job, which is joined as `job` with `JOB_LIMIT`."""
 
 
-# Due runs that a worker executes, in the queue's order.
+# Queries for due runs that a worker executes, in the order of the queue.
 
 PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
     FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
 """
-"""The database's present, kept for the rest of the transaction: other statements of the same round
-trip can refer to it."""
+"""Reads the database's present, and keeps it for the rest of the transaction, so that other
+statements of the same round trip can refer to it."""
 
 AT_PRESENT = "(SELECT current_setting('apphub.now')::timestamptz)"
 """The answer to `PRESENT`, for other statements of the same round trip."""
 
 BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
-"""Names the runs that are skipped for the rest of the transaction."""
+"""Sets the runs that are skipped for the rest of the transaction."""
 
 _NOT_BYPASSED = """
     NOT coalesce(
@@ -182,7 +179,7 @@ IS_OFFERED = """
     coalesce(
         entry_point = ANY((SELECT nullif(%(offered)s::text, '')::text[])::text[]), true)
 """
-"""Opaque to PostgreSQL, which guesses that half of all pass, and keeps to the queue's order."""
+"""Opaque to PostgreSQL, which guesses that half of all runs pass, and keeps the queue's order."""
 
 DUE = f"""
     SELECT {CANDIDATE_COLUMNS} FROM job_runs
@@ -193,17 +190,17 @@ DUE = f"""
 IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
 
 KEYED = "(concurrency_value IS NOT NULL)::int"
-"""A number, for conditions on truth values are simplified until no index knows them."""
+"""A number, as PostgreSQL rewrites conditions on booleans such that no index matches them."""
 
 QUEUE_OF_JOB = f"{KEYED}, priority DESC, scheduled_at, id"
-"""The order of `job_runs_waiting` within a job, which no other index has: so only the first few
-pending runs of a job are read."""
+"""The order of the index `job_runs_waiting` within a job, which no other index has: so only the
+first few pending runs of a job are read."""
 
 WITH_LIMITS = f"SELECT run.*, {LIMIT_COLUMNS}"
 
 
 def after_position(due: str) -> str:
-    """Return the query for the first of these after a position: two ranges of an index."""
+    """Return the query for the first due runs after a queue position: two ranges of an index."""
     return f"""
         SELECT * FROM (
             ({due} AND priority = %(priority)s
@@ -217,9 +214,9 @@ def after_position(due: str) -> str:
 
 
 def waiting_values(column: str) -> str:
-    """Return the query for the distinct values of a column with which runs of a job wait.
+    """Return the query for the distinct values of a column in the waiting runs of a job.
 
-    It steps from one value to the next in an index, however many runs have each.
+    It steps from value to value in an index, however many runs have each.
     """
     waiting = f"SELECT {column} FROM job_runs WHERE {IS_PENDING} AND job_definition_id = %(job_id)s"
     return f"""
@@ -234,24 +231,24 @@ def waiting_values(column: str) -> str:
     """
 
 
-# The jobs whose runs a worker cannot execute, whatever entry points it has.
+# The jobs whose runs a worker cannot execute, whatever its entry points.
 
 JobScope = Literal["all_jobs", "only_these", "all_but_these"]
-"""Whether runs of all jobs are read, of some only, or of all but some."""
+"""The jobs whose runs are read: all, only some, or all but some."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a job requires of the worker that executes its runs."""
+    """What a job requires of the workers of its runs."""
 
     labels: Labels = field(default_factory=dict)
     isolation: Isolation = "process"
 
 
 class UnservedJobs:
-    """The jobs that require labels that a worker lacks, or another isolation than it claims for.
+    """The jobs that require labels that a worker lacks, or an isolation that it does not claim for.
 
-    A claim for attempts that share a process serves only the jobs that require this.
+    A claim for attempts that share a process serves only jobs that require this.
     """
 
     def __init__(
@@ -260,7 +257,7 @@ class UnservedJobs:
         """Begin.
 
         Args:
-            offer: the worker's; None for one that takes everything.
+            offer: the worker's; None for a worker that executes everything.
             requirements: by job id; jobs left out require nothing.
         """
         self._offer = offer
@@ -278,10 +275,10 @@ class UnservedJobs:
         return is_other or job_id in self._unlabelled
 
     def update(self, requirements: Mapping[str, Requirements]) -> bool:
-        """Take in what some jobs require now.
+        """Change what some jobs require.
 
-        Returns whether one of them is served again. Its runs have been skipped so far, so the queue
-        must be read anew.
+        Return whether one of them is served again: its runs were skipped so far, so the queue must
+        be read again.
         """
         if self._labels is None:
             return False
@@ -295,7 +292,7 @@ class UnservedJobs:
         return is_served_again
 
     def job_scope(self) -> tuple[JobScope, set[str]]:
-        """Return which jobs' runs a claim reads."""
+        """Return the jobs whose runs a claim reads."""
         if self._offer is not None and self._offer.isolation == "shared":
             return "only_these", self._shared - self._unlabelled
         unserved = self._shared | self._unlabelled
@@ -309,14 +306,14 @@ def _put(ids: set[str], job_id: str, is_in: bool) -> None:  # noqa: FBT001 - wha
         ids.discard(job_id)
 
 
-# Runs by their times.
+# Due runs.
 
 Untimely = Literal["not_due", "start_deadline"]
-"""Why a run may not start at a time: it is due later, or its start deadline is over."""
+"""Why a run may not start at a time: it is due later, or its start deadline has passed."""
 
 
 def untimely(run: Candidate, now: str) -> Untimely | None:
-    """Return why the run may not start at this time; None where it may."""
+    """Return why the run may not start at this time, None if it may."""
     start_by = run["start_by"]
     if start_by is not None and start_by <= now:
         return "start_deadline"
@@ -326,14 +323,14 @@ def untimely(run: Candidate, now: str) -> Untimely | None:
 
 
 class DueRuns:
-    """The due ones of some runs, in the queue's order; each is looked at only when needed."""
+    """The due ones of some runs, in the order of the queue; each is examined only when needed."""
 
     def __init__(self, runs: Sequence[Candidate], now: str, without: Collection[str] = ()) -> None:
         """Begin.
 
         Args:
-            runs: in the queue's order, due or not.
-            now: the moment.
+            runs: in the order of the queue, due or not.
+            now: the present.
             without: ids of runs that are left out.
         """
         self._runs = runs
@@ -351,7 +348,7 @@ class DueRuns:
         return any(True for _ in self)
 
 
-# Pending runs in memory: a claim looks at the first of them, however many there are.
+# Pending runs in memory: a claim examines the first of them, however many there are.
 
 
 class WaitingRuns:
@@ -371,11 +368,11 @@ class WaitingRuns:
         return iter([*self._in_order])
 
     def get(self, run_id: str) -> Candidate | None:
-        """Return a run; None where it is not there."""
+        """Return a run, None if it is not here."""
         return self._by_id.get(run_id)
 
     def put(self, run: Candidate) -> None:
-        """Put a run in, or replace it."""
+        """Add a run, or replace it."""
         run_id = run["id"]
         position = queue_position(run)
         before = self._by_id.get(run_id)
@@ -390,7 +387,7 @@ class WaitingRuns:
         self._by_id[run_id] = run
 
     def drop(self, run_id: str) -> None:
-        """Forget a run, if it is there."""
+        """Remove a run, if it is here."""
         run = self._by_id.pop(run_id, None)
         if run is not None:
             index = bisect_left(self._positions, queue_position(run))
@@ -398,14 +395,14 @@ class WaitingRuns:
             del self._in_order[index]
 
     def scheduled(self, now: str, until: QueuePosition | None) -> list[Candidate]:
-        """Return the runs that are scheduled for now or before, up to a queue position if any."""
+        """Return the runs scheduled for now or before, up to a queue position if one is given."""
         end = len(self._positions)
         if until is not None:
             end = bisect_right(self._positions, until)
         scheduled: list[Candidate] = []
         begin = 0
         while begin < end:
-            # Of each priority the first runs are due, and all others are not.
+            # Within a priority, runs are in the order of their times.
             highest_first, _, _ = self._positions[begin]
             due = bisect_right(self._positions, (highest_first, now, LAST_ID))
             scheduled += self._in_order[begin : min(due, end)]
@@ -413,7 +410,7 @@ class WaitingRuns:
         return scheduled
 
     def drop_beyond(self, number: int) -> list[Candidate]:
-        """Forget all but the first `number` runs; return those that are forgotten."""
+        """Remove all but the first `number` runs; return the removed ones."""
         beyond = self._in_order[number:]
         for run in beyond:
             del self._by_id[run["id"]]

@@ -1,9 +1,9 @@
-"""Reads the candidates of a claim: due runs that the worker executes, in the queue's order.
+"""Reads the candidates of a claim: due runs that the worker executes, in the order of the queue.
 
 However many runs wait, a claim reads few of them. It begins with those that the process has in
-memory and a few from its low-water mark on (`pending_queue.py`, `front_of_queue`). Where these do
+memory, and a few from its low-water marks on (`pending_queue.py`, `front_of_queue`). If these do
 not fill the slots, because runs of jobs or keys at capacity come first, it reads the first runs of
-each job that has capacity (`first_by_job`). Where these do not suffice either, because runs with
+each job that has capacity (`first_by_job`). If these do not suffice either, because runs with
 saturated keys come first, it reads that job's keys one by one. Only a job with thousands of waiting
 keys, behind as many runs with a saturated key, is read from its beginning for as long as it takes.
 """
@@ -32,7 +32,7 @@ from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 
 EXTRA_OF_QUEUE, EXTRA_OF_JOB = 12, 8
-"""Runs that are read beyond two for each free slot, of the queue and of each job."""
+"""Runs that are read, of the queue and of each job, in addition to two for each free slot."""
 
 MAX_KEYS = 2_000
 """Keys of a job that are read one by one; each costs some ten microseconds."""
@@ -56,8 +56,8 @@ FRONT_OF_QUEUE = f"""
     ) AS run
     {IN_ORDER}
 """
-"""Among runs of one priority, the due ones are a range of the index; among all runs, they would be
-searched between those that are planned for later."""
+"""Within a priority, the due runs are a range of the index; without it, the scan would also read
+runs that are planned for later."""
 
 _IS_ONE_OF_JOBS = """
     coalesce(job_definition_id = ANY((SELECT %(jobs)s::text::uuid[])::uuid[]), false)
@@ -73,9 +73,9 @@ _FRONTS: Mapping[JobScope, str] = {
 def front_of_queue(limit: int, scope: JobScope = "all_jobs") -> str:
     """Return the query for the first due runs from low-water marks on, as of `PRESENT`.
 
-    Its limit is written out, and the present is a subquery. So every execution has the same
-    estimates, and PostgreSQL keeps one plan: planning takes six times as long as executing. Jobs
-    are filtered only where some are left out.
+    Its limit is a literal, and the present is a subquery. So the estimates of all executions are
+    the same, and PostgreSQL keeps one plan: planning takes six times as long as executing. Jobs are
+    filtered only if some are left out.
     """
     return _FRONTS[scope].replace("%(limit)s", str(limit))
 
@@ -87,7 +87,7 @@ def front_size(slots: int) -> int:
 
 
 _BY_JOB = f"ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1"
-"""The order of the one index that holds pending runs alone."""
+"""The order of the only index of pending runs alone."""
 
 JOBS = f"""
     WITH RECURSIVE waiting (job_id) AS (
@@ -102,7 +102,8 @@ JOBS = f"""
     FROM waiting LEFT JOIN job_definitions AS job ON job.id = job_id
     WHERE job.aggregate_version > 1 OR {IS_OFFERED}
 """
-"""The jobs with a pending run. Of a job that was never revised, all runs have one entry point."""
+"""The jobs with a pending run. All runs of a job that was never revised have the same entry
+point."""
 
 
 def _first_of_jobs(due: str) -> str:
@@ -116,12 +117,12 @@ def _first_of_jobs(due: str) -> str:
 _DUE_OF_JOB = f"{DUE} AND job_definition_id = job.id AND {KEYED} = kind.keyed"
 
 FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
-"""The number of jobs is opaque to PostgreSQL: for a few jobs it would plan anew at each claim."""
+"""The number of jobs is opaque to PostgreSQL: otherwise it would plan anew at each claim."""
 
 FIRST_OF_JOBS_AFTER = _first_of_jobs(after_position(_DUE_OF_JOB))
 
 KEYS = waiting_values("concurrency_value")
-"""The concurrency keys with which runs of a job wait."""
+"""The concurrency keys of the waiting runs of a job."""
 
 FIRST_OF_KEYS = f"""
     {WITH_LIMITS} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
@@ -149,17 +150,17 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
     after: Candidate | None,
     offered: str = "",
 ) -> list[Candidate]:
-    """Return the first due runs of jobs with capacity, in the queue's order.
+    """Return the first due runs of jobs with capacity, in the order of the queue.
 
-    None is left out before the first `slots` of those that no limit keeps.
+    They include the first `slots` runs that no limit keeps from starting.
 
     Args:
-        connection: which has the lock.
+        connection: with the lock.
         reader: of rate windows, as of the database's present; it reads further ones.
         slots: the number of runs needed.
         limits: as of the claim; its windows are those of `reader`.
-        after: nothing is read up to this run; None to read from the beginning.
-        offered: the worker's entry points, as an array's text; empty for all.
+        after: only runs after this one are read; None for all.
+        offered: the worker's entry points, as the text of an array; empty for all.
     """
     values = {**(after or {}), "now": reader.now, "offered": offered}
     waiting = await read_rows(connection, WaitingJob, JOBS, values)
@@ -192,9 +193,9 @@ class _KeyedJobReader:
         self._is_after = "priority" in values
 
     async def first_of_jobs(self, jobs: Sequence[str]) -> list[Candidate]:
-        """Return of each job the first runs that its keys let start.
+        """Return, of each job, the first runs that its keys let start.
 
-        They are at least as many as there are slots, or all.
+        They are at least as many as the slots, or all.
         """
         at_most = 2 * self._slots + EXTRA_OF_JOB
         values = {**self._values, "limit": at_most, "job_ids": list(jobs)}

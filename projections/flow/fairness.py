@@ -1,7 +1,7 @@
 """Reads the next runs of a fairness group, under the lock.
 
-However many runs of a value wait, only the first ones are read; however many values wait, only the
-next ones. Values whose runs are all planned for later are skipped.
+Only the first runs of the next values are read, however many wait. Values whose runs are all
+planned for later are skipped.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -66,8 +66,8 @@ VALUE_ORDER = f"""
         WHERE coalesce(value <= (SELECT value FROM last), true)
     )
 """
-"""The waiting values, from the one after the value that was started last round to that value. Rows
-are read only as the query needs them, in this order."""
+"""The waiting values in round-robin order, the one that was started last at the end. Rows are read
+only as the query needs them, in this order."""
 
 DUE_OF_GROUP = f"{DUE} AND fair_value IS NOT NULL AND {GROUP}"
 
@@ -75,7 +75,7 @@ DUE_OF_VALUE = f"""
     {DUE_OF_GROUP}
       AND fair_value >= value_order.value AND fair_value <= value_order.value
 """
-"""A range of one value: with an equality PostgreSQL would scan the queue for the value."""
+"""A range of one value: for an equality PostgreSQL would scan the queue."""
 
 IN_VALUE_ORDER = "ORDER BY entry_point, priority, fair_value, scheduled_at, id"
 
@@ -88,8 +88,8 @@ _KEEP_ONE_RUN_OF_MANY = """
     concurrency_key <> fairness_key
     OR rate_limit IS NOT NULL AND rate_limit ->> 'key' IS DISTINCT FROM fairness_key
 """
-"""Whether limits may keep a run of a value and let its next run start. Limits that count by the
-fairness key itself keep all runs of a value, or none."""
+"""Whether limits may refuse a run of a value but not its next run. Limits by the fairness key
+itself refuse all runs of a value, or none."""
 
 GROUP_RUNS = f"""
     WITH RECURSIVE {VALUE_ORDER}, free AS (
@@ -115,14 +115,14 @@ GROUP_RUNS = f"""
     ) AS run
     ORDER BY lap, value, scheduled_at, id
 """
-"""The first runs of the first values that have a run that no limit keeps. Each value gets an equal
-share of the claim's slots, or what the query says at least."""
+"""The first runs of the first values that have a run which may start. Each value gets an equal
+share of the claim's slots, but at least the depth of the query."""
 
 GROUP_RUNS_AT_PRESENT = GROUP_RUNS.replace("%(now)s", AT_PRESENT)
 
 ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
 ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
-"""To plan `GROUP_RUNS` takes ten times as long as to execute it: one plan is kept."""
+"""Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept."""
 
 
 class _GroupRun(Candidate):
@@ -138,12 +138,13 @@ class GroupQuery:
     """The parameters of `GROUP_RUNS`.
 
     Attributes:
-        group: which one.
-        depth: the number of runs to read of each value at least.
-        values: the number of values to read at most, and of runs in all that are shared out.
-        least_depth: the same as `depth`, where limits may keep a value's first runs only.
-        saturated_keys: concurrency keys with which no more runs may start.
-        full_values: values of the rate's key with which no more runs may start.
+        group: to read.
+        depth: the number of runs to read of each value, at least.
+        values: the number of values to read at most, and of runs that are divided among them.
+        least_depth: used instead of a smaller `depth` if limits may refuse only a value's first
+            runs.
+        saturated_keys: concurrency keys without capacity.
+        full_values: values of the rate's key without capacity.
     """
 
     group: GroupKey
@@ -155,7 +156,7 @@ class GroupQuery:
 
     @property
     def parameters(self) -> dict[str, str | int]:
-        """Return the parameters without the moment and the two arrays."""
+        """Return the parameters without the time and the two arrays."""
         job_id, entry_point, priority = self.group
         return {
             "job_id": job_id,
@@ -168,7 +169,7 @@ class GroupQuery:
         }
 
     def group_from(self, rows: Rows) -> FairnessGroup:
-        """Return the group that the answer describes."""
+        """Return the group of the result's rows."""
         depth: int | None = None
         queues: dict[str | None, list[Candidate]] = {}
         for run in as_rows(_GroupRun, rows):
@@ -178,7 +179,7 @@ class GroupQuery:
 
 
 class FairnessGroupReader:
-    """Reads fairness groups as of one moment, each as far as a claim needs it.
+    """Reads fairness groups as of one time, each as far as a claim needs it.
 
     Under the lock they are exact until the next start is appended.
 
@@ -201,10 +202,10 @@ class FairnessGroupReader:
     def queries(
         self, unread: Mapping[GroupKey, Candidate], limits: LimitState
     ) -> dict[GroupKey, GroupQuery]:
-        """Return what to read of groups: more values and longer queues than the last time.
+        """Return the queries for groups: for more values and longer queues than the last time.
 
         Args:
-            unread: groups, each with one of its runs.
+            unread: the groups, each with one of its runs.
             limits: as of the claim.
         """
         queries: dict[GroupKey, GroupQuery] = {}
@@ -231,21 +232,21 @@ class FairnessGroupReader:
         )
 
     def take(self, query: GroupQuery, rows: Rows) -> None:
-        """Take in the answer to a query."""
+        """Add the result of a query."""
         self.groups[query.group] = query.group_from(rows)
 
 
 async def read_group(
     connection: Connection, group: GroupKey, now: str, depth: int, values: int
 ) -> FairnessGroup:
-    """Return a fairness group as of a moment, whatever limits keep its runs.
+    """Return a fairness group as of a time, ignoring limits.
 
     Args:
         connection: in a snapshot.
-        group: which one.
-        now: the moment, in ISO 8601.
-        depth: the number of runs of each value at least.
-        values: the number of values at most.
+        group: to read.
+        now: the time, in ISO 8601.
+        depth: the number of runs of each value, at least.
+        values: the number of values, at most.
     """
     query = GroupQuery(group, depth, values)
     none: list[str] = []

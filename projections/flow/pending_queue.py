@@ -1,17 +1,16 @@
-"""The pending queue in memory: up to its low-water marks a process has all pending runs.
+"""The pending queue in memory: a process has all pending runs up to its low-water marks. Pure.
 
-So no claim has to begin at the queue's beginning. A consumed row stays in an index as long as any
-session can see it. While one session holds an old snapshot, for a report or a backup, all rows
-consumed since then stay at the beginning of the queue and among the running runs; a claim that
-began there would scan them, each time, under the lock.
+So no claim reads the beginning of the queue from the index. There, consumed rows stay as long as
+any session can see them: while a session holds an old snapshot, for a report or a backup, a claim
+that began there would scan all rows consumed since then, each time, under the lock.
 
-So a process keeps, as of a position of the log: for each priority a low-water mark, all pending
-runs before it, and all running runs. Every change is an event: an event touches a run, and the
-run's row then says where it is in the queue. Runs that enter before a low-water mark (handed back,
-launched by a slow clock) are found in this way, too.
+As of a position of the log, a process has in memory: a low-water mark for each priority, all
+pending runs before it, and all running runs. Every change is an event: an event touches a run,
+whose row then says where it is in the queue. So runs that enter before a low-water mark (handed
+back, or launched by a slow clock) are found, too.
 
-A worker's pending queue holds only runs that it can execute, and runs that it is to fail because
-perhaps no worker offers their entry point. Pure.
+A worker's pending queue has only the runs that it can execute, and those that it may have to fail
+as no worker offers their entry point.
 """
 
 from collections import Counter
@@ -53,15 +52,15 @@ END: LowWaterMark = ("9999-12-31T23:59:59.999Z", LAST_ID)
 """Comes after all runs of a priority."""
 
 MOST_WAITING, FEWER_WAITING = 2_000, 1_000
-"""Pending runs in memory at most, and the number that is kept when there are more; the others are
+"""Pending runs in memory, at most, and how many of them are kept if there are more; the others are
 read again from the index."""
 
 MOST_UNSERVED = 1_000
-"""Entry points to be remembered that the worker does not offer."""
+"""Entry points that the worker does not offer and that are remembered, at most."""
 
 
 class TouchedRun(Candidate):
-    """A run that an event has touched, as its row is now."""
+    """A run that an event has touched, by its present row."""
 
     status: ReadOnly[str]
 
@@ -75,16 +74,16 @@ class FirstOfPriority(TypedDict):
 
 
 class PendingQueue:
-    """What a process has in memory of the queue.
+    """The part of the queue that a process has in memory.
 
     Attributes:
         position: of the log, as of which everything here holds.
-        low_water_marks: by priority; all pending runs before the mark are in memory. Of a priority
-            that is not there, no run is pending.
-        bypassed: runs that do not count; they are not in memory.
-        offer: what the worker executes that claims here; None for anything.
-        unserved_entry_points: entry points that it does not offer, of runs that may still wait.
-        has_all_unserved: whether they include runs that waited before this memory began.
+        low_water_marks: by priority; all pending runs before the mark are in memory. Priorities
+            left out have no pending run.
+        bypassed: runs that are ignored, and not in memory.
+        offer: of the worker that claims here; None if it executes everything.
+        unserved_entry_points: entry points that it does not offer, of runs that may be waiting.
+        has_all_unserved: whether they include those of runs that waited before this began.
         unserved_jobs: jobs that the worker cannot execute; `eventlog.pending_queue` updates them.
         full_windows: rate windows that are full until some time.
     """
@@ -128,7 +127,7 @@ class PendingQueue:
         groups: Mapping[GroupKey, FairnessGroup] = MappingProxyType({}),
         known_until: QueuePosition | None = None,
     ) -> LimitState:
-        """Return what limits leave beside the runs under way.
+        """Return what the limits leave besides the runs under way.
 
         Args:
             windows: rate windows that have been read.
@@ -152,8 +151,8 @@ class PendingQueue:
         """Return the due runs before the first one that may not be in memory.
 
         Args:
-            now: the moment.
-            without: ids of runs that do not count.
+            now: the present.
+            without: ids of runs that are ignored.
         """
         first = self._waiting.scheduled(now, self.known_until(now))
         if self.offer is not None and self.offer.abandoned:
@@ -161,11 +160,11 @@ class PendingQueue:
         return DueRuns(first, now, without)
 
     def still_pending(self, runs: Iterable[Candidate]) -> list[Candidate]:
-        """Return those of these runs that are pending as of this position of the log."""
+        """Return those of these runs that are pending as of `position`."""
         return [run for run in runs if self._waiting.get(run["id"]) is not None]
 
     def known_until(self, now: str) -> QueuePosition | None:
-        """Return the queue position behind which due runs may not be in memory, if any."""
+        """Return the queue position after which due runs may not be in memory, None for none."""
         present = (now, LAST_ID)
         incomplete = [key for key, mark in self.low_water_marks.items() if mark < present]
         if not incomplete:
@@ -188,7 +187,7 @@ class PendingQueue:
         Args:
             position: the new one.
             touched: all runs that events up to it have touched.
-            limited: the limits of all jobs that these events have touched, by job id.
+            limited: by job id, the limits of all jobs that these events have touched.
         """
         for run in touched:
             self._touch(run)
@@ -200,13 +199,13 @@ class PendingQueue:
     def extend(
         self, marks: Mapping[int, LowWaterMark], front: Sequence[Candidate], limit: int, now: str
     ) -> None:
-        """Take in the first due runs from all unread marks on; ignore them if a mark has moved.
+        """Add the first due runs after the unread marks; ignore them if a mark has moved.
 
         Args:
-            marks: the unread marks as they were when the runs were read.
+            marks: the unread marks when the runs were read.
             front: the runs, the most urgent first.
             limit: of their number.
-            now: the moment at which they are due.
+            now: the time by which they are due.
         """
         if marks != self.unread_marks:
             return
@@ -224,12 +223,12 @@ class PendingQueue:
     def extend_to_planned(
         self, marks: Mapping[int, LowWaterMark], planned: Iterable[FirstOfPriority], now: str
     ) -> None:
-        """Move marks up to the first planned run, after `extend` has read all due runs before.
+        """Move marks up to the first planned run, after `extend` has added all due runs.
 
         Args:
-            marks: the unread marks as they were when the runs were read.
-            planned: the first runs of their priorities that are not due yet.
-            now: the moment.
+            marks: the unread marks when the runs were read.
+            planned: the first runs of their priorities that are not due.
+            now: the present.
         """
         firsts = dict.fromkeys(marks, END)
         for run in planned:
@@ -239,7 +238,7 @@ class PendingQueue:
                 self.low_water_marks[priority] = first
 
     def bypass(self, run_ids: Collection[str]) -> None:
-        """Forget these runs, and count no other runs that were bypassed before."""
+        """Ignore these runs from now on, instead of those that were bypassed before."""
         self.bypassed = frozenset(run_ids)
         for run_id in run_ids:
             self._waiting.drop(run_id)
@@ -257,7 +256,7 @@ class PendingQueue:
                 self._waiting.put(run)
 
     def _takes(self, run: TouchedRun) -> bool:
-        """Return whether the worker may claim the run; note unserved entry points."""
+        """Return whether the worker may claim the run; remember an unserved entry point."""
         if run["id"] in self.bypassed:
             return False
         entry_point = run["entry_point"]
@@ -307,7 +306,7 @@ def mark_of(run: Candidate) -> LowWaterMark:
 
 
 def _subtract(counter: Counter[T], name: T) -> None:
-    """Count one less, and forget what is down to zero."""
+    """Subtract one from a count, and remove a count of zero."""
     counter[name] -= 1
     if not counter[name]:
         del counter[name]

@@ -1,11 +1,10 @@
 """Reads how many more runs may start within the period of a job's `rateLimit`.
 
 First the rate windows, then the first due runs of a job whose starts are limited, however many of
-its runs must wait.
+its runs wait.
 
-The recorded starts themselves are counted, by their times in the log: the latest first, and no more
-of them than the limit, in an index of nothing else. So a restart forgets nothing, and no counter
-has to be refilled.
+The recorded starts are counted by their times: the latest first, no more than the limit, in an
+index of their own. So a restart forgets nothing, and there are no counters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +37,7 @@ _LAST_RUNS = """
       AND last_start_at IS NOT NULL
     ORDER BY last_start_at DESC LIMIT counted.most
 """
-"""A run whose last start lies outside the window does not count."""
+"""The runs with a start in the window; one whose last start is outside of it does not count."""
 
 _EARLIER_STARTS = """
     SELECT start::timestamptz AS at FROM jsonb_array_elements_text(starts - -1) AS start
@@ -71,12 +70,12 @@ STARTED = f"""
         ) AS run
     ) AS started
 """
-"""The number of starts by each rate key within its period before a moment, which is
-`candidates.PRESENT` if none is passed. Where the window is full, also the time of the first of the
+"""The number of starts by each rate key within its period before a time; that is
+`candidates.PRESENT` if none is passed. If the window is full, also the time of the first of the
 starts that fill it.
 
-Starts in the future, after the clock was set back, count as well, unless they lie ahead by more
-than the period: so such a step costs one period at most, in either direction."""
+After the clock was set back, future starts count, too, unless they are more than a period ahead: so
+setting the clock costs one period at most, in either direction."""
 
 
 class StartedRow(TypedDict):
@@ -89,18 +88,18 @@ class StartedRow(TypedDict):
 
 
 class RateWindowReader:
-    """Reads rate windows as of one moment.
+    """Reads rate windows as of one time.
 
     Under the lock they are exact until the next start is appended.
 
     Attributes:
-        now: the moment.
-        windows: those that have been read.
-        limits: theirs, of those that were not remembered as full.
+        now: the time.
+        windows: those that have been read, and those that are remembered as full.
+        limits: of the windows that have been read.
     """
 
     def __init__(self, now: str, full: "FullWindows | None" = None) -> None:
-        """Begin with the windows that are still full, if any are remembered."""
+        """Begin with the windows that are remembered as full."""
         self.now = now
         self.limits: dict[Key, RateLimit] = {}
         self.windows: dict[Key, RateWindow] = {}
@@ -120,7 +119,7 @@ class RateWindowReader:
             self.take(missing, rows)
 
     def take(self, limits: Mapping[Key, RateLimit], rows: Iterable[StartedRow]) -> None:
-        """Take in the answer to `STARTED`, as far as it concerns these limits."""
+        """Add the result of `STARTED`, as far as it concerns these limits."""
         for row in rows:
             key = (row["job_id"], row["value"])
             limit = limits.get(key)
@@ -170,7 +169,7 @@ def _window(limit: RateLimit, row: StartedRow) -> RateWindow:
 class FullWindows:
     """Remembers the rate windows that are full, each until it reopens.
 
-    Starts are only added, so a window stays full until then, unless its job gets another limit.
+    As starts are never removed, a window stays full until then, unless its job's limit changes.
     """
 
     def __init__(self) -> None:
@@ -184,14 +183,14 @@ class FullWindows:
                 self._until[key] = window.reopens_at
 
     def forget(self, job_id: str) -> None:
-        """Forget a job, which may have another limit now."""
+        """Forget the windows of a job, as its limit may have changed."""
         for key in [key for key in self._until if key[0] == job_id]:
             del self._until[key]
 
     def windows(self, now: str) -> dict[Key, RateWindow]:
-        """Return the windows that are full at a moment, and forget the others."""
+        """Return the windows that are full at a time, and forget the others."""
         if now < self._now:
-            self._until.clear()  # The clock was set back: what was full then may reopen before.
+            self._until.clear()  # The clock was set back: full windows may reopen earlier.
         self._now = now
         for key in [key for key, until in self._until.items() if until <= now]:
             del self._until[key]
@@ -202,14 +201,14 @@ class FullWindows:
         return list(self._until.values())
 
 
-# The first due runs of a job whose starts are limited, however many of its runs must wait.
+# The first due runs of a job whose starts are limited, however many of its runs wait.
 #
-# Each waiting value of the rate's key is read by itself, so it does not matter how many runs wait
-# with a value whose window is full. Only a job with thousands of waiting values is read from its
+# Each waiting value of the rate's key is read separately, so it does not matter how many runs have
+# a value whose window is full. Only a job with thousands of waiting values is read from its
 # beginning for as long as it takes.
 
 VALUES = waiting_values("rate_value")
-"""The values of the rate's key with which runs of a job wait."""
+"""The values of the rate's key of the waiting runs of a job."""
 
 _FREE = f"""
     {DUE} AND job_definition_id = %(job_id)s
@@ -223,7 +222,7 @@ FIRST_OF_VALUES = f"""
         ORDER BY rate_value, priority DESC, scheduled_at, id LIMIT %(limit)s
     ) AS run
 """
-"""A range of one value: with an equality PostgreSQL would scan the queue for the value."""
+"""A range of one value: for an equality PostgreSQL would scan the queue."""
 
 _NOT_FULL = f"{_FREE} AND NOT coalesce(rate_value = ANY(%(full_values)s::text[]), false)"
 
@@ -249,7 +248,7 @@ class RatedJob:
 
 
 def rated_job(job: WaitingJob) -> RatedJob | None:
-    """Return the job if its starts are limited, else None."""
+    """Return the job if its starts are limited, None if they are not."""
     rate = RateLimit.from_json(job["rate_limit"])
     if rate is None:
         return None
@@ -269,8 +268,8 @@ class RatedJobReader:
         """Begin.
 
         Args:
-            connection: which has the lock.
-            values: the parameters of a claim, perhaps with a queue position to begin after.
+            connection: with the lock.
+            values: the parameters of a claim, maybe with a queue position to begin after.
             limits: as of the claim; its windows are those of `reader`.
             reader: reads further windows.
         """
@@ -283,9 +282,9 @@ class RatedJobReader:
         """Return the job's first runs that may start: `slots` of them, or all.
 
         Args:
-            job: which one.
+            job: whose runs.
             slots: the number of runs needed.
-            most_values: the number of values that are read one by one at most.
+            most_values: the number of values that are read one by one, at most.
         """
         open_values = await self._open_values(job, most_values)
         needed = self._limits.remaining_in_job(job.id, job.max_concurrent_runs, slots)
@@ -319,7 +318,7 @@ class RatedJobReader:
         return NOT_FULL_AFTER if "priority" in self._values else NOT_FULL
 
     async def _open_values(self, job: RatedJob, most_values: int) -> Sequence[str] | None:
-        """Return the values with which more runs may start; None where there are too many."""
+        """Return the values whose windows have capacity, None if there are too many values."""
         if "priority" in self._values:
             return None
         query = {"job_id": job.id, "limit": most_values + 1}

@@ -1,16 +1,14 @@
-"""Which candidates start now: the one pure decision of claims, explanations and simulations.
+"""Which candidates start now: the pure decision of claims, explanations and simulations.
 
-`select_candidates` takes candidates in the queue's order and what is known of all limits
-(`LimitState`), and returns which of them start, or which limits must be read first (`Selection`).
-`refusals` says what keeps a single run from starting. Claims, explanations and `what-if` all call
-these, so they share the rules. docs/claims.md says what is guaranteed.
+`select_candidates` takes candidates in the order of the queue, and what is known of all limits
+(`LimitState`). It returns which candidates start, or which limits must be read first (`Selection`).
+`refusals` returns what keeps a single run from starting. docs/claims.md says what is guaranteed.
 
-Where a job has a `fairnessKey`, the parameter's values are served round-robin (`RoundRobin`). The
-values are in a fixed cycle, in the order of their bytes. The next one is the first after the value
-that was started last, if it has a due run that nothing keeps. So while a value waits, no other
-value is started twice, however many of its runs wait. All runs of such a group together have the
-queue position of the next of them. So whatever was due before it comes first, and no run of another
-job waits longer because of fairness.
+If a job has a `fairnessKey`, the values of this parameter are served round-robin (`RoundRobin`), in
+the order of their bytes. The next value is the first one after the value that was started last that
+has a due run which may start. So while a value waits, no other value is started twice, however many
+of its runs wait. All runs of such a group share the queue position of its next run: whatever was
+due before that comes first, and no run of another job waits longer because of fairness.
 """
 
 from collections import Counter, defaultdict, deque
@@ -33,17 +31,17 @@ from projections.flow.candidates import (
     rate_key_of,
 )
 
-# What limits leave to candidates, as far as it has been read.
+# The limits, as far as they have been read.
 
 GroupKey = tuple[str, str, int]
-"""A job's id, an entry point and a priority: runs that share them are one fairness group."""
+"""A job's id, an entry point and a priority, which the runs of a fairness group share."""
 
 MOST_VALUES = 2_000
-"""Values of a group that are read at most, to fill the slots of a claim; each costs some ten
+"""Values of a group that are read to fill the slots of a claim, at most; each costs some ten
 microseconds."""
 
 DEPTH = 64
-"""Runs of a value that are skipped at most where limits keep them all; then the next value is
+"""Runs of a value that are skipped because limits keep them, at most; then the next value is
 served."""
 
 
@@ -53,7 +51,7 @@ class RateWindow:
 
     Attributes:
         remaining: the number of starts left.
-        reopens_at: when the next run may start, where none may start now.
+        reopens_at: when the next run may start, if none may start now.
     """
 
     remaining: int
@@ -69,11 +67,11 @@ class FairnessGroup:
     """The due runs of a group, as far as they have been read.
 
     Attributes:
-        queues: the first runs of each value in the queue's order; the values in the order in which
-            they are served, the one that was started last at the end.
+        queues: the first runs of each value in the order of the queue; the values in the order in
+            which they are served, the one that was started last at the end.
         is_complete: whether no other value has a run that may start.
-        depth: how many runs of a value were read at most; a queue of that length may have
-            more. None where all queues are complete.
+        depth: how many runs of a value were read at most; a queue of that length may have more.
+            None if all queues are complete.
     """
 
     queues: Sequence[Sequence[Candidate]]
@@ -81,7 +79,7 @@ class FairnessGroup:
     depth: int | None = None
 
     def next_depth(self, slots: int) -> int:
-        """Return how many runs of each value to read next, to fill this number of slots."""
+        """Return how many runs of each value to read next to fill this number of slots."""
         depth = self.depth or 0
         lengths = [len(queue) for queue in self.queues]
         incomplete = max(1, lengths.count(depth))
@@ -90,18 +88,18 @@ class FairnessGroup:
 
 
 def group_of(run: Candidate) -> GroupKey | None:
-    """Return the fairness group of a run; None where it is in none."""
+    """Return the fairness group of a run, None if it is in none."""
     if run["fair_value"] is None or run["fairness_key"] is None:
         return None
     return run["job_definition_id"], run["entry_point"], run["priority"]
 
 
 def fairness_group(runs: Iterable[Candidate], last_value: str | None) -> FairnessGroup:
-    """Return a group whose due runs are all at hand.
+    """Return the fairness group of all its due runs.
 
     Args:
-        runs: its due runs, in the queue's order.
-        last_value: the value that was started last; None where none was.
+        runs: its due runs, in the order of the queue.
+        last_value: the value that was started last, None if none was.
     """
     queues: defaultdict[str, list[Candidate]] = defaultdict(list)
     for run in runs:
@@ -115,15 +113,15 @@ def fairness_group(runs: Iterable[Candidate], last_value: str | None) -> Fairnes
 
 @dataclass(frozen=True)
 class LimitState:
-    """What limits leave to candidates at one moment, as far as it has been read.
+    """What limits leave to candidates at one time, as far as it has been read.
 
     Attributes:
         running: the number of runs under way by job; jobs left out have none.
-        held: the number of runs under way that hold a concurrency key.
-        windows: what rate limits leave. Those left out have not been read.
-        groups: the fairness groups. Those left out have not been read.
+        held: the number of runs under way by concurrency key.
+        windows: the rate windows; those left out have not been read.
+        groups: the fairness groups; those left out have not been read.
         unserved_jobs: jobs whose runs the worker cannot execute.
-        known_until: the queue position behind which due runs may be unknown; None if all are known.
+        known_until: the queue position up to which all due runs are known; None if all are known.
     """
 
     running: Mapping[str, int] = field(default_factory=dict)
@@ -134,7 +132,7 @@ class LimitState:
     known_until: QueuePosition | None = None
 
     def with_started(self, runs: Collection[Candidate]) -> "LimitState":
-        """Return the same after some runs have started; rate windows stay as they were read."""
+        """Return the state after some runs have started, without changing rate windows."""
         if not runs:
             return self
         running, held = dict(self.running), dict(self.held)
@@ -146,43 +144,40 @@ class LimitState:
         return replace(self, running=running, held=held)
 
     def is_job_at_capacity(self, job_id: str, most: int | None) -> bool:
-        """Return whether no run of the job may start, if `most` of its runs may be under way."""
+        """Return whether no run of the job may start if `most` may be under way."""
         if job_id in self.unserved_jobs:
             return True
         return most is not None and self.running.get(job_id, 0) >= most
 
     def remaining_in_job(self, job_id: str, most: int | None, limit: int) -> int:
-        """Return how many more runs of the job may start, if `most` may be under way.
-
-        It is never more than `limit`.
-        """
+        """Return how many more runs of the job may start, up to `limit`, if `most` may run."""
         if most is None:
             return limit
         return max(min(most - self.running.get(job_id, 0), limit), 0)
 
     def remaining_of_key(self, run: Candidate) -> int | None:
-        """Return how many more runs may hold the run's concurrency key; None where it has none."""
+        """Return how many more runs may hold the run's concurrency key, None if it has none."""
         key = key_of(run)
         if key is None:
             return None
         return max(key_limit(run) - self.held.get(key, 0), 0)
 
     def is_key_saturated(self, run: Candidate) -> bool:
-        """Return whether runs under way hold all that the run's concurrency key allows."""
+        """Return whether the runs under way use all of the limit of the run's concurrency key."""
         return self.remaining_of_key(run) == 0
 
     def saturated_keys(self, job_id: str, most: int) -> list[str]:
-        """Return the job's concurrency keys that `most` runs under way hold already."""
+        """Return the job's concurrency keys that at least `most` runs under way hold."""
         return [key for (job, key), held in self.held.items() if job == job_id and held >= most]
 
     def saturated_keys_beside(self, run: Candidate) -> list[str]:
-        """Return the concurrency keys of the run's job that runs under way saturate."""
+        """Return the concurrency keys of the run's job that are saturated by runs under way."""
         if run["concurrency_value"] is None:
             return []
         return self.saturated_keys(run["job_definition_id"], key_limit(run))
 
     def full_rate_values(self, job_id: str) -> list[str]:
-        """Return the values of a job's rate limit whose windows are read and full."""
+        """Return the values of a job's rate limit whose windows have been read and are full."""
         windows = self.windows.items()
         return [value for (job, value), window in windows if job == job_id and not window.remaining]
 
@@ -210,7 +205,7 @@ class LimitState:
         return values
 
     def count_by_keys(self, runs: Iterable[Candidate]) -> int:
-        """Return how many of a job's runs could start together by their concurrency keys alone."""
+        """Return how many of a job's runs could start together by their concurrency keys."""
         startable: Counter[str | None] = Counter()
         for run in runs:
             remaining = self.remaining_of_key(run)
@@ -220,7 +215,7 @@ class LimitState:
         return startable.total()
 
     def count_startable(self, runs: Iterable[Candidate]) -> int:
-        """Return how many of these runs could start together, whatever else waits."""
+        """Return how many of these runs could start together if no others waited."""
         in_order = sorted(runs, key=queue_position)
         alone = replace(self, groups={}, unserved_jobs=(), known_until=None)
         return len(select_candidates(in_order, alone, len(in_order)).runs)
@@ -234,18 +229,18 @@ def key_limit(run: Candidate) -> int:
 # The decision.
 
 Refusal = Literal["job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"]
-"""What keeps a due run from starting: its job's pause, runs of its job or with its key that are
-under way, starts within the period, or runs that are selected before it."""
+"""What keeps a due run from starting: the pause of its job, runs under way of its job or with its
+key, starts within the period, or runs that are selected before it."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which candidates start, in the order in which they start.
+    """The candidates that start, in their order.
 
     Attributes:
-        runs: those that start. Unread limits are taken to keep no run, so these runs are certain
-            only if the selection is final.
-        unread_windows: runs that were looked at although their rate window has not been read.
+        runs: those that start. Unread limits count as unlimited, so these runs are certain only if
+            the selection is final.
+        unread_windows: runs that were selected although their rate window has not been read.
         unread_groups: fairness groups of which more must be read, each with one of its runs.
     """
 
@@ -256,7 +251,7 @@ class Selection:
 
     @property
     def is_final(self) -> bool:
-        """Whether everything that this decision depends on has been read."""
+        """Whether everything that the decision depends on was read."""
         return not self.unread_windows and not self.unread_groups
 
     @property
@@ -265,17 +260,17 @@ class Selection:
         return [UUID(run["id"]) for run in self.runs]
 
     def refusals(self, run: Candidate) -> list[Refusal]:
-        """Return all that keeps a run from starting beside those under way and those selected."""
+        """Return all that keeps a run from starting after the selected ones."""
         return self._tally.refusals(run)
 
 
 def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots: int) -> Selection:
     """Decide which due runs start.
 
-    It looks at no more candidates than it needs to fill the slots.
+    It takes no more candidates than it needs to fill the slots.
 
     Args:
-        candidates: due runs in the queue's order. One run of a fairness group stands for all of it.
+        candidates: due runs in the order of the queue; one run of a fairness group stands for all.
         limits: what is known of limits and fairness groups.
         slots: the number of runs at most.
     """
@@ -287,19 +282,19 @@ def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots
 
 
 def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
-    """Return all that keeps a due run from starting beside those under way."""
+    """Return all that keeps a due run from starting, apart from other candidates."""
     return _Tally(limits).refusals(run)
 
 
 def starting_order(
     runs: Iterable[Candidate], groups: Mapping[GroupKey, FairnessGroup]
 ) -> list[Candidate]:
-    """Return the runs in the order in which they start if no limit keeps any."""
+    """Return the runs in the order in which they would start without limits."""
     return [*RoundRobin(groups).starting(runs, lambda _: True, lambda _: True)]
 
 
 class _Tally:
-    """Counts what the runs selected so far use of each limit."""
+    """Counts the use of each limit by the runs selected so far."""
 
     def __init__(self, limits: LimitState) -> None:
         self._limits = limits
@@ -312,7 +307,7 @@ class _Tally:
         return self._by_job(run) is None
 
     def admit(self, run: Candidate) -> bool:
-        """Admit and count a run whose job has capacity, unless its key or rate refuses it."""
+        """Select and count a run whose job has capacity, unless its key or rate refuses it."""
         key, rate_key = key_of(run), rate_key_of(run)
         if key is not None and self._by_key(run) is not None:
             return False
@@ -376,7 +371,7 @@ Predicate = Callable[[Candidate], bool]
 
 
 class RoundRobin:
-    """Puts due runs into the order in which they start.
+    """Orders due runs as they start.
 
     Attributes:
         unread_groups: the groups of which more must be read before the order is certain, each with
@@ -389,8 +384,8 @@ class RoundRobin:
         """Begin with what has been read.
 
         Args:
-            groups: runs of groups left out keep their own queue position.
-            known_until: the queue position behind which nothing is known, and so nothing starts.
+            groups: those that have been read.
+            known_until: nothing starts after this queue position, as due runs there may be unknown.
         """
         self._groups = groups
         self._known_until = known_until
@@ -404,9 +399,9 @@ class RoundRobin:
         """Yield the runs that start, in their order.
 
         Args:
-            runs: in the queue's order. One run of a fairness group stands for all of it.
-            has_job_capacity: whether the job of a run lets any run start after those before.
-            admit: whether other limits let a run start after those before; then it counts it in.
+            runs: in the order of the queue; one run of a fairness group stands for all.
+            has_job_capacity: returns whether the run's job has capacity left.
+            admit: returns whether other limits have capacity left for the run, and then counts it.
         """
         for run in runs:
             group = group_of(run)
@@ -435,7 +430,7 @@ class RoundRobin:
         return round_.serves(run)
 
     def _queue_head(self, group: GroupKey) -> None:
-        """Give a group the queue position of the run that it starts next."""
+        """Give a group the queue position of its next run."""
         round_ = self._rounds[group]
         head = round_.head
         if head is not None:
@@ -446,7 +441,7 @@ class RoundRobin:
     def _heads_until(
         self, until: QueuePosition | None, has_job_capacity: Predicate, admit: Predicate
     ) -> Iterator[Candidate]:
-        """Yield the next runs of groups up to a queue position; None for all."""
+        """Yield the next runs of groups up to a queue position, or all."""
         while self._heads:
             position, group = self._heads[0]
             if until is not None and position > until:
@@ -465,7 +460,7 @@ class RoundRobin:
 
 
 class _Round:
-    """The queues of a group's values that are not at their end, as a selection advances."""
+    """The remaining queues of a group's values during a selection."""
 
     def __init__(self, group: FairnessGroup, first: Candidate) -> None:
         self.group = group
@@ -478,24 +473,24 @@ class _Round:
 
     @property
     def head(self) -> Candidate | None:
-        """The run that is next, None where there is none, or it has not been read."""
+        """The next run, None if there is none, or if it was not read."""
         if not self._queues or not self._queues[0]:
             return None
         return self._queues[0][0]
 
     @property
     def is_next_unread(self) -> bool:
-        """Whether there may be a next run that has not been read, where there is no head."""
+        """Whether, without a head, there may be a next run that was not read."""
         return bool(self._queues) or not self.group.is_complete
 
     def serves(self, run: Candidate) -> bool:
-        """Return whether a run starts when its value is next, or has been looked at."""
+        """Return whether a run is left to this round: it has a head, or has had this run."""
         return self.head is not None or run["id"] in self._looked_at
 
     def serve(self) -> None:
-        """Start the head, and let all other values come before the next run of its value.
+        """Start the head, and move its value behind all others.
 
-        Where other values are unread, nothing more of this value is known to come next.
+        If not all values were read, it is not known when this value is next.
         """
         queue = self._queues.popleft()
         run = queue.popleft()
@@ -505,7 +500,7 @@ class _Round:
             self._queues.append(queue)
 
     def skip(self) -> None:
-        """Skip the head, which limits keep: the next run of the same value becomes the head."""
+        """Skip the head, which a limit keeps; the next run of its value becomes the head."""
         queue = self._queues[0]
         run = queue.popleft()
         self._looked_at.add(run["id"])
@@ -513,7 +508,7 @@ class _Round:
             self._queues.popleft()
 
 
-# Which runs a worker takes by their entry points.
+# The runs that a worker takes, by their entry points.
 
 
 def serves_entry_point(entry_points: Collection[str] | None, entry_point: str) -> bool:
@@ -522,7 +517,7 @@ def serves_entry_point(entry_points: Collection[str] | None, entry_point: str) -
 
 
 def claimable(runs: Iterable[Candidate], offer: Offer, now: str) -> list[Candidate]:
-    """Leave out runs of abandoned entry points that have not waited for the grace yet."""
+    """Return the runs without those of abandoned entry points that have not waited long enough."""
     long_ago = to_iso(from_iso(now) - timedelta(seconds=offer.grace_s))
     return [
         run

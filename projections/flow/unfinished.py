@@ -1,4 +1,4 @@
-"""Queries about unfinished runs beside claims: long waits, passed deadlines, requested cancels."""
+"""Queries about unfinished runs: long waits, passed start deadlines, requested cancels."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ LEVELS = f"""
         ) AS lower
     )
 """
-"""The priorities of pending runs, a few of two hundred."""
+"""The priorities of pending runs: a few, of two hundred possible ones."""
 
 _NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -35,12 +35,12 @@ WAITING_LONGEST = f"""
 
 
 async def waiting_longest(connection: Connection, limit: int) -> list[RunRow]:
-    """Return due runs, the ones first that have waited longest."""
+    """Return due runs, those that have waited longest first."""
     return await read_rows(connection, RunRow, WAITING_LONGEST, {"limit": limit})
 
 
 MARGIN = "1 minute"
-"""How long after its deadline a run may enter the queue, and the next search still sees it."""
+"""How long after its start deadline a run may be launched and still be found by the next search."""
 
 ANY_OVERDUE = f"""
     SELECT present.now - interval '{MARGIN}' AS before, EXISTS (
@@ -54,7 +54,7 @@ ANY_OVERDUE = f"""
 
 
 class AnyOverdue(TypedDict):
-    """Whether any deadline is over, and before which time none needs to be searched again."""
+    """Whether a start deadline has passed, and where the next search begins."""
 
     before: ReadOnly[str]
     is_overdue: ReadOnly[bool]
@@ -63,7 +63,7 @@ class AnyOverdue(TypedDict):
 async def any_overdue(
     connection: Connection, since: str | None = None, bypassed: Sequence[UUID] = ()
 ) -> AnyOverdue:
-    """Return whether a pending run's start deadline is over, of deadlines since a time."""
+    """Return whether a start deadline of a pending run has passed, among deadlines since a time."""
     values = {"since": since, "bypassed": list(bypassed)}
     return await read_one(connection, AnyOverdue, ANY_OVERDUE, values)
 
@@ -89,14 +89,14 @@ async def overdue(
     bypassed: Sequence[UUID] = (),
     after: UUID | None = None,
 ) -> list[UUID]:
-    """Return pending runs whose start deadline is over, in the order of their deadlines.
+    """Return pending runs whose start deadline has passed, in the order of their deadlines.
 
     Args:
-        connection: which has the lock.
+        connection: with the lock.
         now: the database's present.
-        limit: the number of runs at most.
-        bypassed: runs that do not count.
-        after: the run whose deadline to begin after; None to begin with the first.
+        limit: the number of runs, at most.
+        bypassed: runs that are left out.
+        after: begin after this run; None to begin with the first.
     """
     values = {"now": now, "limit": limit, "bypassed": list(bypassed), "after": after}
     return await read_ids(connection, OVERDUE, values)

@@ -1,6 +1,6 @@
-"""The attempts of a run, one entry for each execution, folded from the run's history.
+"""The attempts of a run, an entry for each execution, folded from the run's history.
 
-There is no table of them: they are read rarely.
+They are read rarely, so there is no table of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from projections.envelope import Envelope
 def attempts(history: Iterable[Envelope]) -> list[JsonObject]:
     """Return the executions of a run as clients see them, in order.
 
-    An attempt that was handed back has several; a run that never started has none.
+    An attempt that was handed back has several executions; a run that never started has none.
 
     Args:
         history: all events of the run, in order.
@@ -29,7 +29,7 @@ class AttemptFolder:
     """Folds a run's events, one after the other, into its executions.
 
     Attributes:
-        began_at: the version of the event that began the present one.
+        began_at: the version of the event that began the present execution.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class AttemptFolder:
         self.began_at = 0
 
     def add(self, event: Envelope) -> JsonObject | None:
-        """Return the execution that is over because the event begins another one, if so."""
+        """Add an event; if it begins an execution, return the finished one before."""
         if event.unreadable is not None:
             return None
         if event.topic == "job_run.started":

@@ -1,7 +1,7 @@
-"""Reading `job_runs` for clients: searches, filters, look-ups and lists.
+"""Queries of `job_runs` for clients: searches, filters and lists.
 
-First the search by a text; then filters, the same now and at a past position; then single runs and
-pages of runs.
+First the search for a text; then filters, which are the same now and at a past position; then
+single runs and pages of runs.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,10 +23,10 @@ from projections.failure_search import Lately
 from projections.job_runs import COLUMNS, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows, read_value, within_page
 
-# Searching runs: by the names of their job, or by the start of their id.
+# The search for a text, in the names of the runs' jobs and at the start of their ids.
 #
-# The jobs that match are looked up first, then each one's newest runs by its index, and runs by a
-# range of ids: so what matches little or nothing costs little, too.
+# First the matching jobs are looked up, then each one's newest runs by an index, and the runs of a
+# range of ids: so a search with few or no matches costs little.
 
 IdRange = tuple[UUID | None, UUID | None]
 """A first and a last id, both None for no id at all."""
@@ -34,13 +34,13 @@ IdRange = tuple[UUID | None, UUID | None]
 NO_IDS: IdRange = (None, None)
 
 MAX_IDS = 1_000
-"""Runs whose ids start with the text that are all read. If there are more, most runs match: then
-the newest are read one by one, and soon fill a page."""
+"""Runs whose ids start with the text, at most, for all of them to be read. If there are more, so
+many runs match that reading the newest ones soon fills a page."""
 
 NAMED_LIKE = """(
     strpos(lower(slug), lower(%(search)s)) > 0 OR strpos(lower(name), lower(%(search)s)) > 0
 )"""
-"""Whether the slug or name of a job holds the text, in any case."""
+"""Whether the slug or name of a job contains the text, ignoring case."""
 
 _JOBS = f"SELECT id FROM job_definitions WHERE {NAMED_LIKE}"
 
@@ -54,20 +54,20 @@ class Jobs(Protocol):
         """Return the jobs with one of these slugs, ignoring case."""
 
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
-        """Return the jobs with one of these runtimes, None where all jobs have."""
+        """Return the jobs with one of these runtimes, None if all jobs have one."""
 
     async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
         """Return the jobs that belong to one of these modules."""
 
     async def jobs_named_like(self, search: str) -> list[UUID]:
-        """Return the jobs whose slug or name holds the text, in any case."""
+        """Return the jobs whose slug or name contains the text, ignoring case."""
 
     async def jobs_labelled(self, label: Label) -> list[UUID]:
         """Return the jobs that require the label of workers, with any of its values."""
 
 
 async def included_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
-    """Return the jobs that the conditions include, None for all; some may be excluded as well."""
+    """Return the jobs that the conditions include, None for all; some may also be excluded."""
     included = await jobs_matching(
         jobs, conditions.jobs.included, conditions.runtimes.included, conditions.modules.included
     )
@@ -96,7 +96,7 @@ async def jobs_matching(
 
 
 async def excluded_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
-    """Return the jobs that the conditions exclude; None for all."""
+    """Return the jobs that the conditions exclude, None for all."""
     excluded: list[UUID] = []
     if conditions.jobs.excluded:
         excluded += await jobs.jobs_with(_possible(conditions.jobs.excluded))
@@ -129,7 +129,7 @@ def _both(some: list[UUID] | None, others: list[UUID] | None) -> list[UUID] | No
 
 
 async def jobs_named_like(connection: Connection, search: str) -> list[UUID]:
-    """Return the jobs whose slug or name holds the text, in any case."""
+    """Return the jobs whose slug or name contains the text, ignoring case."""
     return await read_ids(connection, _JOBS, {"search": search})
 
 
@@ -143,7 +143,7 @@ async def jobs_labelled(connection: Connection, label: Label) -> list[UUID]:
 
 
 def id_range(search: str) -> IdRange:
-    """Return the first and last id that start with the text; `NO_IDS` where none can."""
+    """Return the first and the last id that start with the text, `NO_IDS` if none can."""
     digits = search.replace("-", "").lower()
     if not digits or len(digits) > _DIGITS_OF_AN_ID or set(digits) - set("0123456789abcdef"):
         return NO_IDS
@@ -168,13 +168,13 @@ async def matches_many_ids(connection: Connection, ids: IdRange) -> bool:
 
 
 def newest_matching(statuses: Sequence[str], conditions: Sequence[str]) -> str:
-    """Return the query for a page of runs that a text matches, newest first.
+    """Return the query for a page of runs that match a text, newest first.
 
-    They are those of the jobs `%(found)s` and those with ids in the range. Only positions are read,
-    from the index; whole rows are read for the page only.
+    These are the runs of the jobs `%(found)s`, and those with ids in the range. First only
+    positions are read, from an index; whole rows are read only for the page.
 
     Args:
-        statuses: conditions on the status, each a branch of its own; empty for all.
+        statuses: conditions on the status, each a separate branch; empty for all.
         conditions: other conditions.
     """
     of_job = " AND ".join(["job_definition_id = job.id", *conditions])
@@ -216,32 +216,29 @@ def rows_at(positions: str) -> str:
     """
 
 
-# Filters of runs, and what a search text becomes: the same now and at a past position.
+# Filters, and the resolved search: the same now and at a past position.
 
 
 Order = Literal["created", "ended", "duration"]
-"""The last created first; or of the runs that have ended, the last ended or the longest first.
-
-The longest are those whose last execution took longest; a run that never started took no time.
-"""
+"""By creation, newest first; or, of the runs that have ended, by end, newest first, or by duration,
+longest first. The duration is that of the last execution; runs that never started have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFilter:
-    """Which runs to list; an empty field does not restrict.
+    """The runs to list; an empty field does not restrict.
 
     Attributes:
-        definition_ids: the jobs that are included, where these are several.
-        other_ids: the jobs that are excluded.
+        definition_id: the job, if there is one.
+        definition_ids: the jobs, if there are several.
+        other_ids: the excluded jobs.
         search: part of the job's slug or name, or the start of a run's id.
-        excluded_ids: ranges of ids that are excluded.
-        before_position: only runs created before this position (a keyset cursor); in another order,
-            those after the run that was created there.
+        excluded_ids: excluded ranges of ids.
+        before_position: the position of the cursor's run: only runs after that one in `order`.
         order: of the list.
-        conditions: the other conditions: who requested them, how they ended, their parameters,
-            when they were created.
+        conditions: all other conditions.
         of_large_groups: whether the failure groups of the conditions have many failures.
-        lately: the failures that count, where only the newest runs are read.
+        lately: the newest of these failures, if only the newest runs are read.
     """
 
     definition_id: UUID | None = None
@@ -258,14 +255,14 @@ class RunFilter:
 
     @property
     def is_search(self) -> bool:
-        """Return whether runs are selected by the jobs or ids of a `RunSearch`."""
+        """Return whether the runs are selected by the jobs or ids of a `RunSearch`."""
         return self.search is not None or bool(self.definition_ids)
 
 
 async def run_filter(
     connection: Connection, jobs: Jobs, conditions: Conditions
 ) -> RunFilter | None:
-    """Return the filter for conditions, with jobs by their ids; None where no run can match."""
+    """Return the filter for conditions, with jobs by their ids; None if no run can match."""
     conditions = failure_search.narrowed(conditions)
     if conditions.statuses == ():
         return None
@@ -298,9 +295,9 @@ class RunSearch:
     """A filter whose search text has been resolved to jobs and ids.
 
     Attributes:
-        runs: the filter, without a text that only names one job.
-        jobs: the jobs that both the text and the filter match; without a text, the filter's.
-        ids: the first and last id that start with the text.
+        runs: the filter, without the text if that only selects one job.
+        jobs: the jobs that match both the text and the filter; without a text, the filter's.
+        ids: the first and the last id that start with the text.
     """
 
     runs: RunFilter
@@ -320,7 +317,7 @@ async def resolve_search(
 
     Args:
         runs: the filter.
-        jobs_named_like: returns the jobs whose slug or name holds a text, in any case.
+        jobs_named_like: returns the jobs whose slug or name contains a text, ignoring case.
     """
     runs = replace(runs, statuses=tuple(dict.fromkeys(runs.statuses)))
     if len(runs.definition_ids) == 1:
@@ -350,7 +347,7 @@ def _of_one_job(runs: RunFilter, job: UUID) -> RunFilter:
 
 
 MATCHES = "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
-"""Whether a search text matches a run."""
+"""Whether a run matches a search text."""
 
 
 def conditions(runs: RunFilter) -> list[str]:
@@ -363,7 +360,7 @@ def conditions(runs: RunFilter) -> list[str]:
     if runs.before_position is not None and runs.order == "created":
         parts.append("created_position < %(before_position)s")
     if runs.other_ids:
-        # NOT IN, for PostgreSQL hashes its list, however long that is.
+        # NOT IN, as PostgreSQL hashes its list, however long it is.
         parts.append("job_definition_id NOT IN (SELECT unnest(%(other_ids)s::uuid[]))")
     parts += [
         f"NOT id BETWEEN %(excluded_{index}_0)s AND %(excluded_{index}_1)s"
@@ -398,8 +395,8 @@ _STARTED = """(
     (SELECT min((started_by ->> worker)::bigint) FROM unnest(%({values})s::text[]) AS worker)
     <= %(ended_by)s
 )"""
-"""Whether one of these workers had started a run by the position that is looked at. The operator
-`?|` beside it is faster, and served by an index, if somebody has made one."""
+"""Whether one of these workers had started a run by the position. The operator `?|` beside it is
+faster, and can be served by an index that an operator creates."""
 
 _ENDS = {
     "endedAfter": "completed_at >= {value}::timestamptz",
@@ -411,7 +408,7 @@ _ENDS = {
 
 
 def _of_end(index: int, end: End) -> str:
-    """Return the condition on a run's end, which is as it was if the run had ended by then."""
+    """Return the condition on a run's end; an end by the position never changes."""
     compared = _ENDS[end.name].format(value=f"%(end_{index})s")
     condition = f"(completed_position <= %(ended_by)s AND {compared})"
     if end.is_negated:
@@ -420,13 +417,13 @@ def _of_end(index: int, end: End) -> str:
 
 
 def _of_parameters(parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Yield the conditions on a run's parameters, which are decompressed once for all of them.
+    """Yield the conditions on a run's parameters, which are decompressed once for all conditions.
 
-    They may have a megabyte, compressed out of line. Concatenation decompresses them, and OFFSET
-    keeps the planner from repeating that for each condition.
+    They may have a megabyte, compressed out of line. The concatenation decompresses them, and
+    OFFSET keeps the planner from repeating that for each condition.
     """
     if any(not parameter.is_negated for parameter in parameters):
-        # Served by an index, if an operator has made one.
+        # Can be served by an index that an operator creates.
         yield "parameters @> ANY(%(containing)s::jsonb[])"
     compared = [_compared(index, parameter) for index, parameter in enumerate(parameters)]
     yield f"""(SELECT {" AND ".join(compared)}
@@ -442,7 +439,7 @@ def _compared(index: int, parameter: Parameter) -> str:
 
 
 NOW = 2**63 - 1
-"""As a position: later than every event."""
+"""A position after all events."""
 
 
 def page_values(
@@ -450,7 +447,7 @@ def page_values(
 ) -> dict[str, object]:
     """Return the parameters of the query for a page.
 
-    It reads one run more than the limit, to learn whether more follow.
+    It reads one run more than the limit, to find out whether more follow.
     """
     first_id, last_id = search.ids
     return {
@@ -501,12 +498,11 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
 
 
 MOST_CONTAINED = 8
-"""Largest number of documents in `containing`: each value of one parameter with each of the
-others."""
+"""Documents in `containing`, at most: each combination of the parameters' values is one."""
 
 
 def _containing(parameters: Sequence[Parameter]) -> list[str]:
-    """Return JSON documents; a run's parameters must contain one of them."""
+    """Return JSON documents, one of which a run's parameters must contain."""
     documents: list[JsonObject] = [{}]
     for parameter in parameters:
         more = len(documents) * len(parameter.values)
@@ -523,20 +519,20 @@ BY_ID = "SELECT * FROM job_runs WHERE id = %(id)s"
 
 
 async def by_id(connection: Connection, run_id: UUID) -> RunRow | None:
-    """Return the run, or None."""
+    """Return the run, None if there is none."""
     return await read_first(connection, RunRow, BY_ID, {"id": run_id})
 
 
 FAR = 1_000
-"""From this offset on, runs are skipped by an index alone, ten times as fast as row by row."""
+"""From this offset on, runs are skipped by an index only, ten times as fast as row by row."""
 
 
 def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     """Return the query for a page of runs, newest first.
 
-    Each status is a branch of its own, so that each is read from the index (…, status,
-    created_position) in order and no branch reads more than a page. A search text must match most
-    of the newest runs; otherwise use `newest_matching`.
+    Each status is a separate branch, which is read in order from an index (…, status,
+    created_position), and no further than the page. A search text must match most of the newest
+    runs; otherwise use `newest_matching`.
 
     Args:
         runs: the filter.
@@ -573,7 +569,7 @@ def _statuses(runs: RunFilter) -> list[str]:
 
 
 class _RunOfPage(RunRow):
-    """A run, the number of runs of the page without its limit of bytes, and the bytes before it."""
+    """A run, the number of runs of the whole page, and the bytes of the runs before."""
 
     in_page: ReadOnly[int]
     bytes_before: ReadOnly[int]
@@ -586,7 +582,7 @@ _LARGE = ["error_message", *_DOCUMENTS]
 async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
 ) -> tuple[list[RunRow], int | None]:
-    """Return a page of runs, newest first, and the offset of the next, None where there is none."""
+    """Return a page of runs, and the offset of the next page, None if there is none."""
     search = await resolve_search(runs, partial(jobs_named_like, connection))
     if search.matches_nothing:
         return [], None
@@ -601,14 +597,14 @@ async def list_runs(
 
 
 FEW_EVENTS, MORE_EVENTS = 16, 8
-"""Events of large failure groups that are read for a page, and the factor by which more are read if
-these do not fill it. Each may name some thousand failures."""
+"""Newest events of large failure groups that are read for a page, and the factor by which more are
+read if these do not fill it. Each may have some thousand failures."""
 
 
 async def _newest_of_groups(
     connection: Connection, search: RunSearch, limit: int, offset: int
 ) -> list[_RunOfPage] | None:
-    """Return a full page of large groups by their newest events; None if these do not fill it."""
+    """Return a page from the newest events of large groups, None if these do not fill it."""
     runs = search.runs
     events = FEW_EVENTS
     while runs.of_large_groups and runs.order == "created":
@@ -647,7 +643,7 @@ def _of_page(columns: str) -> str:
 
 
 async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of the runs, in their order, that are not too large for one page together."""
+    """Return the first of the runs, in their order, that fit into one page."""
     return await read_ids(connection, _of_page("page.id"), {"ids": list(ids)})
 
 
@@ -659,13 +655,13 @@ class _RunEnd(TypedDict):
 async def ids_by_end(
     connection: Connection, search: RunSearch, limit: int, offset: int, position: int = NOW
 ) -> list[UUID]:
-    """Return a page of the runs that had ended by a position, and one more if more follow.
+    """Return a page of the runs that had ended by a position, and one more run if more follow.
 
-    No index has this order: all runs that match are read and sorted, for an index would make each
-    end dearer. What a run ended with never changes, so this serves the past as well.
+    All matching runs are read and sorted: an index would make the end of each run costlier. As the
+    end of a run never changes, this serves the past, too.
 
     Raises:
-        InvalidInputError: the run of the cursor is gone, or has not ended, or did not even start.
+        InvalidInputError: the run of the cursor is gone, or has no end or no duration.
     """
     runs = search.runs
     statuses = [f"'{status}'" for status in runs.statuses or STATUSES if status in FINAL]
@@ -677,7 +673,7 @@ async def ids_by_end(
     parts = [
         "completed_position <= %(ended_by)s",
         *[f"{column} IS NOT NULL" for column in columns],
-        # As literals, for an index of failed runs serves these.
+        # As literals, so that an index of failed runs can serve them.
         f"status IN ({', '.join(statuses)})",
         *conditions(runs),
     ]

@@ -1,7 +1,7 @@
 """What became of the runs that schedules launched.
 
-A schedule's own events say which runs these are, so no run of others is looked at, however many
-there are; the status of each run is looked up by its id.
+A schedule's own events name these runs, so only they are looked up, by id, however many others
+there are.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,12 @@ from domain.schedules.schedule import RegisteredAnew, TickLaunched, Triggered
 from projections.rows import Connection, read_rows
 
 MOST_EVENTS = 1_000
-"""Events of a schedule that are looked at, the newest: so an answer costs no more after years."""
+"""The newest events of a schedule that are examined, so that an answer costs no more after
+years."""
 
 MOST_IN_ALL = 20_000
-"""Of many schedules together; to look at so many takes a tenth of a second. Of a hundred schedules
-each can have two hundred, and one that ticks every hour has 168 in a week."""
+"""Of many schedules together; examining this number takes a tenth of a second. That is two hundred
+for each of a hundred schedules, and one that ticks every hour has 168 in a week."""
 
 _COUNTS = ", ".join(
     f"count(*) FILTER (WHERE status = '{status}' AND recorded_at >= %(since)s) AS {status}"
@@ -49,7 +50,7 @@ OF_SCHEDULES = f"""
             SELECT event.recorded_at, run.*,
                 count(run.id) OVER (ORDER BY originator_version DESC) AS place
             FROM (
-                -- Without the events' contents: all of them together did not fit into memory.
+                -- Without the contents of the events, which would not fit into memory together.
                 SELECT originator_version, recorded_at,
                     CASE WHEN topic IN ('{TickLaunched.TOPIC}', '{Triggered.TOPIC}')
                         AND count(*) FILTER (WHERE topic = '{RegisteredAnew.TOPIC}')
@@ -71,7 +72,7 @@ OF_SCHEDULES = f"""
 
 
 class _OfSchedule(TypedDict):
-    """What a schedule's runs came to; each status has a column of its name."""
+    """The counts of a schedule's runs, with a column for each status, and its last runs."""
 
     schedule_id: ReadOnly[str]
     since: ReadOnly[str]
@@ -87,13 +88,13 @@ class _OfSchedule(TypedDict):
 async def of_schedules(
     connection: Connection, names: Mapping[UUID, str], since: datetime, last: int
 ) -> list[JsonObject]:
-    """Return how many runs of each schedule there are in each status, and the last ones.
+    """Return how many runs of each schedule are in each status, and the last runs.
 
     Args:
         connection: to read with.
-        names: of the schedules, by their ids; one that never was is left out.
-        since: runs that were launched before it are not counted.
-        last: how many of the last runs are returned, the newest first, also from before.
+        names: of the schedules, by their ids; unknown ones are left out.
+        since: runs launched before are not counted.
+        last: how many of the last runs are returned, newest first, also from before `since`.
     """
     events = min(MOST_EVENTS, MOST_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "last": last, "events": events}

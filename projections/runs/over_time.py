@@ -1,7 +1,7 @@
 """Runs over time: counts and quantiles for buckets of any length, from `run_statistics`.
 
-The present comes from the table alone. As of a position of the log, the buckets that were complete
-then do, too; the rest is counted from the rows of runs, up to that position.
+For the present, only the table is read. As of a position of the log, buckets that were complete
+then come from the table, and the rest is counted from the rows of runs up to that position.
 """
 
 from collections.abc import Sequence
@@ -39,16 +39,16 @@ FIRST_YEAR = 1900
 LAST_YEAR = 9000
 
 MAX_ROWS = 10_000
-"""Buckets times jobs of one answer."""
+"""Buckets times jobs of an answer, at most."""
 
 MANY_COUNTS = 100_000
-"""Rows of the table from which on an answer takes long: adding up this number takes 0.2 s."""
+"""Rows of the table from which on an answer is costly: adding them up takes 0.2 s."""
 
 SLACK = timedelta(minutes=1)
-"""By which the stamps of two processes' events may differ from the order of their positions."""
+"""By which the times of events may be out of the order of their positions, between processes."""
 
 PRECISION = 0.06
-"""By how much a quantile may be off, of itself."""
+"""The relative error of a quantile, at most."""
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -60,9 +60,9 @@ class Question:
     Attributes:
         begin: of the first bucket.
         end: of the last bucket.
-        bucket: the length of each: whole minutes.
+        bucket: the length of each, in whole minutes.
         jobs: ids of jobs; None for all.
-        by_job: whether each job has buckets of its own.
+        by_job: whether each job is counted separately.
     """
 
     begin: datetime
@@ -85,11 +85,11 @@ def question(
     *,
     by_job: bool,
 ) -> Question:
-    """Return the question whose buckets cover a time; by default a day, by about a hundred of them.
+    """Return the question for a range, by default a day, and buckets, by default about a hundred.
 
     Raises:
-        InvalidInputError: the time ends before it begins, or lies so far away that its buckets
-            might not, or there would be too many buckets.
+        InvalidInputError: the range ends before it begins, or lies too far away, or there would be
+            too many buckets.
     """
     for field, time in (("/from", begin), ("/to", end)):
         if time is not None and not FIRST_YEAR <= time.year < LAST_YEAR:
@@ -155,7 +155,7 @@ _RECOUNTED = f"""
 
 
 def _quantiles(histogram: str) -> str:
-    """Return a query for the upper bounds of the classes in which a histogram's quantiles lie."""
+    """Return a query for a histogram's quantiles: the upper bounds of their classes."""
     quantiles = [
         f"min(bound) FILTER (WHERE up_to >= {share} * total) AS {histogram}_{name}"
         for name, share in QUANTILES.items()
@@ -202,7 +202,7 @@ _ARE_MANY = f"""
 
 
 async def is_costly(connection: Connection, query: Question) -> bool:
-    """Return whether many rows of the table are added up: a thousand busy jobs have millions."""
+    """Return whether many rows of the table are added up; a thousand busy jobs have millions."""
     values = {"unit": query.unit, "begin": query.begin, "end": query.end, "many": MANY_COUNTS}
     return await read_value(connection, bool, _ARE_MANY, values)
 
@@ -215,7 +215,7 @@ class _Bucket(TypedDict):
 async def over_time(
     connection: Connection, query: Question, position: int | None
 ) -> tuple[list[JsonObject], int]:
-    """Return the buckets in which anything happened, and the position up to which they count.
+    """Return the buckets that are not empty, and the position up to which they count.
 
     Args:
         connection: in a snapshot.
@@ -223,7 +223,7 @@ async def over_time(
         position: of the past; None for the present.
 
     Raises:
-        InvalidInputError: buckets as short as these are kept no longer, or the answer is too large.
+        InvalidInputError: such short buckets are not kept any more, or the answer is too large.
     """
     progress = await read_one(connection, _Progress, _PROGRESS)
     _check_kept(query, progress)
@@ -294,7 +294,7 @@ def _middle(bound: int | None) -> int | None:
 
 
 def span(query: Question) -> JsonObject:
-    """Return which time an answer is about, for its `meta`."""
+    """Return the range of an answer, for its `meta`."""
     return {
         "from": to_iso(query.begin),
         "to": to_iso(query.end),

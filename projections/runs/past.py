@@ -1,14 +1,14 @@
-"""Reading runs as they were at an earlier position of the log.
+"""Queries of runs as of an earlier position of the log.
 
 First the runs of a position (`PastRuns`), then lists, then the table `run_checkpoints`, then counts
 by status and job, present and past.
 
-The past never changes: runs that had ended by a position stay as they were, and so does the set of
-those that were alive. So the queries here need no history; they select runs, and if one has changed
-since, its events are folded up to the position.
+The past never changes: neither the runs that had ended by a position, nor the set of those that
+were alive. So the queries select runs without reading histories; only if a selected run has changed
+since are its events folded up to the position.
 
-A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own
-position. The runs with events between a checkpoint and the requested position are `ChangedRuns`.
+A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its position.
+The runs with events between a checkpoint and the requested position are `ChangedRuns`.
 """
 
 from collections import Counter
@@ -44,8 +44,8 @@ class ChangedRuns:
     """Runs of one job with events since a checkpoint.
 
     Attributes:
-        status: of all of them at the end.
-        created: their created positions.
+        status: of all of them at the requested position.
+        created: the positions of their creation.
     """
 
     job_definition_id: str
@@ -55,12 +55,12 @@ class ChangedRuns:
 
 @dataclass(frozen=True, kw_only=True)
 class PastRuns:
-    """A position of the log, and the runs that were alive at it.
+    """A position of the log, and the runs that were alive then.
 
     Attributes:
-        checkpoint: position of the last checkpoint before; 0 where there is none.
+        checkpoint: the position of the last checkpoint before; 0 if there is none.
         moved: the runs with events since the checkpoint.
-        job_ids: the jobs that `moved` is about; None means all.
+        job_ids: the jobs of `moved`; None for all.
     """
 
     position: int
@@ -83,7 +83,7 @@ class RunPosition(TypedDict):
 
 
 async def checkpoint_before(connection: Connection, position: int) -> int:
-    """Return the position of the last checkpoint at or before this one; 0 where there is none."""
+    """Return the position of the last checkpoint at or before this one, 0 if there is none."""
     query = "SELECT coalesce(max(position), 0) FROM run_checkpoints WHERE position <= %(position)s"
     return await read_value(connection, int, query, {"position": position})
 
@@ -101,7 +101,7 @@ async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
 
 
 def jobs_of_search(search: RunSearch) -> list[UUID] | None:
-    """Return the jobs to which a filter is restricted; None where there is no such restriction."""
+    """Return the jobs to which a filter is restricted, None for all."""
     if search.runs.definition_id is not None:
         return [search.runs.definition_id]
     if not search.runs.is_search or search.ids != NO_IDS:
@@ -112,9 +112,9 @@ def jobs_of_search(search: RunSearch) -> list[UUID] | None:
 def newest_first(runs: RunFilter, *, one_by_one: bool = False, columns: str = "id") -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
-    Each status is a branch of its own that stops at the page's end. Ended runs are read from the
-    index (…, status, created_position); pending and running ones come from the last checkpoint and
-    from the runs that have changed since.
+    Each status is a separate branch that stops at the page's end. Ended runs are read from an index
+    (…, status, created_position); pending and running ones come from the last checkpoint and from
+    the runs that have changed since.
 
     Args:
         runs: the filter.
@@ -177,8 +177,8 @@ def _searched_branch(condition: str) -> str:
 
 
 def _alive_branch(status: str, condition: str) -> str:
-    # NOT IN: PostgreSQL hashes the list, whatever length it expects. LATERAL with a LIMIT: this can
-    # only be planned as an index look-up for each run, as far as the page needs them.
+    # NOT IN: PostgreSQL hashes the list, whatever length it expects. LATERAL with a LIMIT: the only
+    # plan is an index look-up for each run, as far as the page needs them.
     return f"""(
         SELECT run.id, run.created_position
         FROM (
@@ -258,7 +258,7 @@ _JOBS_THEN = """
 async def jobs_named_like(
     connection: Connection, search: str, position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
-    """Return the jobs whose slug or name held a text at the position, ignoring case.
+    """Return the jobs whose slug or name contained a text at the position, ignoring case.
 
     `changed` are the jobs that have changed since, as they were.
     """
@@ -303,8 +303,8 @@ def _values_then(position: int, changed: Sequence[PastJob]) -> dict[str, object]
     }
 
 
-# Writing the table `run_checkpoints`: which runs were alive at a position of the log, and how many
-# had ended, by job.
+# The table `run_checkpoints`: by job, the runs that were alive at a position of the log, and how
+# many had ended.
 
 
 _OF_STATUS = "FILTER (WHERE status = '{status}') AS {status}"
@@ -366,8 +366,8 @@ _RUNNING = f"""
 
 FAR = 50_000
 """If the last checkpoint is this many positions behind the log's end, counting rows is faster than
-reading what has changed since. Where workers write checkpoints, it is that far behind only with
-half a million pending runs."""
+reading the changes since. Where workers write checkpoints, it is that far behind only with half a
+million pending runs."""
 
 _PRESENT = f"""
     SELECT job_definition_id, status, count(*) AS runs FROM job_runs

@@ -1,8 +1,8 @@
-"""What belongs together: a run, the runs that repeat it, and the bulk operation that launched it.
+"""What is related to a run: the runs that repeat it, and the bulk operation that launched it.
 
-First the repeats of a run, as the service itself launched them; then a run's bulk operation, and
-the runs of an operation. A bulk operation and all that it led to go back to one request, so they
-have one correlation id, in the log or, of archived runs, in the list of these.
+First the repeats of a run that the service itself launched; then a run's bulk operation, and the
+runs of an operation. A bulk operation and all that it caused share a correlation id, in the log or,
+for archived runs, in the table of these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ OPERATION = f"""
 
 
 async def operation_of(connection: Connection, run_id: UUID) -> UUID | None:
-    """Return the bulk operation that launched a run; None where none did."""
+    """Return the bulk operation that launched a run, None if none did."""
     row = await read_first(connection, _Operation, OPERATION, {"id": run_id})
     return None if row is None else UUID(str(row["id"]))
 
@@ -76,7 +76,7 @@ PAGE = f"""
 async def runs_of_operation(
     connection: Connection, operation_id: UUID, before: int, limit: int
 ) -> Sequence[UUID]:
-    """Return runs that an operation launched, or led to; the newest first."""
+    """Return the runs that an operation caused, newest first."""
     values = {"id": operation_id, "before": before, "limit": limit}
     return await read_ids(connection, PAGE, values)
 
@@ -92,6 +92,6 @@ COUNTS = f"SELECT status, count(*) AS runs FROM ({_LAUNCHED}) AS run GROUP BY st
 
 
 async def counts_of_operation(connection: Connection, operation_id: UUID) -> Mapping[str, int]:
-    """Return how many of an operation's runs are in each status; a status of none is left out."""
+    """Return how many of an operation's runs are in each status, without statuses of none."""
     rows = await read_rows(connection, _Count, COUNTS, {"id": operation_id})
     return {row["status"]: row["runs"] for row in rows}
