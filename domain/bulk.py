@@ -38,8 +38,6 @@ from domain.state import (
 
 Action = Literal["cancel", "retry", "rerun"]
 
-ACTIONS: tuple[Action, ...] = ("cancel", "retry", "rerun")
-
 ELIGIBLE: dict[Action, tuple[str, ...]] = {
     "cancel": ("pending", "running"),
     "retry": ("failed", "canceled", "expired"),

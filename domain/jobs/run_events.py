@@ -193,9 +193,6 @@ MAX_NAMES = 10
 MAX_NAME_BYTES = 100
 """Of each name, as JSON."""
 
-MAX_NOTE_BYTES = 2_048
-"""Of the note with its key, at most."""
-
 MAX_MESSAGE_BYTES = 16_384
 """Of an error message as UTF-8: lists of runs show it. The run's log has all of it."""
 

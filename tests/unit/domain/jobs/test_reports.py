@@ -13,7 +13,6 @@ from domain.jobs.run_events import (
     MAX_MESSAGE_BYTES,
     MAX_METRICS_BYTES,
     MAX_NAMES,
-    MAX_NOTE_BYTES,
     AttemptFailure,
     Report,
     fitting,
@@ -76,7 +75,7 @@ def test_the_note_is_bounded_by_bytes_whatever_it_names() -> None:
     assert fit.context.keys() == {LEFT_OUT}
     assert f" and {len(wide) - MAX_NAMES} more: " in str(fit.context[LEFT_OUT])
     whole = len(canonical({**full, **fit.context}))
-    assert whole <= MAX_CONTEXT_BYTES + MAX_NOTE_BYTES
+    assert whole <= MAX_CONTEXT_BYTES + 2_048
 
 
 SOME = st.dictionaries(
