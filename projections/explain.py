@@ -382,7 +382,7 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
 
 
 def _since(run: Candidate, around: Surroundings) -> str | None:
-    """Return since when the run was due, None if it is not: its wait for the rate began later."""
+    """Return since when the run waits for its rate, as far as is known: since it was due."""
     due_at = from_iso(run["scheduled_at"])
     if due_at > from_iso(around.now):
         return None

@@ -298,7 +298,7 @@ class JobRun(Stateful[RunState], Aggregate):
         self._time_out(holder, now, message, "execution_timeout", retry_at, report)
 
     def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
-        """End the run as expired, as its handler returned."""
+        """End the run as expired because its handler says so."""
         self._check_holder(holder)
         self._time_out(holder, now, message, "handler", None, report)
 
@@ -320,7 +320,7 @@ class JobRun(Stateful[RunState], Aggregate):
         )
 
     def hand_back(self, holder: Holder, now: datetime) -> None:
-        """Make the run pending again without spending its attempt: its worker stops."""
+        """Make the run pending again, its attempt unspent: its worker stops, or lost its lease."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, None, holder, Report())
@@ -336,7 +336,7 @@ class JobRun(Stateful[RunState], Aggregate):
         *,
         by_handler: bool = False,
     ) -> None:
-        """Cancel a running run that has stopped: as requested, or as its handler returned."""
+        """Cancel a run that has stopped, as was requested or because its handler says so."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, reason, holder, report)
