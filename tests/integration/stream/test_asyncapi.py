@@ -22,7 +22,7 @@ from tests.integration.streams import server_sent, stream
 from tests.support import newer
 from tests.support.in_process import in_process
 from tests.support.logs import TESTER, parts, registered
-from tests.unit.domain.failures.given import a_failure, about
+from tests.unit.domain.failures.given import a_failure, identity
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ async def let_runs_end(database_url: str) -> None:
         slug = await registered(part.jobs)
         spec = ScheduleSpec(job=slug, every_ms=3_600_000)
         schedule = Schedule.create("hourly", spec, part.jobs.clock())
-        opened = FailureGroup.open(about(), [a_failure()], part.jobs.clock())
+        opened = FailureGroup.open(identity(), [a_failure()], part.jobs.clock())
         order = Order(action="cancel", filter=["job=nobody"], reason="none there")
         operation = BulkOperation.request(
             part.jobs.new_id(), order, 1, 0, "tester", part.jobs.clock()
