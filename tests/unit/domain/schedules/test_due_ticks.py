@@ -60,7 +60,7 @@ def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
 def test_what_is_caught_up_with_to_the_millisecond_is_not_missed() -> None:
     schedule = a_schedule(catch_up_ms=MINUTE_MS, overlap="allow_all")
     decided = decide_ticks(schedule, minute(3) + timedelta(microseconds=500), None)
-    assert told(schedule) == ["tick_skipped missed 1", "tick_launched", "tick_launched"]
+    assert topics_of(schedule) == ["tick_skipped missed 1", "tick_launched", "tick_launched"]
     assert [due_at for _, due_at in decided.launches] == [minute(2), minute(3)]
 
 
