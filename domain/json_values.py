@@ -67,23 +67,36 @@ def parse(raw: bytes) -> Json:
     return normalise(value)
 
 
-_UNUSUAL = re.compile(rb"\\|(?:^|[:,\[])-?[0-9]+[.eE]")
-"""An escaped character, which may be NUL or half a surrogate pair; or a float, which may have to
-become an integer. In JSON without blanks a number is at the beginning, or after one of these."""
+_UNUSUAL_NUMBER = re.compile(rb"[:,\[]-?[0-9]++(?:\.0(?![0-9])|(?:\.[0-9]++)?[eE])")
+"""A float that may have to become an integer, as orjson writes it: `2.0` or `1e16`, never `2.5`. In
+a list or object without blanks a number is after one of these characters."""
 
 
 def _plain(raw: bytes) -> Json:
-    """Return the value of a text that certainly needs no change, None for other texts.
+    """Return a list or object that certainly needs no change, None for other texts.
 
     A text that orjson writes exactly as it was has no repeated key and no integer beyond 64 bits.
+    An escaped character may be NUL or half a surrogate pair.
     """
-    if _UNUSUAL.search(raw) or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+    if raw[:1] not in {b"{", b"["} or b"\\" in raw or _UNUSUAL_NUMBER.search(raw):
         return None
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
+    may_be_deep = raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+    if may_be_deep and _is_nested_beyond(value, MAX_DEPTH):
+        return None
     return value if orjson.dumps(value) == raw else None
+
+
+def _is_nested_beyond(value: Json, levels: int) -> bool:
+    """Return whether more lists and objects than `levels` are within each other."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(map(_is_nested_beyond, value, repeat(levels - 1)))
 
 
 def normalise(value: object, pointer: str = "") -> Json:
