@@ -61,7 +61,7 @@ class OfferedEntryPoints:
         self._names: frozenset[str] = frozenset()
         self._is_anything = False
         self._read_at = -FRESH_S
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Event | None = None
 
     async def has(self, entry_point: str, since: float | None = None) -> bool:
         """Return whether a worker offers it; the answer no always comes from a recent read.
@@ -74,15 +74,24 @@ class OfferedEntryPoints:
         if self._offers(entry_point) and now - self._read_at < FRESH_S:
             return True
         needed = now if since is None else since
-        if self._read_at < needed:
-            async with self._reading:
-                # While this one waited here, another one may have read.
-                if self._read_at < needed:
-                    await self._read()
+        while self._read_at < needed:
+            await self._read_once()
         return self._offers(entry_point)
 
     def _offers(self, entry_point: str) -> bool:
         return self._is_anything or entry_point in self._names
+
+    async def _read_once(self) -> None:
+        """Read, or wait for the read that is under way: all of a group of launches need one."""
+        if self._reading is not None:
+            await self._reading.wait()
+            return
+        self._reading = is_over = asyncio.Event()
+        try:
+            await self._read()
+        finally:
+            self._reading = None
+            is_over.set()
 
     async def _read(self) -> None:
         read_at = monotonic()

@@ -1,5 +1,6 @@
 """Workers take what they execute, and leave the rest to those who do."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
@@ -76,6 +77,16 @@ async def test_what_was_read_of_workers_since_a_request_arrived_answers_it(part:
     await part.worker("w")
     assert not await offered.has("ours.a", arrived_s)
     assert await offered.has("ours.a")
+
+
+async def test_a_canceled_read_of_workers_is_repeated_for_those_that_waited_for_it(
+    part: Parts,
+) -> None:
+    offered = OfferedEntryPoints(part.pool)
+    first, *others = [asyncio.create_task(offered.has("ours.a")) for _ in range(4)]
+    await asyncio.sleep(0)  # All have begun.
+    first.cancel()
+    assert await asyncio.gather(*others) == [False, False, False]
 
 
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
