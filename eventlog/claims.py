@@ -7,7 +7,7 @@ final. Last the reads of a claim as a whole (`ClaimReads`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, islice
 from types import MappingProxyType
@@ -48,7 +48,7 @@ from projections.flow.fairness import (
 )
 from projections.flow.pending_queue import FirstOfPriority, LowWaterMark, PendingQueue, TouchedRun
 from projections.flow.rates import STARTED, RateWindowReader, StartedRow, rate_limits, window_query
-from projections.flow.selection import LimitState, Selection, select_candidates
+from projections.flow.selection import GroupKey, LimitState, Selection, group_of, select_candidates
 from projections.job_definitions import TABLE as DEFINITIONS
 from projections.job_runs import IS_PENDING, IS_RUNNING
 from projections.rows import Connection, as_rows
@@ -349,11 +349,33 @@ class LimitReader:
         self.windows = RateWindowReader(now, queue.full_windows)
         self.groups = FairnessGroupReader(slots, frozenset() if in_order else executed)
         self._queue = queue
+        self._slots = slots
         self._pipelined = pipelined
 
     def limits(self, known_until: QueuePosition | None) -> LimitState:
         """Return the limits as far as they have been read; see `LimitState`."""
         return self._queue.limits(self.windows.windows, self.groups.groups, known_until)
+
+    def foresee(
+        self,
+        selection: Selection,
+        limits: LimitState,
+        due: Iterable[Candidate],
+        last_values: Mapping[GroupKey, str | None],
+    ) -> Selection:
+        """Select anew, as if the unread groups had no other runs than those in memory.
+
+        Args:
+            selection: of these runs; the groups stay unread.
+            limits: by which it was made.
+            due: runs in memory.
+            last_values: the values that were started last of groups, as far as they are known.
+        """
+        first = [*islice(due, LOOK_AHEAD + self._slots)]
+        groups = self.groups.foresee(selection.unread_groups, first, last_values)
+        foreseen = select_candidates(first, replace(limits, groups=groups), self._slots)
+        unread = {**selection.unread_groups, **foreseen.unread_groups}
+        return replace(foreseen, unread_groups=unread)
 
     def request(
         self,
@@ -369,7 +391,8 @@ class LimitReader:
             trip: takes the statements.
             selection: of these candidates.
             limits: by which it was made.
-            candidates: in the queue's order; the windows of the first ones are read as well.
+            candidates: in the queue's order; the windows of the first ones are read as well if
+                any are.
             recent: rate limits whose windows are read as well if any are.
         """
         if selection.is_final:
@@ -377,17 +400,15 @@ class LimitReader:
         queries = self.groups.queries(selection.unread_groups, limits)
         groups = self._request_groups(trip, queries.values())
         # The runs of a group are not there yet, but their starts count if those of one run do.
-        in_groups = [
-            run for run in selection.unread_groups.values() if run["rate_limit"] is not None
-        ]
-        if not selection.unread_windows and not in_groups:
+        needed = rate_limits(chain(selection.unread_windows, selection.unread_groups.values()))
+        if not needed:
             return LimitReads(groups=groups)
-        runs = chain(selection.unread_windows, in_groups, islice(candidates, LOOK_AHEAD))
-        needed = {**recent, **rate_limits(runs)}
-        self._take_pipelined_windows(needed)
-        missing = self.windows.unread(needed)
-        windows = trip.ask(STARTED, window_query(missing)) if missing else Answer()
-        return LimitReads(missing, windows, groups)
+        more = {**recent, **rate_limits(islice(candidates, LOOK_AHEAD)), **needed}
+        self._take_pipelined_windows(more)
+        if not self.windows.unread(needed):
+            return LimitReads(groups=groups)
+        missing = self.windows.unread(more)
+        return LimitReads(missing, trip.ask(STARTED, window_query(missing)), groups)
 
     def _request_groups(
         self, trip: RoundTrip, queries: Collection[GroupQuery]
@@ -405,6 +426,20 @@ class LimitReader:
                 answers[query] = trip.ask(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
             trip.ask(ANY_PLAN)
         return answers
+
+    def take_pipelined(self, expected: Iterable[Candidate]) -> None:
+        """Take what was pipelined for these runs, where they still wait and would need the same."""
+        if self._pipelined is NO_LIMIT_READS:
+            return
+        runs = self._queue.still_pending(expected)
+        # One run of each group stands for it.
+        groups = {group: run for run in runs if (group := group_of(run)) is not None}
+        for query in self.groups.queries(groups, self.limits(None)).values():
+            answer = self._pipelined.groups.get(query)
+            if answer is not None:
+                self.groups.take(query, answer.rows)
+        self._take_pipelined_windows(rate_limits(runs))
+        self._queue.full_windows.remember(self.windows.windows)
 
     def _take_pipelined_windows(self, needed: Mapping[Key, RateLimit]) -> None:
         """Take the windows that were pipelined with the limits that hold now."""
@@ -467,7 +502,12 @@ class ClaimReads:
     touched: Answer
     front: FrontRead | None
     limits: LimitReads = NO_LIMIT_READS
-    expected: list[UUID] = field(default_factory=list)
+    expected: Sequence[Candidate] = ()
+
+    @property
+    def expected_ids(self) -> list[UUID]:
+        """The ids of the expected runs."""
+        return [UUID(run["id"]) for run in self.expected]
 
 
 async def without_offered_again(

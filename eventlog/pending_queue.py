@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 from domain.clock import from_iso, to_iso
@@ -42,7 +43,7 @@ from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
 from projections.flow.candidates import QUEUE_START, Candidate, Key, UnservedJobs, queue_position
 from projections.flow.pending_queue import MOST_UNSERVED, FirstOfPriority, PendingQueue
-from projections.flow.selection import select_candidates
+from projections.flow.selection import GroupKey, group_of, select_candidates
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows, read_texts
 
@@ -65,6 +66,10 @@ FIRST_PLANNED = f"""
 """The first pending run that is not due yet, of each of some priorities."""
 
 Load = Callable[[Connection], Awaitable[PendingQueue]]
+
+K = TypeVar("K")
+
+V = TypeVar("V")
 
 STALE_S = 1.0
 """After so long there may be many events to read before a claim, so they are not read under the
@@ -99,9 +104,11 @@ class FollowedQueue:
         # Of runs that are read by job, which the low-water marks do not help with.
         self._skip_cursor = SkipCursor[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
-        # The last claim's runs, and the rate limits that claims have read, the last ones first.
+        # The last claim's runs; and of claims, the last ones first, the rate limits that they have
+        # read and the values that they started last of fairness groups.
         self._selected: Sequence[Candidate] = ()
         self._rate_limits: Mapping[Key, RateLimit] = {}
+        self._last_values: Mapping[GroupKey, str | None] = {}
         # Whether the last claim got the runs that were expected. With other workers it rarely does.
         self.foresees = False
 
@@ -112,6 +119,7 @@ class FollowedQueue:
         self._skip_cursor.restart()
         self._selected = ()
         self._rate_limits = {}
+        self._last_values = {}
 
     def is_stale(self, offer: Offer | None) -> bool:
         """Return whether there may be so many events to read that `follow` is called for."""
@@ -180,16 +188,18 @@ class FollowedQueue:
         due = pending.due(self._now, without=started.keys())
         reader = LimitReader(pending, self._now, slots, in_order=self._bypasses_more)
         limits = reader.limits(pending.known_until(self._now)).with_started(started.values())
-        expected = select_candidates(chain(due, started.values()), limits, slots)
-        front: FrontRead | None = None
-        in_memory = [UUID(run["id"]) for run in expected.runs if run["id"] not in started]
-        if len(in_memory) < slots:
-            front = request_front(trip, pending, slots)
-        # Runs that are not in memory yet are probably counted by the same limits.
-        recent = {} if front is None else self._rate_limits
-        limit_reads = reader.request(trip, expected, limits, due, recent)
-        foreseen = in_memory if front is None and expected.is_final else []
-        return ClaimReads(pending.position, touched, front, limit_reads, foreseen)
+        selection = select_candidates(chain(due, started.values()), limits, slots)
+        expected = [run for run in selection.runs if run["id"] not in started]
+        front = request_front(trip, pending, slots) if len(expected) < slots else None
+        if front is not None:
+            # Runs that are not in memory yet are probably counted by the same limits.
+            limit_reads = reader.request(trip, selection, limits, due, self._rate_limits)
+            return ClaimReads(pending.position, touched, front, limit_reads)
+        if selection.unread_groups:
+            selection = reader.foresee(selection, limits, due, self._last_values)
+            expected = selection.runs
+        limit_reads = reader.request(trip, selection, limits, () if self.foresees else due)
+        return ClaimReads(pending.position, touched, None, limit_reads, expected)
 
     async def select(
         self, connection: Connection, reads: ClaimReads | None, now: datetime, slots: int
@@ -213,6 +223,8 @@ class FollowedQueue:
         reader = LimitReader(
             pending, present, slots, in_order=self._bypasses_more, pipelined=pipelined
         )
+        if reads is not None:
+            reader.take_pipelined(reads.expected)
         runs = await self._select_pending(connection, pending, slots, reader)
         is_short = len(runs) < slots and not pending.is_complete(present)
         # Where a fairness group is served, more of the queue's front says little.
@@ -221,17 +233,18 @@ class FollowedQueue:
             runs = await self._select_pending(connection, pending, slots, reader)
         if len(runs) < slots and not pending.is_complete(present):
             runs = await self._select_by_job(connection, pending, slots, reader)
-        self._selected = runs
-        self._remember_rate_limits(reader.windows.limits)
+        self._remember(runs, reader.windows.limits)
         claimed = await without_offered_again(connection, pending.offer, runs)
         run_ids = [UUID(run["id"]) for run in claimed]
         if reads is not None and reads.expected:
-            self.foresees = run_ids == reads.expected
+            self.foresees = run_ids == reads.expected_ids
         return run_ids
 
-    def _remember_rate_limits(self, read: Mapping[Key, RateLimit]) -> None:
-        newest_first = {**read, **self._rate_limits, **read}
-        self._rate_limits = dict(islice(newest_first.items(), LOOK_AHEAD))
+    def _remember(self, runs: Sequence[Candidate], read: Mapping[Key, RateLimit]) -> None:
+        self._selected = runs
+        self._rate_limits = _newest(read, self._rate_limits)
+        values = {group: run["fair_value"] for run in runs if (group := group_of(run)) is not None}
+        self._last_values = _newest(values, self._last_values)
 
     async def unserved_entry_points(self, connection: Connection) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that the worker does not execute."""
@@ -376,3 +389,8 @@ class FollowedQueue:
         self._repairs = state["repairs"]
         self._followed_at = monotonic()
         return pending
+
+
+def _newest(new: Mapping[K, V], old: Mapping[K, V]) -> Mapping[K, V]:
+    """Return the newest entries, the new ones first."""
+    return dict(islice({**new, **old, **new}.items(), LOOK_AHEAD)) if new else old

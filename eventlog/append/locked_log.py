@@ -42,7 +42,7 @@ class ClaimRequest:
         if claimant.likely is not None:
             run_ids = [claimant.likely]
         elif reads is not None and queue.foresees:
-            run_ids = reads.expected
+            run_ids = reads.expected_ids
         likely: LikelyRuns | None = None
         if run_ids:
             likely = LikelyRuns(run_ids, request_states(trip, RUN_TOPIC, run_ids))

@@ -4,7 +4,7 @@ Only the first runs of the next values are read, however many wait. Values whose
 planned for later are skipped.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from projections.flow.selection import (
     FairnessGroup,
     GroupKey,
     LimitState,
+    fairness_group,
+    group_of,
     serves_entry_point,
 )
 from projections.job_runs import IS_PENDING
@@ -210,14 +212,40 @@ class FairnessGroupReader:
         """
         queries: dict[GroupKey, GroupQuery] = {}
         for group, run in unread.items():
-            if serves_entry_point(self._executed, run["entry_point"]):
+            if self._is_served_by_value(group):
                 queries[group] = self._query(group, run, limits)
             else:
                 self.groups[group] = FairnessGroup(())
         return queries
 
+    def foresee(
+        self,
+        groups: Iterable[GroupKey],
+        due: Collection[Candidate],
+        last_values: Mapping[GroupKey, str | None],
+    ) -> dict[GroupKey, FairnessGroup]:
+        """Return groups as they are if no other runs of theirs are due than these.
+
+        Args:
+            groups: which ones.
+            due: runs in the queue's order, of whatever group.
+            last_values: the values that were started last, as far as they are known.
+        """
+        foreseen: dict[GroupKey, FairnessGroup] = {}
+        for group in groups:
+            runs = [run for run in due if group_of(run) == group]
+            foreseen[group] = (
+                fairness_group(runs, last_values.get(group))
+                if self._is_served_by_value(group)
+                else FairnessGroup(())
+            )
+        return foreseen
+
+    def _is_served_by_value(self, group: GroupKey) -> bool:
+        _, entry_point, _ = group
+        return serves_entry_point(self._executed, entry_point)
+
     def _query(self, group: GroupKey, run: Candidate, limits: LimitState) -> GroupQuery:
-        self._values[group] = 2 * self._values.get(group, 0) or self._slots
         read = self.groups.get(group)
         full: Sequence[str] = ()
         if run["rate_limit"] is not None:
@@ -225,7 +253,7 @@ class FairnessGroupReader:
         return GroupQuery(
             group,
             depth=1 if read is None else read.next_depth(self._slots),
-            values=self._values[group],
+            values=2 * self._values.get(group, 0) or self._slots,
             least_depth=min(self._slots, DEPTH),
             saturated_keys=frozenset(limits.saturated_keys_beside(run)),
             full_values=frozenset(full),
@@ -233,6 +261,7 @@ class FairnessGroupReader:
 
     def take(self, query: GroupQuery, rows: Rows) -> None:
         """Add the result of a query."""
+        self._values[query.group] = query.values
         self.groups[query.group] = query.group_from(rows)
 
 

@@ -160,8 +160,8 @@ class PendingQueue:
         return DueRuns(first, now, without)
 
     def still_pending(self, runs: Iterable[Candidate]) -> list[Candidate]:
-        """Return those of these runs that are pending as of `position`."""
-        return [run for run in runs if self._waiting.get(run["id"]) is not None]
+        """Return those of these runs that are pending as of `position`, as they are then."""
+        return [run for one in runs if (run := self._waiting.get(one["id"])) is not None]
 
     def known_until(self, now: str) -> QueuePosition | None:
         """Return the queue position after which due runs may not be in memory, None for none."""
