@@ -83,7 +83,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         "1",
     )
     with (
-        started("up", "--port", "0", *arguments) as process,
+        started("up", "--port", "0", *arguments, module="apphub_jobs") as process,
         httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         process.wait_for_line("is ready with", errors=True)

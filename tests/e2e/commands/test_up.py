@@ -32,9 +32,9 @@ HANDLERS = ("--handlers", "tests.support.handlers")
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Process]:
-    """Run `up` with the tests' handlers on a private database."""
+    """Run `up` with the tests' handlers on a private database; it starts programs, no forks."""
     data_dir = ("--data-dir", str(tmp_path / "data"))
-    with started("up", "--port", "0", *data_dir, *HANDLERS) as process:
+    with started("up", "--port", "0", *data_dir, *HANDLERS, module="apphub_jobs") as process:
         process.url()
         yield process
 
@@ -111,6 +111,7 @@ def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_ur
         started(
             *("up", "--port", "0", "--stop-grace-s", "600", *HANDLERS),
             *("--data-dir", str(tmp_path / "data")),
+            module="apphub_jobs",
             APPHUB_DATABASE_URL=database_url,
         ) as process,
         httpx.Client(base_url=process.url(), timeout=60) as client,
@@ -176,7 +177,7 @@ def silent_server() -> Iterator[str]:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_what_is_prepared_ends_with_up(tmp_path: Path, silent_server: str, number: int) -> None:
     command = ["up", "--port", "0", "--data-dir", str(tmp_path)]
-    process = Process(command, {"APPHUB_DATABASE_URL": silent_server})
+    process = Process(command, {"APPHUB_DATABASE_URL": silent_server}, "apphub_jobs")
     try:
         process.wait_for_line("Ctrl-C", errors=True)
         prepared = [_child(process, "serve"), _child(process, "worker")]

@@ -14,6 +14,7 @@ from importlib import import_module
 
 import cli.__main__ as program
 from cli import main as commands
+from tests.support.forks.children import PARENTS, fork_in_advance
 from tests.support.forks.forked import Order, imported
 
 MOST_BYTES = 1_000_000
@@ -54,6 +55,8 @@ def _begin(order: Order, output: int, errors: int, channel: int) -> None:
     # What it shows of itself as a program.
     sys.modules["__main__"].__package__ = program.__package__
     sys.argv = [str(program.__file__), *order["command"]]
+    if order["command"][0] in PARENTS:
+        fork_in_advance()
 
 
 def _tell(pid: int, channel: int) -> None:
