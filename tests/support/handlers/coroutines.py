@@ -1,18 +1,32 @@
-"""Coroutines that wait, heed or do not heed, and print beside each other."""
+"""Coroutines that wait, heed or do not heed, print beside each other, and leave something."""
 
-import asyncio
 import logging
 import os
 import signal
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from itertools import repeat
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from apphub_jobs.contract import JobResult, JobRunContext
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+
+    class _Later:
+        """A module that is imported once it is used: each attempt would wait for it, and few do."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(import_module("asyncio"), name)
+
+    asyncio = _Later()
 
 
 async def sleep(context: JobRunContext) -> int:
@@ -128,6 +142,37 @@ def _say(text: str) -> None:
     print(text)
 
 
+async def lose_fork_of_all(_: JobRunContext) -> str:
+    """Forget to end a fork, in the midst of others' attempts."""
+    fork = os.fork()
+    if fork == 0:
+        return "fork"
+    await asyncio.to_thread(os.waitpid, fork, 0)
+    return "parent"
+
+
+async def leave_orphans(context: JobRunContext) -> int:
+    """Start programs that leave others behind; return how many of those are still to be seen."""
+    for _ in range(context.parameters["count"]):
+        subprocess.run(["sh", "-c", "true &"], check=True)
+    until = time.monotonic() + 20
+    while (left := _ended_children()) and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    return left
+
+
+def _ended_children() -> int:
+    """Return how many processes below the supervisor have ended, and are waited for by nobody."""
+    own = (str(os.getpid()), str(os.getppid()))
+    count = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            _, _, fields = stat.read_text().rpartition(")")
+            status, parent, *_ = fields.split()
+            count += status == "Z" and parent in own
+    return count
+
+
 COROUTINES: list[Callable[[JobRunContext], object]] = [
     sleep,
     clean_up,
@@ -142,4 +187,6 @@ COROUTINES: list[Callable[[JobRunContext], object]] = [
     interrupt,
     raise_late,
     chat,
+    lose_fork_of_all,
+    leave_orphans,
 ]

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from apphub_jobs.contract import JobResult, JobRunContext
-from apphub_jobs.process.shared import CURRENT_OUTPUT
 from tests.support.handlers.waiting import wait
 
 
@@ -90,6 +89,9 @@ def forge(context: JobRunContext) -> str:
 
 def _own_id() -> str:
     """Return by what the worker knows this attempt, as only who searches for it finds it."""
+    # Imported here: it takes long, and few attempts need it.
+    from apphub_jobs.process.shared import CURRENT_OUTPUT  # noqa: PLC0415
+
     output = CURRENT_OUTPUT.get()
     if output is not None:
         return output.attempt_id

@@ -1,13 +1,10 @@
 """Handlers that make something else of their process, and go on as if nothing had been."""
 
-import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +87,6 @@ def lose_fork(context: JobRunContext) -> str:
     return "fork"
 
 
-async def lose_fork_of_all(_: JobRunContext) -> str:
-    """Forget to end a fork, in the midst of others' attempts."""
-    fork = os.fork()
-    if fork == 0:
-        return "fork"
-    await asyncio.to_thread(os.waitpid, fork, 0)
-    return "parent"
-
-
 def nest_deeply(context: JobRunContext) -> object:
     """Return, or report, what is nested so deeply that Python has to be allowed to go there."""
     sys.setrecursionlimit(100_000)
@@ -108,28 +96,6 @@ def nest_deeply(context: JobRunContext) -> object:
     if context.parameters.get("reports"):
         context.update(metrics={"nested": nested})
     return nested
-
-
-async def leave_orphans(context: JobRunContext) -> int:
-    """Start programs that leave others behind; return how many of those are still to be seen."""
-    for _ in range(context.parameters["count"]):
-        subprocess.run(["sh", "-c", "true &"], check=True)
-    until = time.monotonic() + 20
-    while (left := _ended_children()) and time.monotonic() < until:
-        await asyncio.sleep(0.05)
-    return left
-
-
-def _ended_children() -> int:
-    """Return how many processes below the supervisor have ended, and are waited for by nobody."""
-    own = (str(os.getpid()), str(os.getppid()))
-    count = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            _, _, fields = stat.read_text().rpartition(")")
-            status, parent, *_ = fields.split()
-            count += status == "Z" and parent in own
-    return count
 
 
 class UntoldError(Exception):
@@ -161,9 +127,7 @@ LEAVING: list[Callable[[JobRunContext], object]] = [
     block_cancels,
     compute,
     lose_fork,
-    lose_fork_of_all,
     nest_deeply,
-    leave_orphans,
     raise_untold,
     raise_unseen,
 ]
