@@ -4,13 +4,13 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from queue import Queue
 from tempfile import TemporaryDirectory
-from threading import Thread
 from uuid import uuid4
 
 import psycopg
@@ -36,6 +36,7 @@ def server(directory: Path) -> Iterator[str]:
     if server_url:
         yield server_url
         _left().join()
+        _forget()
         return
     embedded = EmbeddedPostgres(directory, can_create_databases=True)
     try:
@@ -43,6 +44,7 @@ def server(directory: Path) -> Iterator[str]:
         _allow_what_tests_do(directory)
         yield url
     finally:
+        _forget()
         embedded.stop()
 
 
@@ -126,6 +128,8 @@ def template(server_url: str, directory: Path) -> str:
     with _made_once(server_url, directory, name, None) as url:
         if url is not None:
             runner.upgrade(url)
+            # The first session keeps in a file what each needs of the catalogs; clones get it, too.
+            psycopg.connect(url).close()
     return name
 
 
@@ -157,9 +161,8 @@ def _made_once(
         if made.exists():
             yield None
             return
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name}")
-            connection.execute(_create(name, source))
+        _administer(server_url, f"DROP DATABASE IF EXISTS {name}")
+        _administer(server_url, _create(name, source))
         yield make_conninfo(server_url, dbname=name)
         made.touch()
 
@@ -174,8 +177,7 @@ def _create(name: str, source: str | None) -> str:
 def clone(server_url: str, template_name: str | None) -> Iterator[str]:
     """Give the URL of a database of one's own; empty without a template."""
     name = f"test_{uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(_create(name, template_name))
+    _administer(server_url, _create(name, template_name))
     try:
         yield make_conninfo(server_url, dbname=name)
     finally:
@@ -197,7 +199,7 @@ def _drop_later(server_url: str, name: str) -> None:
 @cache
 def _left() -> _Left:
     left: _Left = Queue()
-    Thread(target=_drop, args=(left,), name="dropping", daemon=True).start()
+    threading.Thread(target=_drop, args=(left,), name="dropping", daemon=True).start()
     return left
 
 
@@ -205,14 +207,44 @@ def _drop(left: _Left) -> None:
     while True:
         server_url, name = left.get()
         try:
-            with psycopg.connect(server_url, autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
         except psycopg.OperationalError:
             pass  # The server is gone, and all of its databases with it.
         except psycopg.Error as error:
             print(f"database {name} is left: {error}", file=sys.stderr)
         finally:
             left.task_done()
+
+
+class _Kept(threading.local):
+    """A thread's session with the server whose databases it made last; None without one."""
+
+    session: tuple[str, psycopg.Connection] | None = None
+
+
+_kept = _Kept()
+
+
+def _administer(server_url: str, statement: str) -> None:
+    """Make or drop a database, in a session that is kept: each costs as much as a small test."""
+    if _kept.session is not None and _kept.session[0] == server_url:
+        try:
+            _kept.session[1].execute(statement.encode())
+        except psycopg.OperationalError:
+            if not _kept.session[1].closed:
+                raise
+        else:
+            return
+    _forget()
+    _kept.session = (server_url, psycopg.connect(server_url, autocommit=True))
+    _kept.session[1].execute(statement.encode())
+
+
+def _forget() -> None:
+    """End the session that this thread keeps."""
+    if _kept.session is not None:
+        _kept.session[1].close()
+        _kept.session = None
 
 
 _LOSING = """
