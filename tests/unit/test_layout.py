@@ -5,6 +5,7 @@ The order of the floors, and of the parts inside them, is held by import-linter 
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def _files(*tops: str) -> list[Path]:
     return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _module(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     if parts[-1] == "__init__":
@@ -58,7 +64,7 @@ def _imported(tree: ast.Module, known: set[str]) -> Iterator[str]:
 
 
 def test_no_file_imports_itself_by_way_of_others() -> None:
-    trees = {_module(path): ast.parse(path.read_text()) for path in _files(*FLOORS)}
+    trees = {_module(path): _tree(path) for path in _files(*FLOORS)}
     known = set(trees)
     imports = {module: set(_imported(tree, known)) for module, tree in trees.items()}
     assert sum(map(len, imports.values())) > len(imports)  # The test does see imports.
@@ -71,7 +77,7 @@ def test_no_class_name_stands_twice_in_a_floor() -> None:
         for path in _files(floor):
             if (module := _module(path)) in GENERATED:
                 continue
-            for node in ast.parse(path.read_text()).body:
+            for node in _tree(path).body:
                 if isinstance(node, ast.ClassDef):
                     modules.setdefault(node.name, []).append(module)
         assert {name: modules_ for name, modules_ in modules.items() if len(modules_) > 1} == {}
@@ -82,9 +88,7 @@ def test_no_small_file_is_used_by_its_neighbour_alone() -> None:
     importers: dict[str, set[Path]] = {}
     for path in paths.values():
         # What a function imports, it imports late for a reason, and so from a file of its own.
-        top = ast.Module(
-            [node for node in ast.parse(path.read_text()).body if _is_import(node)], []
-        )
+        top = ast.Module([node for node in _tree(path).body if _is_import(node)], [])
         for module in _imported(top, set(paths)):
             importers.setdefault(module, set()).add(path)
     crumbs = [
@@ -111,8 +115,7 @@ def _is_import(node: ast.stmt) -> bool:
     ),
 )
 def test_each_package_says_what_is_in_it(package: str) -> None:
-    tree = ast.parse((ROOT / package / "__init__.py").read_text())
-    docstring = ast.get_docstring(tree, clean=False)
+    docstring = ast.get_docstring(_tree(ROOT / package / "__init__.py"), clean=False)
     assert docstring is not None
     lines = docstring.strip().splitlines()
     assert len(lines) in DOCSTRING_LINES

@@ -5,20 +5,20 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+SETTINGS = (
+    *("-c", "user.name=Test"),
+    *("-c", "user.email=test@example.org"),
+    *("-c", "commit.gpgsign=false"),
+    # Each commit would start a process that looks for what to tidy up, beside the test.
+    *("-c", "maintenance.auto=false"),
+)
+
 
 def git(repository: Path, *arguments: str) -> str:
     """Run git in a repository without the developer's configuration; return what it printed."""
-    identity = (
-        "-c",
-        "user.name=Test",
-        "-c",
-        "user.email=test@example.org",
-        "-c",
-        "commit.gpgsign=false",
-    )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
-        ["git", *identity, "-C", str(repository), *arguments],
+        ["git", *SETTINGS, "-C", str(repository), *arguments],
         capture_output=True,
         text=True,
         check=True,

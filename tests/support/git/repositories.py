@@ -10,6 +10,7 @@ from typing import Any
 
 from apphub_jobs.contract import JobRunContext
 from apphub_jobs.details import DefinitionDetails, RunDetails
+from tests.support.git.origins import SETTINGS
 
 Files = Mapping[str, str | bytes]
 
@@ -59,15 +60,7 @@ def app_at(repo_url: str, **fields: Any) -> dict[str, Any]:
 
 def git(repository: Path, *arguments: str, stdin: bytes | None = None) -> str:
     """Run git in a repository and return what it printed."""
-    identity = (
-        "-c",
-        "user.name=Test",
-        "-c",
-        "user.email=test@example.org",
-        "-c",
-        "commit.gpgsign=false",
-    )
-    command = ["git", *identity, "-C", str(repository), *arguments]
+    command = ["git", *SETTINGS, "-C", str(repository), *arguments]
     return (
         subprocess.run(command, input=stdin, capture_output=True, check=True)
         .stdout.decode()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -26,10 +27,10 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return own / "source"
 
 
-@pytest.fixture
-def origin(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a repository whose file `text` says which commit it is."""
-    root = made(tmp_path / "origin", {"text": "first"})
+    root = made(tmp_path_factory.mktemp("original") / "origin", {"text": "first"})
     git(root, "tag", "light")
     git(root, "tag", "-a", "annotated", "-m", "a tag with a message")
     commit(root, {"text": "second"})
@@ -41,6 +42,12 @@ def origin(tmp_path: Path) -> Path:
     git(root, "switch", "-q", "main")
     commit(root, {"text": "third"})
     return root
+
+
+@pytest.fixture
+def origin(original: Path, tmp_path: Path) -> Path:
+    """Give a copy of it, for a test to change."""
+    return shutil.copytree(original, tmp_path / "origin", symlinks=True)
 
 
 @contextmanager
