@@ -17,10 +17,13 @@ import pytest
 from cli import composition  # noqa: F401 - the core, with the catalog
 from tests.support import databases, s3
 from tests.support.logs import Parts, parts
-from tests.support.memory import session_directory
+from tests.support.memory import own_root, session_directory
 from tests.support.processes import Process, started
 
 SOONER_S = 5.0
+
+PYTESTS_ROOT = "PYTEST_DEBUG_TEMPROOT"
+"""The variable that says where pytest keeps temporary directories."""
 
 SERVER = pytest.StashKey[str]()
 """The directory of the database server, which all of pytest's workers share."""
@@ -36,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SERVER] = workerinput["server"]
         return
     stack = ExitStack()
+    if os.geteuid() == 0 and PYTESTS_ROOT not in os.environ:
+        os.environ[PYTESTS_ROOT] = str(stack.enter_context(own_root()))
     config.stash[SERVER] = str(stack.enter_context(session_directory()) / "server")
     config.add_cleanup(stack.close)
 
@@ -96,7 +101,7 @@ def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
     base = tmp_path_factory.getbasetemp()
     # Each start of pytest closes the directory above its own to others, such as our server; those
     # that tests start have theirs elsewhere.
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(base)
+    os.environ[PYTESTS_ROOT] = str(base)
     # Root's servers run as nobody, who must be able to pass; nothing can be listed thereby.
     if os.geteuid() == 0:
         for directory in (base, base.parent, base.parent.parent):

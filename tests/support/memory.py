@@ -1,12 +1,17 @@
-"""A directory for what a session of tests writes and nobody reads later: in memory if possible."""
+"""Directories of a session of tests.
+
+First one for what is written and nobody reads later, in memory if possible. Then the one in which
+root's sessions keep what pytest keeps.
+"""
 
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from time import time
 
 MEMORY = Path("/dev/shm")
@@ -16,6 +21,9 @@ LEAST_FREE_BYTES = 3 * 1_073_741_824
 """What must be free there: containers often have 64 MB."""
 
 PREFIX = "apphub-tests-"
+
+ROOT_PREFIX = "apphub-"
+"""Short, for sockets lie in directories below."""
 
 LOCK = "session.lock"
 
@@ -37,6 +45,28 @@ def session_directory() -> Iterator[Path]:
         with (directory / LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield directory
+
+
+@contextmanager
+def own_root() -> Iterator[Path]:
+    """Give a directory that no other session of root's uses meanwhile; it stays, for the next one.
+
+    In a directory that sessions share, each start of pytest would close the way to the others'
+    files, to which root's servers, who run as nobody, must be able to pass.
+    """
+    for number in count():
+        directory = Path(gettempdir(), f"{ROOT_PREFIX}{number}")
+        directory.mkdir(mode=0o711, exist_ok=True)
+        if directory.stat().st_uid != os.geteuid():
+            continue
+        directory.chmod(0o711)
+        with (directory / LOCK).open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield directory
+            return
 
 
 def _remove_abandoned() -> None:
