@@ -6,7 +6,6 @@ There may be a fourth worker, whose attempts run on a cluster of Ray with two no
 import asyncio
 import random
 import signal
-import socket
 import subprocess
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from api.embedded import EmbeddedPostgres
 from migrations import runner
 from tests.support.clusters.two_nodes import TwoNodes, started_nodes
 from tests.support.databases import lose_notifications
+from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.wires.proxy import Proxy
 
@@ -154,7 +154,7 @@ class Cluster:
         await asyncio.to_thread(runner.upgrade, self.url)
         lose_notifications(self.url, NOTIFICATIONS_LOST)
         self._mount_disk()
-        self._ports = [_free_port() for _ in range(APIS)]
+        self._ports = [free_port() for _ in range(APIS)]
         data = ["--data-dir", str(self.directory / "data")]
         for number, port in enumerate(self._ports):
             command = ["serve", "--port", str(port), *data, "--seal-every-s", "1"]
@@ -200,9 +200,3 @@ class Cluster:
         self.disk.mkdir(parents=True)
         command = ["mount", "-t", "tmpfs", "-o", DISK_OPTIONS, "none", str(self.disk)]
         subprocess.run(command, check=False, capture_output=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -15,6 +15,7 @@ import httpx
 import obstore
 from obstore.store import S3Store
 
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 
 BUCKET = "run-logs"
@@ -88,11 +89,7 @@ def _start(directory: Path, ports: Mapping[str, int]) -> "subprocess.Popen[bytes
 
 def _free_ports() -> dict[str, int]:
     names = [*_PARTS, *(f"{part}.grpc" for part in _PARTS)]
-    with ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.socket()) for name in names}
-        for one in sockets.values():
-            one.bind(("127.0.0.1", 0))
-        return {name: int(one.getsockname()[1]) for name, one in sockets.items()}
+    return {name: free_port() for name in names}
 
 
 def _answers(process: "subprocess.Popen[bytes]", endpoint: str) -> bool:

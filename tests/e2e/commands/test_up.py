@@ -17,6 +17,7 @@ from cli.process.sockets import bind
 from cli.process.supervisor import Supervisor
 from tests.e2e.support import launch, register, wait_for_words
 from tests.support.logs import query
+from tests.support.ports import free_port
 from tests.support.processes import (
     Process,
     descendants,
@@ -194,8 +195,7 @@ def test_what_is_prepared_ends_with_up(tmp_path: Path, silent_server: str, numbe
 
 
 def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["up", "--port", str(port), "--handlers", "no.such.module"]
     data_dir = tmp_path / "data"
     process = Process([*command, "--data-dir", str(data_dir)], {})

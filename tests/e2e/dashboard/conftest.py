@@ -24,8 +24,9 @@ from playwright.sync_api import (
 
 from tests import ROOT
 from tests.e2e.dashboard.service.seeding import seed, seed_for_pictures
-from tests.e2e.dashboard.service.world import World, free_port
+from tests.e2e.dashboard.service.world import World
 from tests.support import databases
+from tests.support.ports import free_port
 from tests.support.sample_logs import promises
 
 PATIENCE_MS = 60_000

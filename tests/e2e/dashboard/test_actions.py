@@ -3,10 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
+from domain.jobs.run_events import STATUSES
 from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen
 from tests.e2e.dashboard.service.world import World
+from tests.support.processes import eventually
 
 FOLDED = "() => new Promise((seen) => setTimeout(() => requestAnimationFrame(seen), 100))"
 """What came is folded 60 ms later: a timer that is set after that, and is longer, ends later."""
@@ -56,7 +58,7 @@ def test_a_log_is_followed_and_its_run_canceled(
 def test_the_address_keeps_the_filter(screen: Screen, world: World) -> None:
     page = screen.page
     for _ in range(2):
-        world.launch("scan-secrets", repository="private-kept")
+        world.ended(world.launch("scan-secrets", repository="private-kept"))
     screen.open("?view=runs")
     rows = page.get_by_role("row")
     filter_box = page.get_by_role("combobox", name="Filter")
@@ -84,11 +86,19 @@ def test_new_runs_wait_behind_a_pill_and_counts_follow(screen: Screen, world: Wo
     page.get_by_role("button", name="1 new run: show").click()
     expect(first).to_have_text(run_id[:18])
     world.ended(run_id)
+    # What others have launched may end meanwhile.
+    eventually(lambda: _shown_counts(page) == _counts(world), what="the counts being shown")
+
+
+def _counts(world: World) -> dict[str, str]:
     with world.client as client:
-        counts = client.get("/job-runs/counts").json()["data"]
-    for status, count in counts.items():
-        button = page.locator(f".status-filter .status-{status} .count")
-        expect(button).to_have_text(str(count))
+        counts = client.get("/job-runs/counts").raise_for_status().json()["data"]
+    return {status: str(count) for status, count in counts.items()}
+
+
+def _shown_counts(page: Page) -> dict[str, str]:
+    buttons = page.locator(".status-filter")
+    return {status: buttons.locator(f".status-{status} .count").inner_text() for status in STATUSES}
 
 
 def test_the_past_says_what_it_is_and_the_present_is_one_step_away(screen: Screen) -> None:
@@ -167,9 +177,9 @@ def test_the_slider_shows_the_past_while_runs_go_on(screen: Screen, world: World
     page.evaluate(FOLDED)
     expect(count).to_have_text("0")
     page.get_by_role("button", name="Back to the present").click()
-    with world.client as client:
-        succeeded = client.get("/job-runs/counts").json()["data"]["succeeded"]
-    expect(count).to_have_text(str(succeeded))
+    eventually(
+        lambda: count.inner_text() == _counts(world)["succeeded"], what="the count being shown"
+    )
 
 
 def test_a_group_of_failures_is_retried_as_a_whole(screen: Screen, world: World) -> None:

@@ -16,9 +16,10 @@ from tests import ROOT
 from tests.e2e.dashboard.conftest import Screen, opened
 from tests.e2e.dashboard.service import deployments
 from tests.e2e.dashboard.service.jobs_of_apphub import nightly_statistics
-from tests.e2e.dashboard.service.world import World, free_port
+from tests.e2e.dashboard.service.world import World
 from tests.e2e.support import launch, register, wait_for_words
 from tests.support import databases
+from tests.support.ports import free_port
 
 MAX_CLICKS = 3
 MAX_SECONDS = 10.0

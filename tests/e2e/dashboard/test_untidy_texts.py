@@ -10,8 +10,9 @@ from playwright.sync_api import BrowserContext, ViewportSize
 from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen, opened
 from tests.e2e.dashboard.service import jobs_of_apphub
 from tests.e2e.dashboard.service.seeding import launch
-from tests.e2e.dashboard.service.world import World, free_port
+from tests.e2e.dashboard.service.world import World
 from tests.support import databases
+from tests.support.ports import free_port
 from tests.support.processes import wait_for_run
 
 TURNED = "\u202egnp.exe \u0645\u0631\u062d\u0628\u0627"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import pytest
 
 from tests import ROOT
 from tests.e2e.support import launch, register
+from tests.support.ports import free_port
 from tests.support.processes import eventually, started, wait_for_run
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -41,8 +41,7 @@ class Collector:
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-u", "-m", "oteltap", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         received = Collector(f"http://127.0.0.1:{port}")

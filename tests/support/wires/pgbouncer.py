@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 
 
@@ -26,7 +26,7 @@ def pgbouncer(server_url: str, *, pool_mode: str, max_prepared_statements: int) 
         if os.environ.get("APPHUB_TEST_POOLER") == "required":
             pytest.fail("PgBouncer is not installed")
         pytest.skip("PgBouncer is not installed")
-    port = _free_port()
+    port = free_port()
     server = conninfo_to_dict(server_url)
     names = ("host", "port", "user", "password", "dbname")
     reached = " ".join(f"{name}={server[name]}" for name in names if server.get(name))
@@ -70,11 +70,6 @@ def _as_servers_user(directory: Path, server: Mapping[str, Any]) -> dict[str, An
     account = pwd.getpwnam(user)
     os.chown(directory, account.pw_uid, account.pw_gid)
     return {"user": account.pw_uid, "group": account.pw_gid}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -1,6 +1,5 @@
 """The service that the browser looks at, whose API can go and come back."""
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,9 +78,3 @@ class World:
         """Return a run once it has ended."""
         with self.client as client:
             return wait_for_run(client, run_id)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

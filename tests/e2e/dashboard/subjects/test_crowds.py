@@ -21,10 +21,11 @@ from domain.schedules.calendar import ScheduleSpec
 from tests.e2e.dashboard.conftest import Screen, opened
 from tests.e2e.dashboard.service import jobs_of_apphub
 from tests.e2e.dashboard.service.seeding import launch
-from tests.e2e.dashboard.service.world import World, free_port
+from tests.e2e.dashboard.service.world import World
 from tests.e2e.dashboard.subjects.backfills import backfill
 from tests.support import databases
 from tests.support.logs import TESTER, Parts, parts, registered
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.sample_logs.big_logs import fill
 
