@@ -245,10 +245,15 @@ function Question({ question, answer }) {
 
 const LONG = 2_000;
 
+/** Characters that turn the direction of what follows, such as of the closing quote. */
+const TURNING = /[\u202a-\u202e\u2066-\u2069]/g;
+
+const escaped = (/** @type {string} */ character) => `\\u${character.charCodeAt(0).toString(16)}`;
+
 /** @param {{value: unknown, label: string}} props */
 export function Json({ value, label }) {
 	if (value === null || value === undefined) return html`<p class="quiet">${texts.none}</p>`;
-	const text = JSON.stringify(value, null, 2);
+	const text = JSON.stringify(value, null, 2).replace(TURNING, escaped);
 	const shown = html`<pre class="json" tabindex="0" aria-label=${label}><code>${text}</code></pre>`;
 	return html`<div class="with-copy">
 		<${Copy} text=${text} label=${texts.copyOf(label)} />

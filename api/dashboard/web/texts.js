@@ -62,7 +62,7 @@ export const texts = {
 			app: "Its name is mistyped, or it is of another service.",
 		},
 		runsOf: (/** @type {string} */ name) => `Runs of ${name}`,
-		all: (/** @type {string} */ list) => `All: ${list}`,
+		all: (/** @type {string} */ list) => `All ${list.toLowerCase()}`,
 	},
 	status: (name = "") => (name === "lost" ? "worker lost" : name.replaceAll("_", " ")),
 	errors: {
@@ -451,7 +451,7 @@ export const texts = {
 		noRuns: "No run ended with it",
 		noRunsHint: "Only attempts did, and later attempts succeeded; or the runs are archived.",
 		/** @param {number} count @param {string} span */
-		trend: (count, span) => (count === 1 ? "its newest failure" : `its newest ${many(count, "failure")}, within ${span}`),
+		trend: (count, span) => `its newest ${many(count, "failure")}, within ${span}`,
 		logs: {
 			search: "Search in these runs' logs",
 			go: "Search",

@@ -100,7 +100,7 @@ def test_what_is_not_there_is_said_with_its_code_and_where_else_to_look(screen: 
     expect(page.get_by_text("No run matches the filter")).to_be_visible()
     page.goto(f"{screen.url}/?view=schedule&id=gone")
     expect(page.get_by_role("link", name="Runs of gone")).to_be_visible()
-    page.get_by_role("link", name="All: Schedules").click()
+    page.get_by_role("link", name="All schedules").click()
     expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
 
 

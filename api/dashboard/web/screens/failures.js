@@ -195,8 +195,8 @@ function Found({ runs, lastAt }) {
 	const unit = Math.max((lastAt - firstAt) / (BARS - 1), SHORTEST_MS);
 	const buckets = bucketsOf(runs, lastAt, BARS, unit);
 	return html`<div class="stack">
-		<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
-			told=${(/** @type {{all: number}} */ { all }) => words.times(all)} />
+		${runs.length > 1 && html`<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
+			told=${(/** @type {{all: number}} */ { all }) => words.times(all)} />`}
 		<${RunTable} runs=${runs.slice(0, 10)} isBrief />
 		<${GroupLogs} runs=${runs} />
 	</div>`;

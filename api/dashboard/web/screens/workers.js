@@ -26,7 +26,7 @@ function List({ workers, again }) {
 			name: "first",
 			title: words.worker,
 			cell: ({ id, host, pid }) => html`<strong class="id">${id}</strong> <small>${texts.workers.at(host, pid)}</small>
-				<br /><${Link} to=${{ view: "runs", words: [["worker", id]] }}>${texts.workers.runs}<//>`,
+				<${Link} to=${{ view: "runs", words: [["worker", id]] }}>${texts.workers.runs}<//>`,
 		},
 		{ name: "status", title: words.state, cell: ({ state }) => html`<${Status} status=${state} />` },
 		{
