@@ -82,7 +82,7 @@ class Mover:
 
         Raises:
             ArchiveError: the log no longer holds the events of the file.
-            psycopg.Error: the database failed; without SQLSTATE, the outcome is unknown.
+            psycopg.Error: the database failed; the outcome is unknown.
         """
         for tries_left in reversed(range(MAX_TRIES)):
             try:
@@ -311,9 +311,10 @@ class Archiver:
         except ArchiveError:
             path.unlink()
             raise
-        except errors.Error as error:
-            # The server refused it, so certainly no archive refers to the file.
-            if error.sqlstate is not None:
+        except errors.Error:
+            # Perhaps it was committed, and only what came after that failed: a stop of the server
+            # that arrives while a commit is flushed takes effect right after it.
+            if not self.connection.closed and not await self._is_recorded(record.file):
                 path.unlink()
             raise
         progress(1)
@@ -326,6 +327,10 @@ class Archiver:
             size_bytes=record.size_bytes,
             longest_hold_ms=round(hold_s * 1000, 1),
         )
+
+    async def _is_recorded(self, file: str) -> bool:
+        """Return whether an archive refers to a file of this name."""
+        return await read_value(self.connection, bool, _IS_RECORDED, {"file": file})
 
     async def _rows(self, batch: Batch) -> AsyncGenerator[list[RawRow]]:
         """Yield the batch's events in the order of positions, byte by byte as they are stored."""
@@ -362,6 +367,8 @@ class Archiver:
 
 
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
+
+_IS_RECORDED = "SELECT EXISTS (SELECT FROM log_archives WHERE file = %(file)s)"
 
 LAST_SEALED = "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
 """No event after this position is archived; the largest number where the log is not sealed."""

@@ -64,6 +64,38 @@ async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path,
         assert notifications[-1].id == head
 
 
+_CANCEL_AFTER_COMMIT = """
+    CREATE SCHEMA canceling;
+    CREATE FUNCTION canceling.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$
+    BEGIN
+        IF current_query() LIKE '%AS s' AND pg_current_xact_id_if_assigned() IS NULL THEN
+            RAISE EXCEPTION 'canceled' USING ERRCODE = 'query_canceled';
+        END IF;
+        RETURN pg_catalog.clock_timestamp();
+    END $$;
+"""
+"""Fails what is asked right after a commit, as a stop of the server does that arrives meanwhile."""
+
+
+async def test_a_file_stays_where_its_transaction_was_committed_before_an_error(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with parts(database_url) as part:
+        await ended_run(part)
+    directory = tmp_path / "archive"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_CANCEL_AFTER_COMMIT)
+        path = "canceling, public, pg_catalog"
+        connection.execute(
+            f"ALTER DATABASE {connection.info.dbname} SET search_path = {path}".encode()
+        )
+    with pytest.raises(errors.QueryCanceled):
+        await archive_now(database_url, directory)
+    assert query(database_url, "SELECT count(*) FROM log_archives") == [(1,)]
+    assert len(files_in(directory)) == 1
+    assert await equal_to_log(database_url, directory)
+
+
 def attempt(url: str, *statements: str) -> None:
     """Run statements in a transaction that is undone."""
     with psycopg.connect(url) as connection:
