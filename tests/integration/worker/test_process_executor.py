@@ -139,6 +139,25 @@ async def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(
         assert set(later) <= set(pids)
 
 
+async def test_an_attempt_that_is_no_longer_waited_for_returns_its_slot(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    attempt = await submit(slots, tmp_path / "1", "wait")
+    waiting = asyncio.create_task(attempt.outcome())
+    await asyncio.sleep(0)
+    waiting.cancel()  # As where it has not ended in time once its worker's lease is lost.
+    attempt.stop()
+
+    async def pid_of_next() -> int:
+        outcome = await (await submit(slots, tmp_path / "2", "leave_traces")).outcome()
+        return int(outcome.message["result"]["pid"])
+
+    async with asyncio.timeout(90):
+        before = await pid_of_next()
+        while (pid := await pid_of_next()) != before:  # Without the slot none is used again.
+            before = pid
+
+
 async def test_of_an_attempt_that_is_over_in_a_moment_and_silent_nobody_hears(
     slots: ProcessExecutor, tmp_path: Path
 ) -> None:

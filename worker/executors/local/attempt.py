@@ -50,6 +50,7 @@ class ProcessAttempt:
         self._ended: Message | None = None
         self._reports_closed = False
         self._may_have_files = True
+        self._has_ended = False
         self._over: asyncio.Future[Message | None] = loop.create_future()
         self._deadline = _deadline(task)
         self._is_supervised = False
@@ -70,7 +71,7 @@ class ProcessAttempt:
 
     def renew(self, until: float) -> None:
         """Extend its lease to this time of the host's monotonic clock."""
-        if not self._over.done():
+        if not self._has_ended:
             self._slot.renew(until)
 
     def cancel(self, grace_s: float) -> None:
@@ -85,7 +86,7 @@ class ProcessAttempt:
 
     def stop(self) -> None:
         """Have its supervisor kill it, because the worker stops."""
-        if not self._over.done():
+        if not self._has_ended:
             self._slot.revoke()
         self._command({"stop": True})
 
@@ -162,17 +163,19 @@ class ProcessAttempt:
             self._slot.command(_order(self._task, self._deadline, self._slot.cpu_s))
 
     def _command(self, command: Message) -> None:
-        if not self._over.done():  # Else the slot may be another attempt's.
+        if not self._has_ended:  # Else the slot may be another attempt's.
             self._notify_supervisor()
             self._slot.command(command)
 
     def _end(self, ended: Message | None) -> None:
-        if self._over.done():
+        if self._has_ended:
             return
+        self._has_ended = True
         self._supervise_timer.cancel()
         self._slot.listener = None
         self._release(self, self._slot, is_reusable=_is_reusable(ended))
-        self._over.set_result(ended)
+        if not self._over.done():  # Else whoever waited for the end was cancelled.
+            self._over.set_result(ended)
 
 
 class _Release(Protocol):
