@@ -143,6 +143,8 @@ class Shipper:
         self._spool = Spool.create(spools)
         self._abandoned_spools: list[Spool] = []
         self._shipping: dict[str, asyncio.Task[None]] = {}
+        # The remaining logs that failed when they were last tried: they come after the others.
+        self._failed: set[str] = set()
 
     @asynccontextmanager
     async def keeping(self, name: str) -> AsyncIterator[Path]:
@@ -231,15 +233,22 @@ class Shipper:
     async def _ship_remaining(self) -> None:
         """Bring the logs of ended attempts that are still in a spool."""
         self._abandoned_spools += Spool.take_over(self._spools)
-        for name in self._spool.names():
-            if name not in self._shipping:
-                await self._ship(self._spool, name)
         for spool in list(self._abandoned_spools):
-            for name in spool.names():
-                await self._ship(spool, name)
             if not spool.names():
                 self._abandoned_spools.remove(spool)
                 spool.close()
+        remaining = [
+            (spool, name)
+            for spool in (self._spool, *self._abandoned_spools)
+            for name in spool.names()
+            if name not in self._shipping
+        ]
+        # A log that the store refuses must not keep the others from it.
+        remaining.sort(key=lambda log: log[1] in self._failed)
+        for spool, name in remaining:
+            self._failed.add(name)
+            await self._ship(spool, name)
+            self._failed.discard(name)
 
 
 async def _is_set(event: asyncio.Event, within_s: float) -> bool:

@@ -1,5 +1,6 @@
 """A worker's spool belongs to it while it lives, frozen or not, and then to the next one."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -7,8 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from obstore.store import LocalStore
+
+from runtime.tasks import Supervision
 from worker.executors.local.supervisor import STDOUT, Log
-from worker.logs.shipping import Spool
+from worker.logs.object_store import ObjectLogs
+from worker.logs.shipping import Spool, shipping
 
 HOLDER = """
 import sys
@@ -82,3 +87,20 @@ def test_a_log_is_not_over_while_its_supervisor_lives_though_its_worker_does_not
     spool.remove("a/b/run.log")
     assert spool.read_ended("a/b/run.log") == b""
     spool.close()
+
+
+async def test_a_log_that_the_store_refuses_keeps_no_other_from_it(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    logs = ObjectLogs(LocalStore(store, mkdir=True))
+    (store / "a").touch()  # What has a name below it is refused.
+    spools = tmp_path / "spools"
+    spool = Spool.create(spools)
+    for name in ("a/run.log", "b/run.log", "c/run.log"):
+        spool.path(name).write_bytes(b"left behind")
+    spool.close()
+    async with shipping(logs, spools, Supervision()), asyncio.timeout(60):
+        while not all((store / name).exists() for name in ("b/run.log", "c/run.log")):
+            await asyncio.sleep(0.01)
+    [left] = Spool.take_over(spools)
+    assert left.names() == ["a/run.log"]
+    left.close()
