@@ -116,9 +116,9 @@ class SkipCursor(Generic[T]):
         """Return the item behind which the next scan begins; None for the first item.
 
         Args:
-            now_s: the present.
+            now_s: by any clock; where it was set back, no time has passed.
         """
-        since_s = 0.0 if self._scanned_s is None else now_s - self._scanned_s
+        since_s = 0.0 if self._scanned_s is None else max(now_s - self._scanned_s, 0.0)
         if self._move_on():
             self._moving_s += min(since_s, LONGEST_STEP_S)
         else:

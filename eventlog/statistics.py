@@ -42,13 +42,15 @@ _IS_DUE = f"""
         position IS NULL OR version < {VERSION} OR head < position OR (
             head > position AND (
                 head - position > %(step)s
-                OR counted_at < clock_timestamp() - make_interval(secs => %(every_s)s)
+                OR counted_at NOT BETWEEN
+                    clock_timestamp() - make_interval(secs => %(every_s)s) AND clock_timestamp()
             )
         )
     ) AS is_due
     FROM run_statistics_progress, ({sql.HEAD}) AS log
 """
-"""What a newer version counts is left to it, or two versions would each count all anew."""
+"""What a newer version counts is left to it, or two versions would each count all anew. Counts of a
+time still to come are due, too: the clock was set back."""
 
 READ = "SELECT position, version, minutes_from, hours_from FROM run_statistics_progress"
 

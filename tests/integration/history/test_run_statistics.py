@@ -113,6 +113,16 @@ async def act(part: Parts, slug: str, random: Random) -> None:
             await part.jobs.cancel(run_id, None, TESTER)
 
 
+async def test_a_clock_that_was_set_back_delays_no_count(part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await count_all(part)
+    ahead = "counted_at = clock_timestamp() + interval '1 hour'"
+    query(part.url, f"UPDATE run_statistics_progress SET {ahead} RETURNING 1")
+    await part.jobs.launch(slug, Launch(), TESTER)
+    await count_all(part)
+    assert counted(part.url) == recounted(part.url)
+
+
 async def test_each_launch_and_end_counts_once_whoever_counts_and_whatever_happened(
     part: Parts,
 ) -> None:

@@ -28,6 +28,15 @@ def test_a_scan_restarts_after_a_rest() -> None:
     assert cursor.after(REST_S + 1) is None
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_the_rest() -> None:
+    cursor = SkipCursor[int](lambda _: True)
+    cursor.after(3_600)
+    cursor.scanned([1])
+    assert cursor.after(3_600) == 1
+    assert cursor.after(0) == 1
+    assert cursor.after(REST_S + 1) is None
+
+
 def test_the_longer_the_way_the_longer_the_rest() -> None:
     cursor = SkipCursor[int](lambda _: True)
     for second in range(1_000):
