@@ -305,6 +305,8 @@ class Hub:
             if characters > BACKLOG_CHARACTERS:
                 await self._pause_for_clients()
                 characters = 0
+            if self._log_replaced:
+                return  # All that joined since then follow another log.
             characters += await self._deliver(step)
         if len(steps) == CHUNK:
             await self._pause_for_clients()
@@ -314,12 +316,14 @@ class Hub:
         size = 0
         if self._subscribers:
             look_up = partial(self._parts.details_of, step)
-            delivery = encode(step, await retry_until_available(look_up))
+            details = await retry_until_available(look_up)
+            if self._log_replaced:
+                return 0
+            delivery = encode(step, details)
             size = delivery.size
             for subscriber in self._subscribers:
                 subscriber.offer(delivery)
-        if not self._log_replaced:
-            self.head = step.event.position
+        self.head = step.event.position
         return size
 
     async def _pause_for_clients(self) -> None:

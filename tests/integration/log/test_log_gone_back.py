@@ -4,15 +4,24 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from websockets.exceptions import ConnectionClosed
 
+from api.extension import Parts as StreamParts
+from api.stream.frames import Selection
+from api.stream.hub import Arrival, Hub, Subscriber
 from domain.errors import LogUnavailableError, StaleExecutionError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Holder, Report
+from domain.json_values import JsonObject
+from eventlog.database.connection import Database
+from eventlog.database.listener import Listener
+from eventlog.history.reader import Step
+from runtime.tasks import Supervision
 from tests.integration.streams import server_sent, stream
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -164,6 +173,40 @@ async def test_streams_end_with_the_reason_and_begin_anew(
             run_id = launched.json()["data"]["id"]
             anew.until(lambda message: message["type"] == "job.run.pending")
             assert anew.of_run(run_id)
+
+
+class _Held:
+    """Looks up an event's details no sooner than the test says."""
+
+    def __init__(self) -> None:
+        self.needed = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def details_of(self, _: Step) -> JsonObject:
+        self.needed.set()
+        await self.released.wait()
+        return {}
+
+
+async def test_no_stream_gets_events_of_the_log_before(part: Parts) -> None:
+    slug = await registered(part.jobs)
+    held = _Held()
+    hub = Hub(part.reader, Listener(Database(part.url)), cast("StreamParts", held))
+    await hub.start(Supervision())
+    try:
+        before, after = Subscriber(Selection()), Subscriber(Selection())
+        hub.register(before, await hub.arrive())
+        hub.join(before)
+        await part.jobs.launch(slug, Launch(), TESTER)
+        await asyncio.wait_for(held.needed.wait(), ENOUGH_S)
+        hub.end_all("the log was replaced")
+        hub.register(after, Arrival(hub.head, 1))
+        hub.join(after)
+        held.released.set()
+        first, *_ = await after.next(ENOUGH_S)
+        assert first.type == "job.definition.updated", "the first event of the log, read anew"
+    finally:
+        await hub.stop()
 
 
 KEEP = "CREATE TABLE {0}_before AS SELECT * FROM {0}"
