@@ -52,7 +52,8 @@ UNSERVED_ENTRY_POINTS = f"""
     WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_UNSERVED}
 """
 """The entry points that pending runs need and that the worker does not offer. This scans all
-pending runs, once when a process begins, and never under the lock."""
+pending runs: when a process begins, once a minute while no worker offers one of them, and never
+under the lock."""
 
 FIRST_PLANNED = f"""
     SELECT first.* FROM json_to_recordset((SELECT %(marks)s::json)) AS mark (priority integer)
@@ -259,6 +260,12 @@ class FollowedQueue:
             pending.unserved_entry_points.update(waiting)
             pending.has_all_unserved = True
         return offer.abandoned.union(pending.unserved_entry_points)
+
+    def forget_unserved(self) -> None:
+        """Let these entry points be read anew: perhaps no run waits for some of them any more."""
+        if self._pending is not None:
+            self._pending.unserved_entry_points.clear()
+            self._pending.has_all_unserved = False
 
     def _serve(self, offer: Offer | None) -> None:
         """Begin anew where the worker's offer has changed."""

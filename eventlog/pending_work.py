@@ -50,7 +50,8 @@ ANY_SHARED = """
 """
 
 FULL_SEARCH_EVERY_S = 60.0
-"""How often to search all passed deadlines, however old."""
+"""How often to search all passed deadlines, however old, and all pending runs for entry points that
+no worker offers, while there are any."""
 
 
 class Work:
@@ -83,6 +84,7 @@ class Work:
         self._checkpoints = Checkpoints(pool, files)
         self._overdue_since: str | None = None
         self._full_search_at = -FULL_SEARCH_EVERY_S
+        self._unserved_at = -FULL_SEARCH_EVERY_S
 
     async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Announcement:
         """Wait for an announcement or for `wake`.
@@ -111,7 +113,11 @@ class Work:
         """Return the entry points of pending runs that no living worker offers."""
         async with borrowed(self._pool) as connection:
             unserved = await self._queue.unserved_entry_points(connection)
-            return await unoffered(connection, unserved)
+            names = await unoffered(connection, unserved)
+        if names and monotonic() - self._unserved_at > FULL_SEARCH_EVERY_S:
+            self._queue.forget_unserved()
+            self._unserved_at = monotonic()
+        return names
 
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
 from time import monotonic
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,7 @@ from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from domain.ports import Offer
+from eventlog import pending_work
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.entry_points import OfferedEntryPoints
@@ -87,6 +89,21 @@ async def test_a_canceled_read_of_workers_is_repeated_for_those_that_waited_for_
     await asyncio.sleep(0)  # All have begun.
     first.cancel()
     assert await asyncio.gather(*others) == [False, False, False]
+
+
+async def test_an_entry_point_that_nobody_offers_is_forgotten_once_no_run_waits_for_it(
+    part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_work, "FULL_SEARCH_EVERY_S", -1.0)
+    await _register(part, "nobodys.d")
+    work = _work_of(part)
+    await work.next_due(_offer("ours.a"))
+    run_id = await _launch(part, "nobodys.d")
+    await work.next_due(_offer("ours.a"))
+    assert await work.unoffered() == {"nobodys.d"}
+    assert await work.unoffered() == {"nobodys.d"}
+    await part.jobs.cancel(UUID(run_id), None, TESTER)
+    assert await work.unoffered() == set()
 
 
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
