@@ -11,7 +11,6 @@ groups by themselves: one decides while the database writes what the other has d
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
@@ -100,7 +99,7 @@ once."""
 MAX_BATCH_BYTES = 4_194_304
 """The same of a batch, because others wait for the lock: a batch that reaches it takes no more."""
 
-WORTH_A_COMMIT = 16
+MIN_BATCH = 16
 """Fewer requests are never divided among two transactions, and their answers are not delayed: there
 is little to overlap, and a worker waits for them with free slots."""
 
@@ -113,20 +112,16 @@ class WriteTimeouts:
     """How long the writer waits for a database that is away.
 
     Attributes:
-        write_s: before a request fails because nothing was written.
-        locked_s: the same while another session keeps a table locked; from the request on.
+        write_s: from a request until it fails because nothing was written.
+        locked_s: the same while another session keeps a table locked.
         settle_s: to learn whether a commit without an answer is in the log. A session that was cut
             off may hold the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs
-            time to recover.
+            time to recover. A stop waits as long for a server that answers nothing.
     """
 
     write_s: float = 5.0
     locked_s: float = 0.4
     settle_s: float = 20.0
-
-    def locked_until(self, requests: Iterable[Request]) -> float:
-        """Return the monotonic time until which these may wait for a locked table."""
-        return min(request.requested_at for request in requests) + self.locked_s
 
 
 class CommitFailedError(LogUnavailableError):
@@ -137,16 +132,17 @@ Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
 
 class RequestQueue:
-    """Requests that wait for the writer or are being written."""
+    """Requests that wait for the writer or are being written: a batch at a time."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+        self._second_decision: Waiting | None = None
         self._bytes = 0
 
     @property
     def is_empty(self) -> bool:
         """Return whether no request waits."""
-        return self._queue.empty()
+        return self._second_decision is None and self._queue.empty()
 
     def put(self, request: Request) -> "asyncio.Future[Saved]":
         """Add a request; return the future of its answer.
@@ -164,40 +160,37 @@ class RequestQueue:
         self._bytes += request.size
         return future
 
-    async def next_batches(self) -> list[list[Waiting]]:
-        """Wait for requests; return the batches to write, in order. Release each afterwards.
+    async def next_batch(self) -> list[Waiting]:
+        """Wait for requests; return those to write together. Release them afterwards.
 
         Requests that arrive together at an idle writer mostly come from callers that it has just
         answered: in one batch again, they would decide while the database is idle, and wait while
         it writes. So half of them begin, and the others are ready when these are committed.
+
+        Decisions under the lock do not see the batch's own events, so a batch has one of them at
+        most; a second one begins the next batch.
         """
-        was_at_rest = self._queue.empty()
-        first = await self._queue.get()
+        was_at_rest = self.is_empty
+        first = self._second_decision or await self._queue.get()
+        self._second_decision = None
         limit = MAX_BATCH
         if was_at_rest:
             half = (1 + self._queue.qsize()) // 2
-            limit = min(limit, max(half, WORTH_A_COMMIT))
-        return self._batches(first, limit)
-
-    def _batches(self, first: Waiting, limit: int) -> list[list[Waiting]]:
-        """Take what fits into a batch with the first.
-
-        Decisions under the lock do not see the batch's own events, so a batch has one of them at
-        most; a second one has a batch of its own.
-        """
+            limit = min(limit, max(half, MIN_BATCH))
         batch = [first]
         has_decision = first[0].decide is not None
         size = first[0].size
-        with suppress(asyncio.QueueEmpty):
-            while len(batch) < limit and size < MAX_BATCH_BYTES:
-                waiting = self._queue.get_nowait()
-                request, _ = waiting
-                if request.decide is not None and has_decision:
-                    return [batch, [waiting]]
-                batch.append(waiting)
-                size += request.size
-                has_decision = has_decision or request.decide is not None
-        return [batch]
+        while len(batch) < limit and size < MAX_BATCH_BYTES and not self._queue.empty():
+            waiting = self._queue.get_nowait()
+            request, _ = waiting
+            if request.decide is not None:
+                if has_decision:
+                    self._second_decision = waiting
+                    break
+                has_decision = True
+            batch.append(waiting)
+            size += request.size
+        return batch
 
     def release(self, batch: list[Waiting]) -> None:
         """Count off the requests of a batch that have their answers."""
@@ -211,6 +204,8 @@ class RequestQueue:
 
     def fail_waiting(self, error: Exception) -> None:
         """Fail all requests that wait."""
+        if self._second_decision is not None:
+            fail_all([self._second_decision], error)
         while not self._queue.empty():
             fail_all([self._queue.get_nowait()], error)
 
@@ -228,7 +223,7 @@ class DelayedAnswers:
     def answer(self, saved: list[Waiting], *, others_wait: bool) -> None:
         """Answer a committed batch: at once, unless a next batch waits."""
         self.deliver()
-        if not others_wait or len(saved) < WORTH_A_COMMIT:
+        if not others_wait or len(saved) < MIN_BATCH:
             answer_all(saved)
             return
         self._delayed = saved
@@ -360,8 +355,13 @@ class Writer:
     async def _finish(self, writing: Supervised) -> None:
         writing.finish()
         drained = start_once("emptying the log writer's queue", self._requests.drained())
-        # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
-        await asyncio.wait([drained, writing.task], return_when=asyncio.FIRST_COMPLETED)
+        # A writer that was cancelled from elsewhere, or dies now, will never empty its queue, and
+        # one whose server answers nothing takes too long.
+        await asyncio.wait(
+            [drained, writing.task],
+            timeout=self._timeouts.settle_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         await end(drained)
         await writing.end()
 
@@ -403,19 +403,16 @@ class Writer:
         # A writer that died has left its session in an unknown state.
         await self._disconnect()
         while True:
-            batches = await self._requests.next_batches()
+            batch = await self._requests.next_batch()
             try:
-                for batch in batches:
-                    await self._write(batch, self._timeouts.write_s)
+                await self._write(batch, self._timeouts.write_s)
             except BaseException:
                 # No request may wait for an answer that will not come.
                 self._delayed.deliver()
-                for batch in batches:
-                    fail_all(batch, OutcomeUnknownError())
+                fail_all(batch, OutcomeUnknownError())
                 raise
             finally:
-                for batch in batches:
-                    self._requests.release(batch)
+                self._requests.release(batch)
 
     async def _write(self, batch: list[Waiting], patience_s: float) -> None:
         """Write a batch and answer each of its requests, whatever happens."""
@@ -457,7 +454,6 @@ class Writer:
 
     async def _commit(self, requests: list[Request], patience_s: float) -> None:
         """Commit the requests; try again until it is certain whether they are in the log."""
-        deadline = monotonic() + patience_s
         while requests := drop_withdrawn(requests):
             try:
                 connection = await self._connected()
@@ -474,11 +470,14 @@ class Writer:
                     await self._disconnect()
                     if committing and await self._is_committed(requests):
                         return
+                longest_s = patience_s
                 if isinstance(error, psycopg.errors.LockNotAvailable):
                     # The requests are not the cause.
                     committing = False
-                    deadline = min(deadline, self._timeouts.locked_until(requests))
-                await pause_or_give_up(deadline, error, committing=committing)
+                    longest_s = min(patience_s, self._timeouts.locked_s)
+                # From the first request on: else each batch in the queue would wait as long again.
+                requested_at = min(request.requested_at for request in requests)
+                await pause_or_give_up(requested_at + longest_s, error, committing=committing)
 
     async def _try_commit(self, connection: Connection, requests: list[Request]) -> bool:
         """Commit the requests; commit none and return False if one was withdrawn meanwhile."""

@@ -1,7 +1,8 @@
 """Checks that the log is still the one that this process has read before.
 
 A failover to an older copy, or a restored backup, may remove events that this process has read,
-kept in memory and sent to clients. So every new connection is checked before it is used.
+kept in memory and sent to clients. So every new connection is checked before it is used. One to a
+standby is refused: what that lacks may still come, or be in the log of its primary.
 """
 
 import logging
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database import sql
@@ -17,7 +19,8 @@ from projections.rows import Connection, read_first, read_one
 logger = logging.getLogger(__name__)
 
 _SERVER = """
-    SELECT pg_postmaster_start_time() AS started_at, oid::bigint AS database
+    SELECT pg_postmaster_start_time() AS started_at, oid::bigint AS database,
+        pg_is_in_recovery() AS is_standby
     FROM pg_database WHERE datname = current_database()
 """
 """Changes with another server, a restart, or another database under the same name."""
@@ -37,6 +40,7 @@ _CHECK_LOG = f"""
 class _Server(TypedDict):
     started_at: ReadOnly[str]
     database: ReadOnly[int]
+    is_standby: ReadOnly[bool]
 
 
 class _LogRow(TypedDict):
@@ -89,11 +93,17 @@ class Continuity:
             self._last = _LastEvent(position, aggregate_id, version, digest)
 
     async def check(self, connection: Connection) -> None:
-        """Compare a new connection's log with the last recorded event."""
+        """Compare a new connection's log with the last recorded event.
+
+        Raises:
+            ReadOnlySqlTransaction: it leads to a standby, and no connection before did.
+        """
         server = await read_one(connection, _Server, _SERVER)
         if server == self._server:
             return
         if self._server is not None:
+            if server["is_standby"]:
+                raise errors.ReadOnlySqlTransaction("the server is a standby, and may be behind")
             self._forget()
         last = self._last
         if last is not None:

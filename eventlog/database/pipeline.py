@@ -40,6 +40,11 @@ class _Statement:
     answer: Answer
 
 
+ANSWER_S = 30.0
+"""How long a server may take to answer, the wait for the append lock included: then the connection
+counts as lost. One that is frozen, or waits for its disk, keeps it open."""
+
+
 class RoundTrip:
     """Statements that are sent together.
 
@@ -65,7 +70,7 @@ class RoundTrip:
         if not self._statements:
             return
         async with self._connection.lock:
-            results = await self._connection.wait(self._exchange())
+            results = await self._connection.wait(self._exchange(), timeout=ANSWER_S)
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
                 # A statement may not have been prepared, or no longer fit the tables.

@@ -22,6 +22,7 @@ from eventlog.database.listener import Listener
 from eventlog.pending_work import Work
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.wires.proxy import Proxy
 
 ENOUGH_S = 30.0
 
@@ -179,6 +180,34 @@ async def test_a_disk_that_stays_full_is_reported_after_a_few_tries(
         _execute(database_url, "DROP FUNCTION disk_is_full CASCADE")
         await part.jobs.launch(slug, Launch(), TESTER)
     assert query(database_url, COUNT) == [(1,)]
+
+
+async def test_all_that_waits_for_a_database_that_is_away_is_refused_together(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connects = 0
+    connect = Database.connect
+
+    async def counted(self: Database) -> Connection:
+        nonlocal connects
+        connects += 1
+        return await connect(self)
+
+    monkeypatch.setattr(writer_module, "MAX_BATCH", 16)
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, timeouts=TIMEOUTS) as part,
+        asyncio.timeout(ENOUGH_S),
+    ):
+        slug = await registered(part.jobs)
+        proxy.refusing = True
+        proxy.lose_all()
+        monkeypatch.setattr(Database, "connect", counted)
+        launches = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(8 * 16)]
+        answers = await asyncio.gather(*launches, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {LogUnavailableError}
+        # A second's tries in all, and one for each further batch.
+        assert connects < 4 * 10
 
 
 async def test_a_unit_that_cannot_be_committed_takes_none_with_it(database_url: str) -> None:

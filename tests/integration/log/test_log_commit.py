@@ -10,8 +10,11 @@ import pytest
 from domain.commands.schedules import Schedules
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
+from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
+from eventlog.append import writer as writer_module
 from eventlog.append.writer import WriteTimeouts
+from eventlog.database import pipeline
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
 
@@ -43,6 +46,26 @@ async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
     assert query(database_url, COUNT) == [((steps + 1) * 3,)]
     assert query(database_url, "SELECT count(*) FROM job_runs") == [((steps + 1) * 3,)]
     assert steps >= 6, "the transaction has more steps than were cut"
+
+
+async def test_a_connection_cut_at_any_step_never_leaves_a_claimed_run_to_nobody(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "RETRY_PAUSE_S", 0.0)
+    running = "SELECT id FROM job_runs WHERE status = 'running'"
+    async with Proxy(database_url) as proxy, parts(database_url, writer_url=proxy.url) as part:
+        slug = await registered(part.jobs)
+        await part.worker("w")
+        for step in range(1, ENOUGH_STEPS):
+            await part.jobs.launch(slug, Launch(), TESTER)
+            cut = proxy.cut_at(step, "after")
+            [claim] = await part.executions.claim("w", 1)
+            proxy.cut = None
+            assert query(database_url, running) == [(claim.run.id,)]
+            await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+            if not cut.happened:
+                break
+    assert query(database_url, "SELECT DISTINCT status FROM job_runs") == [("succeeded",)]
 
 
 async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
@@ -184,3 +207,38 @@ async def test_stopping_finishes_what_waits_and_refuses_what_is_new(
     assert query(database_url, COUNT) == [(5 + acknowledged,)]
     with pytest.raises(LogUnavailableError):
         await part.jobs.launch(slug, Launch(), TESTER)
+
+
+async def test_a_server_that_answers_nothing_counts_as_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "ANSWER_S", 0.5)
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
+        asyncio.timeout(60),
+    ):
+        slug = await registered(part.jobs)
+        proxy.answers_flow.clear()
+        with pytest.raises(LogUnavailableError):
+            await part.jobs.launch(slug, Launch(), TESTER)
+        proxy.answers_flow.set()
+        await part.jobs.launch(slug, Launch(), TESTER)
+        assert query(database_url, COUNT) == [(1,)]
+
+
+async def test_stopping_does_not_wait_for_a_server_that_answers_nothing(database_url: str) -> None:
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
+    ):
+        slug = await registered(part.jobs)
+        proxy.answers_flow.clear()
+        launch = asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER))
+        before = proxy.messages
+        while proxy.messages == before:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            await part.writer.stop()
+        with pytest.raises(LogUnavailableError):
+            await launch

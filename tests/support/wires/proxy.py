@@ -36,8 +36,7 @@ class Proxy:
     """
 
     def __init__(self, server_url: str) -> None:
-        self._server = conninfo_to_dict(server_url)
-        self._server_url = server_url
+        self.lead_to(server_url)
         self._listening: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -73,6 +72,11 @@ class Proxy:
         self.messages = 0
         self.cut = Cut(message, when)
         return self.cut
+
+    def lead_to(self, server_url: str) -> None:
+        """Connect to this server from now on."""
+        self._server = conninfo_to_dict(server_url)
+        self._server_url = server_url
 
     def lose_all(self) -> None:
         """Lose every connection now."""

@@ -10,7 +10,7 @@ from domain.errors import OverloadedError
 from domain.ports import Locked, Origin, Saved, Unit
 from eventlog.append import writer
 from eventlog.append.transaction import Request
-from eventlog.append.writer import WORTH_A_COMMIT, DelayedAnswers, RequestQueue, Waiting
+from eventlog.append.writer import MIN_BATCH, DelayedAnswers, RequestQueue, Waiting
 
 ENOUGH_S = 10.0
 
@@ -30,37 +30,49 @@ def deciding() -> Request:
     return Request(Unit((), Origin(actor="tester")), decide)
 
 
-async def batch_sizes(queue: RequestQueue, *requests: Request) -> list[int]:
-    """Return the sizes of the next batches when these requests reach an idle writer."""
-    next_batches = asyncio.create_task(queue.next_batches())
+async def first_batch_size(queue: RequestQueue, *requests: Request) -> int:
+    """Return the size of the next batch when these requests reach an idle writer."""
+    next_batch = asyncio.create_task(queue.next_batch())
     await asyncio.sleep(0)
     for request in requests:
         queue.put(request)
-    batches = await next_batches
-    for batch in batches:
-        queue.release(batch)
-    return [len(batch) for batch in batches]
+    batch = await next_batch
+    queue.release(batch)
+    return len(batch)
 
 
 @pytest.mark.parametrize(
     ("callers", "first"), [(1, 1), (16, 16), (20, 16), (64, 32), (300, 150), (1_000, 256)]
 )
 async def test_half_of_the_requests_to_an_idle_writer_begin(callers: int, first: int) -> None:
-    assert await batch_sizes(RequestQueue(), *(ready() for _ in range(callers))) == [first]
+    assert await first_batch_size(RequestQueue(), *(ready() for _ in range(callers))) == first
 
 
 async def test_all_that_waited_for_a_batch_make_the_next() -> None:
     queue = RequestQueue()
-    assert await batch_sizes(queue, *(ready() for _ in range(64))) == [32]
+    assert await first_batch_size(queue, *(ready() for _ in range(64))) == 32
     for _ in range(8):
         queue.put(ready())
-    [batch] = await queue.next_batches()
-    assert len(batch) == 40
+    assert len(await queue.next_batch()) == 40
 
 
-async def test_a_second_decision_has_a_batch_of_its_own() -> None:
+async def test_a_second_decision_begins_the_next_batch() -> None:
+    queue = RequestQueue()
     requests = [ready(), deciding(), ready(), deciding(), ready()]
-    assert await batch_sizes(RequestQueue(), *requests) == [3, 1]
+    assert await first_batch_size(queue, *requests) == 3
+    assert not queue.is_empty
+    assert [request for request, _ in await queue.next_batch()] == requests[3:]
+    assert queue.is_empty
+
+
+async def test_a_second_decision_fails_with_all_that_waits() -> None:
+    queue = RequestQueue()
+    futures = [queue.put(request) for request in (deciding(), deciding(), ready())]
+    await queue.next_batch()
+    queue.fail_waiting(OverloadedError("stopped"))
+    assert [future.done() for future in futures] == [False, True, True]
+    for future in futures[1:]:
+        assert isinstance(future.exception(), OverloadedError)
 
 
 async def test_the_queue_refuses_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +84,7 @@ async def test_the_queue_refuses_more_than_its_limit(monkeypatch: pytest.MonkeyP
         queue.put(ready())
 
 
-def committed(number: int = WORTH_A_COMMIT) -> list[Waiting]:
+def committed(number: int = MIN_BATCH) -> list[Waiting]:
     """Return this number of saved requests that wait for their answers."""
     saved: list[Waiting] = []
     for position in range(number):
@@ -96,9 +108,7 @@ async def test_answers_are_delayed_until_the_next_batch_is_on_its_way() -> None:
     assert all(answered(saved))
 
 
-@pytest.mark.parametrize(
-    ("number", "others_wait"), [(WORTH_A_COMMIT, False), (WORTH_A_COMMIT - 1, True)]
-)
+@pytest.mark.parametrize(("number", "others_wait"), [(MIN_BATCH, False), (MIN_BATCH - 1, True)])
 async def test_answers_come_at_once_where_a_delay_is_no_gain(
     *, number: int, others_wait: bool
 ) -> None:
