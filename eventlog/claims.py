@@ -130,7 +130,7 @@ class TouchedRow(State):
 
 def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:
     """Request what has changed since the queue's position."""
-    return trip.ask(TOUCHED, {"after": queue.position})
+    return trip.add(TOUCHED, {"after": queue.position})
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,11 @@ async def read_queue(connection: Connection, offer: Offer | None) -> tuple[State
     This scans consumed rows once.
     """
     trip = RoundTrip(connection)
-    present = trip.ask(PRESENT_STATE)
-    running = trip.ask(UNDER_WAY)
-    firsts = trip.ask(FIRST_OF_PRIORITIES)
-    jobs = trip.ask(JOBS_WITH_REQUIREMENTS)
-    await trip.go()
+    present = trip.add(PRESENT_STATE)
+    running = trip.add(UNDER_WAY)
+    firsts = trip.add(FIRST_OF_PRIORITIES)
+    jobs = trip.add(JOBS_WITH_REQUIREMENTS)
+    await trip.send()
     [state] = as_rows(State, present.rows)
     requirements = requirements_by_job(as_rows(JobWithRequirements, jobs.rows))
     queue = PendingQueue(
@@ -252,7 +252,7 @@ def request_front(trip: RoundTrip, queue: PendingQueue, slots: int) -> FrontRead
     scope, jobs = queue.unserved_jobs.job_scope()
     if scope != "all_jobs":
         values["jobs"] = as_ids(jobs)
-    return FrontRead(trip.ask(claims.front_of_queue(limit, scope), values), marks, limit)
+    return FrontRead(trip.add(claims.front_of_queue(limit, scope), values), marks, limit)
 
 
 def as_ids(jobs: Iterable[str]) -> str:
@@ -408,7 +408,7 @@ class LimitReader:
         if not self.windows.unread(needed):
             return LimitReads(groups=groups)
         missing = self.windows.unread(more)
-        return LimitReads(missing, trip.ask(STARTED, window_query(missing)), groups)
+        return LimitReads(missing, trip.add(STARTED, window_query(missing)), groups)
 
     def _request_groups(
         self, trip: RoundTrip, queries: Collection[GroupQuery]
@@ -417,14 +417,14 @@ class LimitReader:
         answers = {query: pipelined[query] for query in queries if query in pipelined}
         missing = [query for query in queries if query not in answers]
         if missing:
-            trip.ask(ONE_PLAN)
+            trip.add(ONE_PLAN)
             for query in missing:
                 arrays = {
                     "saturated_keys": as_array(query.saturated_keys),
                     "full_values": as_array(query.full_values),
                 }
-                answers[query] = trip.ask(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
-            trip.ask(ANY_PLAN)
+                answers[query] = trip.add(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
+            trip.add(ANY_PLAN)
         return answers
 
     def take_pipelined(self, expected: Iterable[Candidate]) -> None:
@@ -478,7 +478,7 @@ async def select_runs(  # noqa: PLR0913 - all that it depends on
             return selection.runs
         trip = RoundTrip(connection)
         reads = reader.request(trip, selection, limits, candidates)
-        await trip.go()
+        await trip.send()
         reader.take(reads)
         queue.full_windows.remember(reader.windows.windows)
 

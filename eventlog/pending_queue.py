@@ -175,7 +175,7 @@ class FollowedQueue:
         slots = claimant.slots
         self._serve(claimant.offer)
         if claimant.bypassed:
-            trip.ask(candidates.BYPASS, (list(claimant.bypassed),))
+            trip.add(candidates.BYPASS, (list(claimant.bypassed),))
         self._bypass(claimant.bypassed)
         self._bypasses_more = claimant.bypasses_more
         pending = self._pending
@@ -322,13 +322,13 @@ class FollowedQueue:
         marks = pending.unread_marks
         trip = RoundTrip(connection)
         async with snapshot(connection):
-            present = trip.ask(candidates.PRESENT)
+            present = trip.add(candidates.PRESENT)
             if bypassed:
-                trip.ask(candidates.BYPASS, (list(bypassed),))
+                trip.add(candidates.BYPASS, (list(bypassed),))
             touched = request_touched(trip, pending)
             front = request_front(trip, pending, 1)
-            planned = trip.ask(FIRST_PLANNED, {"marks": as_json(marks)})
-            await trip.go()
+            planned = trip.add(FIRST_PLANNED, {"marks": as_json(marks)})
+            await trip.send()
         if front is None or not self._take(ClaimReads(pending.position, touched, front)):
             return
         self._now = present.rows[0]["now"]
@@ -343,7 +343,7 @@ class FollowedQueue:
                 return await load(connection)
             trip = RoundTrip(connection)
             touched = request_touched(trip, pending)
-            await trip.go()
+            await trip.send()
             if self._take(ClaimReads(pending.position, touched, None)):
                 return pending
 
@@ -353,7 +353,7 @@ class FollowedQueue:
         """Read more of the queue's front."""
         trip = RoundTrip(connection)
         front = request_front(trip, pending, slots)
-        await trip.go()
+        await trip.send()
         if front is not None:
             self._take_front(front, now)
 

@@ -310,8 +310,8 @@ _ARCHIVED = """
 
 
 @dataclass(frozen=True)
-class Found:
-    """An aggregate under the lock or outside of it.
+class StoredState:
+    """An aggregate as its row and the end of its history show it.
 
     Attributes:
         state: for decisions.
@@ -367,13 +367,13 @@ def _large(table: Table) -> list[str]:
     ]
 
 
-def found_states(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, Found]:
+def states_in(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, StoredState]:
     """Return what the rows of `states_sql` say, by aggregate, in their order.
 
     They become the rows of the table: the other columns are taken out.
     """
     table = BY_SUBJECT[kind]
-    found: dict[UUID, Found] = {}
+    states: dict[UUID, StoredState] = {}
     for row in rows:
         aggregate_id = UUID(row.pop("requested_id"))
         version = row.pop("head_version")
@@ -386,8 +386,9 @@ def found_states(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, Found]
         decisive: Row | None = None
         if stored is not None and _is_decisive(table, stored, version, position):
             decisive = _without_erased(stored, lost_keys)
-        found[aggregate_id] = Found(State(version, decisive), stored, position, correlation_id)
-    return found
+        state = State(version, decisive)
+        states[aggregate_id] = StoredState(state, stored, position, correlation_id)
+    return states
 
 
 def _is_decisive(table: Table, row: Row, version: int, position: int) -> bool:
@@ -422,5 +423,5 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
 async def read_states(connection: Connection, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
     """Return the states of these aggregates, as `domain.ports.Log.states_of` says."""
     cursor = await connection.execute(states_sql(kind), {"ids": list(ids)})
-    found = found_states(kind, await cursor.fetchall())
-    return {aggregate_id: one.state for aggregate_id, one in found.items()}
+    stored = states_in(kind, await cursor.fetchall())
+    return {aggregate_id: one.state for aggregate_id, one in stored.items()}

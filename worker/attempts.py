@@ -9,7 +9,6 @@ import errno
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -530,10 +529,6 @@ class Offering:
             self._labels,
             isolation,
         )
-
-    def of(self, isolation: Isolation) -> Callable[[], Offer]:
-        """Return a function that returns what the worker executes at an isolation level."""
-        return partial(self.present, isolation)
 
     def has(self, entry_point: str) -> bool:
         """Return whether the worker has a handler for an entry point."""

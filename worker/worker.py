@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from apphub_jobs.version import VERSION
@@ -365,26 +365,6 @@ def registration_of(
     )
 
 
-class Session(Protocol):
-    """The worker's session that a pool claims for."""
-
-    @property
-    def worker_id(self) -> str:
-        """The session's id."""
-
-    @property
-    def others(self) -> Sequence[str]:
-        """The ids of the other living workers, as last read."""
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether it was asked to stop."""
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether it has ceased to claim: it is stopping or draining."""
-
-
 @dataclass
 class SlotPool:
     """The slots for attempts of one isolation level, which are claimed on their own.
@@ -403,54 +383,54 @@ class SlotPool:
     poll_s: float
     claims: bool = field(default=False, init=False)
 
-    async def claim(self, session: Session, looks_first: Callable[[], bool]) -> None:
-        """Claim until the session is ending, then wait until the attempts have ended.
+    async def claim(self, worker: Worker, looks_first: Callable[[], bool]) -> None:
+        """Claim until the worker is ending, then wait until the attempts have ended.
 
         Args:
-            session: the session to claim for.
+            worker: whose session to claim for.
             looks_first: whether a notification may well be for another pool.
 
         Raises:
             LeaseLostError: it is not known what was claimed.
         """
         if self.isolation == "shared":
-            await self._wait_for_shared_jobs(session)
-        await self._claim(session, looks_first)
-        while self.attempts.left and not session.is_stopping:
+            await self._wait_for_shared_jobs(worker)
+        await self._claim(worker, looks_first)
+        while self.attempts.left and not worker.is_stopping:
             # The end of each attempt, and `stop`, wake it.
             await self.work.wait(self.poll_s, only_pending=True)
 
-    async def _wait_for_shared_jobs(self, session: Session) -> None:
+    async def _wait_for_shared_jobs(self, worker: Worker) -> None:
         """Wait until there is a job whose attempts share processes: most services have none."""
-        while not session.is_ending:
+        while not worker.is_ending:
             try:
                 if await self.work.any_shared():
                     return
             except AWAY as error:
                 logger.warning("cannot look for jobs at the moment: %s", error)
-            await self._pause(session)
+            await self._pause(worker)
 
-    async def _pause(self, session: Session) -> None:
-        """Wait for `poll_s`, or until the session is ending; notifications do not end it."""
+    async def _pause(self, worker: Worker) -> None:
+        """Wait for `poll_s`, or until the worker is ending; notifications do not end it."""
         until = monotonic() + self.poll_s
-        while monotonic() < until and not session.is_ending:
+        while monotonic() < until and not worker.is_ending:
             await self.work.wait(max(until - monotonic(), 0.0), only_pending=True)
 
-    async def _claim(self, session: Session, looks_first: Callable[[], bool]) -> None:
+    async def _claim(self, worker: Worker, looks_first: Callable[[], bool]) -> None:
         self.claims = True
         claiming = Claiming(
-            session.worker_id,
+            worker.worker_id,
             self.executions,
             self.attempts,
-            self.offering.of(self.isolation),
+            partial(self.offering.present, self.isolation),
             self.work,
             self.poll_s,
             looks_first,
         )
         notification = await claiming.wait(0.0)
-        while not session.is_ending:
+        while not worker.is_ending:
             try:
-                pause_s = await claiming.claim(session.others, notification)
+                pause_s = await claiming.claim(worker.others, notification)
             except (WorkerLostError, OutcomeUnknownError) as error:
                 # Runs may have been claimed that this process does not know of: only the end of the
                 # session frees them.

@@ -106,7 +106,8 @@ def _used_s(pid: int) -> float:
 
 def mark_steps(marks: Marks) -> None:
     """Let the writer, and whatever starts and ends runs, mark what they do."""
-    connected, write, go = Writer._connected, Writer._write, RoundTrip.go  # noqa: SLF001 - for this
+    connected, write = Writer._connected, Writer._write  # noqa: SLF001 - for this
+    send = RoundTrip.send
     start, end = Attempts.start, ClaimedRun.end
     sessions: set[int] = set()
 
@@ -125,12 +126,12 @@ def mark_steps(marks: Marks) -> None:
 
     async def mark_trip(self: RoundTrip) -> None:
         if id(self._connection) not in sessions:
-            await go(self)
+            await send(self)
             return
         queries = {statement.query for statement in self._statements}
         step = WRITE if b"COMMIT" in queries else READ
         marks.step(LOCK if sql.LOCK.encode() in queries else step)
-        await go(self)
+        await send(self)
         marks.step(PLAN)
 
     def mark_start(self: Attempts, claim: Claim) -> None:
@@ -143,7 +144,7 @@ def mark_steps(marks: Marks) -> None:
 
     setattr(Writer, "_connected", mark_session)  # noqa: B010 - mypy refuses an assignment
     setattr(Writer, "_write", mark_batch)  # noqa: B010
-    setattr(RoundTrip, "go", mark_trip)  # noqa: B010
+    setattr(RoundTrip, "send", mark_trip)  # noqa: B010
     setattr(Attempts, "start", mark_start)  # noqa: B010
     setattr(ClaimedRun, "end", mark_end)  # noqa: B010
 

@@ -36,7 +36,7 @@ class ClaimRequest:
     @classmethod
     def request(cls, trip: RoundTrip, queue: FollowedQueue, claimant: Claimant) -> "ClaimRequest":
         """Add the queries to a round trip, after `candidates.PRESENT`."""
-        registrations = trip.ask(workers.LIVES, (claimant.worker_id,))
+        registrations = trip.add(workers.LIVES, (claimant.worker_id,))
         reads = queue.request(trip, claimant)
         run_ids: Sequence[UUID] = ()
         if claimant.likely is not None:

@@ -22,7 +22,7 @@ from eventlog.keys import LogFiles
 from eventlog.pending_queue import FollowedQueue
 from eventlog.personal import CIPHERTEXT_MARK, plain_states
 from eventlog.rebuild.fold_versions import COUNT_REPAIRS, RepairsRow
-from eventlog.rehydration import found_states, states_sql
+from eventlog.rehydration import states_in, states_sql
 from projections import job_runs
 from projections.job_runs import HOLDERS, HolderRow, holders_query, slot_of
 from projections.rows import Connection, as_rows
@@ -180,9 +180,9 @@ class Needs:
 
 
 class LockedReader:
-    """Fills `found`.
+    """Fills `locked`.
 
-    `request` adds questions to a round trip; `read_answers` reads the answers once that is over.
+    `request` adds queries to a round trip; `read_answers` reads the answers once that is over.
     """
 
     def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
@@ -237,15 +237,15 @@ class LockedReader:
         if needs.heads:
             for aggregate_id in needs.heads:
                 self.locked.heads[aggregate_id] = AggregateHead()
-            self._heads = trip.ask(plan.HEADS, {"ids": needs.heads})
+            self._heads = trip.add(plan.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
-            self._positions = trip.ask(plan.DRAW_POSITIONS, (needs.positions,))
+            self._positions = trip.add(plan.DRAW_POSITIONS, (needs.positions,))
         if needs.slots:
             self.locked.holders.update(dict.fromkeys(needs.slots))
-            self._holders = trip.ask(HOLDERS, holders_query(needs.slots))
+            self._holders = trip.add(HOLDERS, holders_query(needs.slots))
         self._request_rows(trip, needs)
         if self._kept or not self._running.is_checked:
-            self._repairs = trip.ask(COUNT_REPAIRS)
+            self._repairs = trip.add(COUNT_REPAIRS)
 
     def _request_rows(self, trip: RoundTrip, needs: Needs) -> None:
         """Query tables for the rows that are not kept in memory."""
@@ -261,7 +261,7 @@ class LockedReader:
                 # The table's answer is final, also where it has no such row.
                 self._read.update(not_remembered)
                 table = BY_SUBJECT[subject]
-                self._tables.append((table, trip.ask(folded_on_sql(table), (not_remembered,))))
+                self._tables.append((table, trip.add(folded_on_sql(table), (not_remembered,))))
 
     def read_answers(self) -> None:
         """Read the answers to the queries of `request`.
@@ -276,15 +276,15 @@ class LockedReader:
 
     def _read_heads(self) -> None:
         """Read the heads of histories and the holders of slots."""
-        found = self.locked
+        locked = self.locked
         for row in as_rows(plan.HeadRow, self._heads.rows):
             head = AggregateHead(row["originator_version"], row["position"])
             correlation_id = row["correlation_id"]
             if correlation_id is not None:
                 head.correlation_id = UUID(correlation_id)
-            found.heads[UUID(row["originator_id"])] = head
+            locked.heads[UUID(row["originator_id"])] = head
         for holder in as_rows(HolderRow, self._holders.rows):
-            found.holders[slot_of(holder)] = UUID(holder["id"])
+            locked.holders[slot_of(holder)] = UUID(holder["id"])
         self._heads = Answer()
         self._holders = Answer()
 
@@ -306,19 +306,19 @@ class LockedReader:
 
     def _read_kept(self) -> None:
         """Use the rows kept in memory, unless they may be wrong."""
-        found = self.locked
+        locked = self.locked
         if self._repairs is not None:
             repairs = as_rows(RepairsRow, self._repairs.rows)
             if not self._running.check(sum([row["version"] for row in repairs])):
-                found.outdated.update(self._kept)
+                locked.outdated.update(self._kept)
             self._repairs = None
         for aggregate_id in self._kept:
-            head = found.heads[aggregate_id]
+            head = locked.heads[aggregate_id]
             kept = self._running.row(aggregate_id, head.version, head.position)
             if kept is None:
                 self._has_outdated = True
             else:
-                found.rows[aggregate_id] = kept
+                locked.rows[aggregate_id] = kept
         self._kept.clear()
 
     async def states(self, kind: str, ids: Sequence[UUID], positions: int) -> dict[UUID, State]:
@@ -326,36 +326,36 @@ class LockedReader:
         trip = RoundTrip(self.connection)
         answer = request_states(trip, kind, ids)
         self.request(trip, Needs((), {}, positions))
-        await trip.go()
+        await trip.send()
         self.read_answers()
         return self.read_states(kind, answer)
 
     def read_states(self, kind: str, answer: Answer) -> dict[UUID, State]:
         """Read aggregates' states from an answer, with their heads and rows."""
-        found = found_states(kind, answer.rows)
-        for aggregate_id, one in found.items():
+        stored = states_in(kind, answer.rows)
+        for aggregate_id, one in stored.items():
             head = AggregateHead(one.state.version, one.position, one.correlation_id)
             self.locked.heads[aggregate_id] = head
             self._read.add(aggregate_id)
             if one.row is not None:
                 self.locked.rows[aggregate_id] = one.row
-        return {aggregate_id: one.state for aggregate_id, one in found.items()}
+        return {aggregate_id: one.state for aggregate_id, one in stored.items()}
 
     async def read_missing(self, units: Sequence[Unit], *, requested: bool) -> None:
-        """Find whatever these units need that is not known yet.
+        """Read whatever these units need and has not been read yet.
 
         The plain states of their encrypted events are among it. A kept row may turn out to be
-        outdated, and is then needed from its table: so ask until nothing is needed.
+        outdated, and is then needed from its table: so this repeats until nothing is needed.
 
         Args:
             units: what is to be written.
-            requested: whether their needs, and no others, were asked for and taken just now.
+            requested: whether just their needs were requested and read before.
         """
         is_complete = requested and not self._has_outdated
         while not is_complete and (needs := self.needs_of(units)):
             trip = RoundTrip(self.connection)
             self.request(trip, needs)
-            await trip.go()
+            await trip.send()
             self.read_answers()
         await self._decrypt(units)
 
@@ -374,7 +374,7 @@ class LockedReader:
 
 def request_states(trip: RoundTrip, kind: str, ids: Sequence[UUID]) -> Answer:
     """Add the query for aggregates' states to a round trip."""
-    return trip.ask(states_sql(kind), {"ids": ids})
+    return trip.add(states_sql(kind), {"ids": ids})
 
 
 def _positions_used(position: int, head: int) -> PositionsUsedError:

@@ -18,10 +18,9 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import CLOCK_STEP, from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
-from eventlog.append import plan as statements
 from eventlog.append.locked_log import ClaimRequest, LockedLog
 from eventlog.append.lookups import LockedReader, WriterCache
-from eventlog.append.plan import Key, Plan, Statement, accept_or_refuse, key_of
+from eventlog.append.plan import READ_BACK, Key, Plan, Statement, accept_or_refuse, key_of
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.clock import DatabaseClock
@@ -207,9 +206,9 @@ async def commit(connection: Connection, written: Iterable[Statement]) -> None:
     """Write and commit in one round trip: after an error before COMMIT, nothing is committed."""
     trip = RoundTrip(connection)
     for statement, parameter in written:
-        trip.ask(statement, (parameter,))
-    trip.ask("COMMIT")
-    await trip.go()
+        trip.add(statement, (parameter,))
+    trip.add("COMMIT")
+    await trip.send()
 
 
 def share_lock_time(requests: Sequence[Request], held_s: float) -> None:
@@ -244,7 +243,7 @@ async def is_committed(
     await connection.execute(sql.BEGIN_LOCKED)
     ids = [aggregate_id for aggregate_id, _ in expected]
     values = {"ids": ids, "versions": [version for _, version in expected]}
-    rows = await read_rows(connection, HistoryRow, statements.READ_BACK, values)
+    rows = await read_rows(connection, HistoryRow, READ_BACK, values)
     stored_rows = await resolved(connection, files.archive, rows)
     await roll_back(connection)
     stored: dict[Key, tuple[str, bytes]] = {}
@@ -268,19 +267,19 @@ async def _begin(
     """Take the lock, and read what units and decision need first, in one round trip."""
     connection = reader.connection
     trip = RoundTrip(connection)
-    trip.ask(sql.BEGIN)
-    locking = trip.ask(sql.LOCK)
+    trip.add(sql.BEGIN)
+    locking = trip.add(sql.LOCK)
     present: Answer | None = None
     claim: ClaimRequest | None = None
     if deciding is not None:
-        present = trip.ask(candidates.PRESENT)
+        present = trip.add(candidates.PRESENT)
         if deciding.claimant is not None:
             claim = ClaimRequest.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
     needs = reader.needs_of(units)
     if claim is not None and claim.likely is not None:
         needs = needs.with_positions(len(claim.likely.run_ids))
     reader.request(trip, needs)
-    await trip.go()
+    await trip.send()
     lock.acquired(locking)
     reader.read_answers()
     if present is None:

@@ -55,8 +55,8 @@ class RoundTrip:
         self._connection = connection
         self._statements: list[_Statement] = []
 
-    def ask(self, statement: str, parameters: Parameters = ()) -> Answer:
-        """Add a statement; `go` fills its answer."""
+    def add(self, statement: str, parameters: Parameters = ()) -> Answer:
+        """Add a statement; `send` fills its answer."""
         query, names = _numbered(statement)
         if isinstance(parameters, Mapping):
             parameters = [parameters[name] for name in names]
@@ -65,7 +65,7 @@ class RoundTrip:
         self._statements.append(_Statement(query, texts, answer))
         return answer
 
-    async def go(self) -> None:
+    async def send(self) -> None:
         """Send all statements and read all answers; raise the first error."""
         if not self._statements:
             return
@@ -138,8 +138,8 @@ async def roll_back(connection: Connection) -> None:
     Psycopg's own rollback would drop all prepared statements.
     """
     trip = RoundTrip(connection)
-    trip.ask("ROLLBACK")
-    await trip.go()
+    trip.add("ROLLBACK")
+    await trip.send()
 
 
 _prepared: WeakKeyDictionary[AsyncConnection[Any], dict[bytes, bytes]] = WeakKeyDictionary()

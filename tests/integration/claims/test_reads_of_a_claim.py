@@ -30,15 +30,15 @@ writes and commits. Runs are loaded with the lock where the last claim foresaw w
 def statements_of_trips() -> Iterator[list[int]]:
     """Collect how many statements each round trip has."""
     counts: list[int] = []
-    go = RoundTrip.go
+    send = RoundTrip.send
 
     async def counted(trip: RoundTrip) -> None:
         if trip._statements:
             counts.append(len(trip._statements))
-        await go(trip)
+        await send(trip)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(RoundTrip, "go", counted)
+        patched.setattr(RoundTrip, "send", counted)
         yield counts
 
 

@@ -15,15 +15,15 @@ from tests.support.logs import TESTER, Parts, registered
 def counted_trips() -> Iterator[list[RoundTrip]]:
     """Collect the round trips that are made meanwhile."""
     made: list[RoundTrip] = []
-    go = RoundTrip.go
+    send = RoundTrip.send
 
     async def counted(trip: RoundTrip) -> None:
         if trip._statements:
             made.append(trip)
-        await go(trip)
+        await send(trip)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(RoundTrip, "go", counted)
+        patched.setattr(RoundTrip, "send", counted)
         yield made
 
 

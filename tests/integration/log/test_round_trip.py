@@ -21,16 +21,16 @@ async def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> N
         ids = [uuid4(), uuid4()]
         for _ in range(3):  # Prepared once, used again.
             trip = RoundTrip(connection)
-            texts = trip.ask("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
-            answer = trip.ask(
+            texts = trip.add("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
+            answer = trip.add(
                 "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL",
                 {"ids": ids},
             )
-            time = trip.ask(
+            time = trip.add(
                 "SELECT timestamptz '2026-11-25 01:02:03.4Z' AS at, '{\"a\": 1}'::jsonb AS value"
             )
-            nothing = trip.ask("SELECT 1 AS one WHERE false")
-            await trip.go()
+            nothing = trip.add("SELECT 1 AS one WHERE false")
+            await trip.send()
             assert texts.rows == [{"one": "a'b\\c", "two": 7}]
             assert [row["id"] for row in answer.rows] == [str(one) for one in ids]
             assert time.rows == [{"at": "2026-11-25T01:02:03.400Z", "value": {"a": 1}}]
@@ -45,17 +45,17 @@ async def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(
     async def scenario(connection: Connection) -> None:
         await connection.execute("CREATE TEMPORARY TABLE kept (number integer)")
         trip = RoundTrip(connection)
-        trip.ask("BEGIN")
-        trip.ask("INSERT INTO kept VALUES (1)")
-        trip.ask("SELECT 1 / %s::integer", (0,))
-        trip.ask("COMMIT")
+        trip.add("BEGIN")
+        trip.add("INSERT INTO kept VALUES (1)")
+        trip.add("SELECT 1 / %s::integer", (0,))
+        trip.add("COMMIT")
         with pytest.raises(errors.DivisionByZero):
-            await trip.go()
+            await trip.send()
         assert not is_sound(connection)
         await roll_back(connection)
         again = RoundTrip(connection)
-        counted = again.ask("SELECT count(*) AS count FROM kept")
-        await again.go()
+        counted = again.add("SELECT count(*) AS count FROM kept")
+        await again.send()
         assert counted.rows == [{"count": 0}]
         assert is_sound(connection)
 
@@ -66,8 +66,8 @@ async def test_what_somebody_made_the_session_forget_is_prepared_anew(database_u
     async def scenario(connection: Connection) -> None:
         async def ask() -> list[dict[str, object]]:
             trip = RoundTrip(connection)
-            answer = trip.ask("SELECT 1 AS one")
-            await trip.go()
+            answer = trip.add("SELECT 1 AS one")
+            await trip.send()
             return answer.rows
 
         await ask()
@@ -82,10 +82,10 @@ async def test_what_somebody_made_the_session_forget_is_prepared_anew(database_u
 async def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
     async def scenario(connection: Connection) -> None:
         trip = RoundTrip(connection)
-        trip.ask("SELECT pg_terminate_backend(pg_backend_pid())")
-        trip.ask("SELECT 1")
+        trip.add("SELECT pg_terminate_backend(pg_backend_pid())")
+        trip.add("SELECT 1")
         with pytest.raises((errors.AdminShutdown, errors.OperationalError)):
-            await trip.go()
+            await trip.send()
         with pytest.raises(errors.OperationalError):
             await roll_back(connection)
 
