@@ -419,11 +419,11 @@ def _field_of(word: Word, beside: Sequence[str]) -> _Field:
         return _parameter
     if word.name.startswith(LABEL):
         return _label
-    known = _FIELDS.get(word.name)
-    if known is None:
+    field = _FIELDS.get(word.name)
+    if field is None:
         message = f"is no filter of runs; {_remedy(word.name, beside)}"
         raise _RefusedError(message, "enum")
-    return known
+    return field
 
 
 def _remedy(unknown: str, beside: Sequence[str]) -> str:

@@ -47,14 +47,14 @@ _PLAIN = ("const", "enum", "default", "examples")
 def marks(schema: JsonObject) -> dict[str, str]:
     """Return the marked parameters, each with the parameter that names its subject."""
     properties = _properties(schema)
-    found: dict[str, str] = {}
+    marked: dict[str, str] = {}
     for name, part in properties.items():
         if not isinstance(part, dict):
             continue
         subject = part.get(MARK)
         if isinstance(subject, str) and subject in properties:
-            found[name] = subject
-    return found
+            marked[name] = subject
+    return marked
 
 
 def mark_issues(

@@ -28,14 +28,14 @@ class Quarantine:
 
     Attributes:
         most: how many are remembered at most.
-        found: how often one was added, for metrics.
+        added: how often one was added, for metrics.
         has_forgotten: whether more than `most` were added.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self._reasons: OrderedDict[UUID, str] = OrderedDict()
-        self.found = 0
+        self.added = 0
         self.has_forgotten = False
 
     def __contains__(self, aggregate_id: object) -> bool:
@@ -53,7 +53,7 @@ class Quarantine:
             return
         reason = reason[:REASON_CHARACTERS]
         self._reasons[aggregate_id] = reason
-        self.found += 1
+        self.added += 1
         logger.error("%s is quarantined: it cannot be read: %s", aggregate_id, reason)
         if len(self._reasons) > self.most:
             self._reasons.popitem(last=False)

@@ -189,11 +189,11 @@ class Stateful(Generic[S]):
                 events[vars(member)["TOPIC"]] = member.state_changes
 
         def evolve(state: S | None, event: PlainEvent) -> Changes:
-            known = (first if state is None else later).get(event.topic)
-            if known is None:
+            evolve_event = (first if state is None else later).get(event.topic)
+            if evolve_event is None:
                 number = "first" if state is None else "later"
                 raise ValueError(f"{event.topic} is no {number} event of {cls.__name__}")
-            return known(state, event)
+            return evolve_event(state, event)
 
         return evolve
 

@@ -53,10 +53,10 @@ def event_class(topic: str) -> type:
     Raises:
         UnreadableEventError: this version of the program has none.
     """
-    known = EVENTS.get(topic)
-    if known is None:
+    event_type = EVENTS.get(topic)
+    if event_type is None:
         raise UnreadableEventError(f"{topic} is unknown to this version")
-    return known
+    return event_type
 
 
 def class_version(topic: str) -> int:

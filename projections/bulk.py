@@ -91,9 +91,9 @@ async def newest(
     the next page begins, None if there is none.
     """
     values = {"before": before, "limit": limit + 1}
-    found = await read_rows(connection, _BulkOfPage, _PAGE, values)
-    rows: list[BulkRow] = [*found[:limit]]
-    if not found or found[0]["in_page"] == len(rows):
+    with_next = await read_rows(connection, _BulkOfPage, _PAGE, values)
+    rows: list[BulkRow] = [*with_next[:limit]]
+    if not with_next or with_next[0]["in_page"] == len(rows):
         return rows, None
     return rows, rows[-1]["created_position"]
 

@@ -102,10 +102,10 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
 
     Cached, as a rebuild needs them for every event.
     """
-    known = event_class(topic)
+    event_type = event_class(topic)
     versions = range(1, class_version(topic))
     names = [f"upcast_v{version}_v{version + 1}" for version in versions]
-    return [getattr(known, name) for name in names]
+    return [getattr(event_type, name) for name in names]
 
 
 def bare_envelope(

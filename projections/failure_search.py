@@ -224,8 +224,8 @@ def conditions(
 def _noted(*, are_large: bool, lately: Lately | None) -> str:
     if lately is not None:
         return _NOTED_LATELY
-    noted = _NOTED_OF_MANY if are_large else _NOTED
-    return noted.format(values="groups")
+    condition = _NOTED_OF_MANY if are_large else _NOTED
+    return condition.format(values="groups")
 
 
 def values(filters: Conditions) -> dict[str, object]:
@@ -319,11 +319,11 @@ async def facts_of(connection: Connection, run_ids: Sequence[UUID]) -> dict[UUID
 async def family_of(connection: Connection, run_id: UUID) -> list[Relative]:
     """Return the run with the runs that it repeats, and all retries of these."""
     rows = await read_rows(connection, _Relative, FAMILY, {"id": run_id})
-    found: dict[UUID, Relative] = {}
+    relatives: dict[UUID, Relative] = {}
     for row in rows:
         relative = _relative(row)
-        found[relative.id] = relative
-    return list(found.values())
+        relatives[relative.id] = relative
+    return list(relatives.values())
 
 
 def _relative(row: _Relative) -> Relative:

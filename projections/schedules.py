@@ -90,9 +90,9 @@ async def next_by_id(
     documents = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
     query = within_page(page, documents, 'id COLLATE "C"')
     values = {"after": after, "limit": limit + 1}
-    found = await read_rows(connection, _ScheduleOfPage, query, values)
-    rows: list[ScheduleRow] = [*found[:limit]]
-    if not found or found[0]["in_page"] == len(rows):
+    with_next = await read_rows(connection, _ScheduleOfPage, query, values)
+    rows: list[ScheduleRow] = [*with_next[:limit]]
+    if not with_next or with_next[0]["in_page"] == len(rows):
         return rows, None
     return rows, rows[-1]["id"]
 

@@ -171,11 +171,11 @@ Table = TableOf[ProjectedRow]
 async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID]) -> dict[UUID, P]:
     """Return the table's rows of these aggregates; those without a row are left out."""
     cursor = await connection.execute(select_sql(table), (ids,))
-    found: dict[UUID, P] = {}
+    rows: dict[UUID, P] = {}
     for row in await cursor.fetchall():
         aggregate_id = table.id_of(row)
-        found[aggregate_id] = table.own(row)
-    return found
+        rows[aggregate_id] = table.own(row)
+    return rows
 
 
 @cache
@@ -207,8 +207,8 @@ def _select_sql(table: Table, columns: str) -> str:
 def insert_sql(table: Table, columns: tuple[str, ...]) -> str:
     """Return the statement that inserts rows, given as one JSON array; other columns are null."""
     names = ", ".join(columns)
-    given = _recordset(table, columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given}"
+    new_rows = _recordset(table, columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {new_rows}"
 
 
 @cache

@@ -91,9 +91,9 @@ class LogRepository(Application[UUID]):
         Raises:
             QuarantinedError: this version of the program cannot read it.
         """
-        found = await self.load(aggregate_class, [aggregate_id])
+        loaded = await self.load(aggregate_class, [aggregate_id])
         self.quarantine.check([aggregate_id])
-        return found.get(aggregate_id)
+        return loaded.get(aggregate_id)
 
     async def load(
         self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
@@ -208,11 +208,11 @@ class LogRepository(Application[UUID]):
 
     async def retry_or_give_up(self, act: Callable[[], Awaitable[T]]) -> T | None:
         """Act as `retry_with_reads` does; return None if that gave up after quarantining some."""
-        found_before = self.quarantine.found
+        added_before = self.quarantine.added
         try:
             return await self.retry_with_reads(act)
         except (MissingReadsError, QuarantinedError):
-            if self.quarantine.found == found_before:
+            if self.quarantine.added == added_before:
                 raise
         return None
 
@@ -224,14 +224,14 @@ class LogRepository(Application[UUID]):
         """
         try:
             for _ in range(MAX_TRIES - 1):
-                found_before = self.quarantine.found
+                added_before = self.quarantine.added
                 try:
                     return await act()
                 except MissingReadsError as missing:
                     for read in missing.reads:
                         await read()
                 except QuarantinedError:
-                    if self.quarantine.found == found_before:
+                    if self.quarantine.added == added_before:
                         raise
             return await act()
         finally:

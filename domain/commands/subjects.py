@@ -80,15 +80,15 @@ class Subjects:
         names = await locked.schedules_of_subject(subject)
         if not names:
             return []
-        found = await self._application.load(Schedule, names, locked)
-        missing = names.keys() - found.keys()
+        loaded = await self._application.load(Schedule, names, locked)
+        missing = names.keys() - loaded.keys()
         if missing:
             self._application.quarantine.check(missing)
             message = "its schedules are too large to be changed at once; change them first"
             raise ConflictError("subject_is_scheduled", message)
-        for schedule_id, schedule in found.items():
+        for schedule_id, schedule in loaded.items():
             schedule.erase(names[schedule_id], locked.now)
-        return list(found.values())
+        return list(loaded.values())
 
 
 def _refuse_unfinished(run_ids: Sequence[UUID]) -> None:

@@ -94,15 +94,15 @@ def record_findings(
 ) -> list[FailureGroup]:
     """Return the groups that findings change or open, with their new events."""
     groups: list[FailureGroup] = []
-    for group_id, found in findings.items():
+    for group_id, of_group in findings.items():
         group = existing.get(group_id)
-        if found.failures and group is not None:
-            group.recur(found.failures, now)
-        elif found.failures and found.identity is not None:
-            group = FailureGroup.open(found.identity, found.failures, now)
+        if of_group.failures and group is not None:
+            group.recur(of_group.failures, now)
+        elif of_group.failures and of_group.identity is not None:
+            group = FailureGroup.open(of_group.identity, of_group.failures, now)
         if group is None:
             continue  # Its failures are older than the search.
-        group.recover(found.recovered, now)
+        group.recover(of_group.recovered, now)
         groups.append(group)
     return groups
 

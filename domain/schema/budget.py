@@ -95,10 +95,10 @@ def briefly(decide: Callable[[], T]) -> T:
 def limited() -> Iterator[None]:
     """Give all checks inside one budget."""
     is_brief = _is_brief.get()
-    given = Budget()
+    new = Budget()
     if is_brief:
-        given = Budget(BRIEF_STEPS, BRIEF_PATTERN_S, thread_time() + BRIEF_S)
-    token = _current.set(given)
+        new = Budget(BRIEF_STEPS, BRIEF_PATTERN_S, thread_time() + BRIEF_S)
+    token = _current.set(new)
     try:
         yield
     except OverBudgetError:

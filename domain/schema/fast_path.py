@@ -54,10 +54,10 @@ def compiled(schema: JsonObject) -> Plain | None:
     costs: list[int] = []
     # The dialect does not matter: dialects differ in keywords that are not plain, or that are
     # checked more strictly here.
-    said = dict(schema)
-    said.pop("$schema", None)
+    keywords = dict(schema)
+    keywords.pop("$schema", None)
     try:
-        check = _part(said, costs)
+        check = _part(keywords, costs)
     except _NotPlainError:
         return None
     return Plain(check, max(costs))
@@ -71,11 +71,11 @@ def _part(schema: Json, costs: list[int]) -> _Check:
         raise _NotPlainError
     cost = 4
     checks: list[_Check] = []
-    for name, said in schema.items():
-        cost += _cost(name, said)
+    for name, argument in schema.items():
+        cost += _cost(name, argument)
         keyword = _KEYWORDS.get(name)
         if keyword is not None:
-            checks.append(keyword(said))
+            checks.append(keyword(argument))
     costs.append(cost)
     if "properties" in schema or "additionalProperties" in schema:
         checks.append(_members(schema, costs))
@@ -85,13 +85,13 @@ def _part(schema: Json, costs: list[int]) -> _Check:
     return _all_of(checks)
 
 
-def _cost(name: str, said: Json) -> int:
+def _cost(name: str, argument: Json) -> int:
     """Return an upper bound of a keyword's own steps."""
     if name in {"const", "enum"}:
-        text = canonical(said)
+        text = canonical(argument)
         return 4 + 2 * len(text)
-    if isinstance(said, dict | list | str):
-        return 2 + len(said)
+    if isinstance(argument, dict | list | str):
+        return 2 + len(argument)
     return 2
 
 
@@ -112,9 +112,9 @@ def _members(schema: JsonObject, costs: list[int]) -> _Check:
     named = schema.get("properties", {})
     if not isinstance(named, dict):
         raise _NotPlainError
-    known: dict[str, _Check] = {}
+    by_name: dict[str, _Check] = {}
     for name, part in named.items():
-        known[name] = _part(part, costs)
+        by_name[name] = _part(part, costs)
     others = schema.get("additionalProperties", True)
     other = _part(others, costs)
 
@@ -122,7 +122,7 @@ def _members(schema: JsonObject, costs: list[int]) -> _Check:
         if not isinstance(value, dict):
             return True
         for name, member in value.items():
-            allows = known.get(name, other)
+            allows = by_name.get(name, other)
             if not allows(member):
                 return False
         return True
@@ -141,10 +141,10 @@ def _items(part: Json, costs: list[int]) -> _Check:
     return check
 
 
-def _type(said: Json) -> _Check:
-    names = [said]
-    if isinstance(said, list):
-        names = said
+def _type(argument: Json) -> _Check:
+    names = [argument]
+    if isinstance(argument, list):
+        names = argument
     # By the exact class: true is no number, and whether 1e300 is an integer depends on the dialect.
     classes: set[type] = set()
     for name in names:
@@ -165,11 +165,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _enum(said: Json) -> _Check:
-    if not isinstance(said, list):
+def _enum(argument: Json) -> _Check:
+    if not isinstance(argument, list):
         raise _NotPlainError
     members: set[tuple[type, Json]] = set()
-    for one in said:
+    for one in argument:
         if isinstance(one, _SIMPLE):
             member = (type(one), one)
             members.add(member)
@@ -186,14 +186,14 @@ _SIMPLE = (str, int, type(None))
 """Types whose values are equal only within the type; true and 1 differ by their classes."""
 
 
-def _const(said: Json) -> _Check:
-    return _enum([said])
+def _const(argument: Json) -> _Check:
+    return _enum([argument])
 
 
-def _required(said: Json) -> _Check:
-    if not isinstance(said, list):
+def _required(argument: Json) -> _Check:
+    if not isinstance(argument, list):
         raise _NotPlainError
-    names = {one for one in said if isinstance(one, str)}
+    names = {one for one in argument if isinstance(one, str)}
 
     def check(value: Json) -> bool:
         if not isinstance(value, dict):
@@ -203,10 +203,10 @@ def _required(said: Json) -> _Check:
     return check
 
 
-def _number(said: Json) -> float:
-    if isinstance(said, bool) or not isinstance(said, int | float):
+def _number(argument: Json) -> float:
+    if isinstance(argument, bool) or not isinstance(argument, int | float):
         raise _NotPlainError  # Such as draft 4's `exclusiveMinimum: true`.
-    return said
+    return argument
 
 
 _NUMBERS = frozenset((int, float))
@@ -218,8 +218,8 @@ _Holds = Callable[[float, float], bool]
 def _bounded_number(holds: _Holds) -> Callable[[Json], _Check]:
     """Return the keyword that compares numbers with a bound."""
 
-    def keyword(said: Json) -> _Check:
-        bound = _number(said)
+    def keyword(argument: Json) -> _Check:
+        bound = _number(argument)
 
         def check(value: Any) -> bool:
             if type(value) not in _NUMBERS:
@@ -234,8 +234,8 @@ def _bounded_number(holds: _Holds) -> Callable[[Json], _Check]:
 def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check]:
     """Return the keyword that compares the lengths of values of this type with a bound."""
 
-    def keyword(said: Json) -> _Check:
-        bound = _number(said)
+    def keyword(argument: Json) -> _Check:
+        bound = _number(argument)
 
         def check(value: Json) -> bool:
             if not isinstance(value, kind):
@@ -248,8 +248,8 @@ def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check
     return keyword
 
 
-def _format(said: Json) -> _Check:
-    return lambda value: not is_impossible_moment(said, value)
+def _format(argument: Json) -> _Check:
+    return lambda value: not is_impossible_moment(argument, value)
 
 
 _KEYWORDS: dict[str, Callable[[Json], _Check]] = {

@@ -100,12 +100,12 @@ def additional_properties(
     """Check the properties that neither `properties` nor `patternProperties` name."""
     if not isinstance(instance, dict) or allowed is True:
         return
-    known = cast("JsonObject", schema.get("properties", {}))
+    named = cast("JsonObject", schema.get("properties", {}))
     patterns = list(cast("JsonObject", schema.get("patternProperties", {})))
     extras = [
         name
         for name in instance
-        if name not in known and not any(matches(regex, name) for regex in patterns)
+        if name not in named and not any(matches(regex, name) for regex in patterns)
     ]
     if allowed is not False:
         for name in extras:
@@ -157,11 +157,11 @@ def enum(
     _: Checking, values: list[Json], instance: Json, __: JsonObject
 ) -> Iterator[ValidationError]:
     """Check that the value equals one of some."""
-    known = budget().members
-    keys = known.get(id(values))
+    cached = budget().members
+    keys = cached.get(id(values))
     if keys is None:
         keys = frozenset(map(_key, values))
-        known[id(values)] = keys
+        cached[id(values)] = keys
     if _key(instance) not in keys:
         yield ValidationError(f"{instance!r} is not one of {values!r}")
 

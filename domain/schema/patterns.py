@@ -97,11 +97,11 @@ def _paid(source: str) -> regex.Pattern[str]:
 
     A cached one costs the same, as no verdict may depend on earlier checks.
     """
-    known = budget().patterns
-    if source not in known:
+    paid = budget().patterns
+    if source not in paid:
         spend(len(source) // 10)
         spend(_read(source).steps)
-        known.add(source)
+        paid.add(source)
     spend(1)
     return _compiled(source)
 

@@ -137,9 +137,9 @@ def quick_and_thorough(schema: JsonObject) -> _Checks:
     """
     identity = id(schema)
     with _caching:
-        known = _recent.get(identity)
-    if known is not None and known[0] is schema:
-        return known[1]
+        recent = _recent.get(identity)
+    if recent is not None and recent[0] is schema:
+        return recent[1]
     text = canonical(schema)
     size_bytes = len(text)
     with _caching:

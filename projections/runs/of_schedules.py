@@ -99,8 +99,8 @@ async def of_schedules(
     events = min(MOST_EVENTS, MOST_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "last": last, "events": events}
     rows = await read_rows(connection, _OfSchedule, OF_SCHEDULES, values)
-    found = {UUID(row["schedule_id"]): row for row in rows}
-    return [_present(name, found[key]) for key, name in names.items() if key in found]
+    by_id = {UUID(row["schedule_id"]): row for row in rows}
+    return [_present(name, by_id[key]) for key, name in names.items() if key in by_id]
 
 
 def _present(name: str, row: _OfSchedule) -> JsonObject:

@@ -48,7 +48,7 @@ async def test_claims_pass_over_runs_that_cannot_be_read(
     for _ in range(100):
         taken += await claimed(part, 2)
     assert sorted(taken) == sorted(readable)
-    assert part.jobs.quarantine.found == len(unreadable)
+    assert part.jobs.quarantine.added == len(unreadable)
     records = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert len(records) == len(unreadable)
     with pytest.raises(QuarantinedError, match="unknown to this version"):
@@ -115,13 +115,13 @@ async def test_claims_pass_over_more_unreadable_runs_than_are_remembered(
         taken += [claim.run.id for claim in claims]
         if not claims.is_cut:
             break
-    assert part.jobs.quarantine.found == len(unreadable)
+    assert part.jobs.quarantine.added == len(unreadable)
     assert len(taken) == 2
     # From now on they cost nothing.
     for _ in range(3):
         taken += await claimed(part, 2)
     assert sorted(taken) == sorted(readable)
-    assert part.jobs.quarantine.found == len(unreadable)
+    assert part.jobs.quarantine.added == len(unreadable)
 
 
 async def test_expiry_passes_over_more_unreadable_runs_than_are_remembered(
@@ -133,7 +133,7 @@ async def test_expiry_passes_over_more_unreadable_runs_than_are_remembered(
     await launched(part, slug, 3, Launch(start_deadline_ms=1))
     assert await part.sweeps.expire_overdue() == 3
     assert await part.sweeps.expire_overdue() == 0
-    assert part.jobs.quarantine.found == len(unreadable)
+    assert part.jobs.quarantine.added == len(unreadable)
     await launched(part, slug, 1, Launch(start_deadline_ms=1))
     assert await part.sweeps.expire_overdue() == 1
 
