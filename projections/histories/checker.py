@@ -1,4 +1,4 @@
-"""Checks the log, event by event in order of position, and reports every broken promise.
+"""Checks a log, event by event in the order of positions, and reports every broken promise.
 
 First whether all acknowledged ids are in the log (`Acknowledged`), then the `Checker`.
 """
@@ -80,7 +80,7 @@ SUBJECTS = (
     "failure_group.",
     "failure_watch.",
 )
-"""Prefixes of the topics whose data the rules need."""
+"""Prefixes of the topics whose data are read by rules."""
 
 _REQUESTED = "job_run.requested"
 _STARTED = "job_run.started"
@@ -88,14 +88,14 @@ _STARTED = "job_run.started"
 _LAST = frozenset(
     {"build.succeeded", "build.failed", "build.canceled", "subject.erased", "log_archive.archived"}
 )
-"""Last topics of other aggregates: their state is dropped."""
+"""The last topics of other aggregates, whose state is dropped then."""
 
 
 class Checker:
-    """Keeps unfinished aggregates, and counters by job and key; it does not grow with the log.
+    """Checks events. It keeps unfinished aggregates and counts, and does not grow with the log.
 
     Attributes:
-        causes: causes that remain open are to be searched for in the whole log.
+        causes: those that remain open are to be searched for in the whole log.
         events: number of events fed.
         runs: number of runs among them.
     """

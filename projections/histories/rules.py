@@ -1,7 +1,7 @@
 """The state of the checker, and the promises about the log itself.
 
-First events and findings; then the causes that events name (`Causes`); then the promises about
-positions, times and versions; last jobs, which are kept for good, and runs, which are kept until
+First events and findings; then the causes of events (`Causes`); then the promises about positions,
+times and versions; last the state of jobs, which is kept for good, and of runs, which is kept until
 they end.
 """
 
@@ -28,8 +28,8 @@ class Finding:
         topic: of the event; empty for an id that is not in the log.
         aggregate_id: the event's aggregate, mostly a run.
         rule: the promise's name, as in `docs/state-machine.md`.
-        expected: what would have been right, and what there is.
-        is_note: whether it may occur without an error, and is for information only.
+        expected: what would have been right, and what there is instead.
+        is_note: whether it may occur without an error, and is only information.
     """
 
     position: int | None
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(slots=True)
 class LoggedEvent:
-    """One event of the log. Not frozen: one is created for every event, and that would be slower.
+    """One event of the log. Not frozen, as one is made for every event, and that would be slower.
 
     Attributes:
         position: its number in the log.
@@ -80,9 +80,9 @@ class LoggedEvent:
 
     @property
     def is_held(self) -> bool:
-        """Return whether its time is ahead of its recording, because the clock had been set back.
+        """Return whether its time is ahead of its recording, as the clock was set back.
 
-        A run's times never decrease, so they stay the same meanwhile.
+        The times of an aggregate never decrease, so they stay the same meanwhile.
         """
         at_us = (from_iso(self.at) - EPOCH) // timedelta(microseconds=1)
         return at_us - self.recorded_us > MAX_AHEAD_US
@@ -93,7 +93,7 @@ class LoggedEvent:
 
 
 CLOCK_STEP_US = 1_000_000
-"""A server's clock may be corrected by this, or its successor's may differ by it."""
+"""A server's clock may be corrected by this, or differ by it from that of its successor."""
 
 MAX_AHEAD_US = 10_000
 """An event happens before it is recorded, by one clock, which processes know to a fraction of a
@@ -106,19 +106,19 @@ Report = Callable[[Finding], None]
 """Takes each finding as soon as there is one."""
 
 
-# Whether the cause that an event names exists. Mostly it is the aggregate's previous event.
+# Whether the causes of events exist. Mostly the cause is the aggregate's previous event.
 #
-# Other causes are searched for among the last few events: a new aggregate of a unit is caused by
-# the unit's first event. Older causes, such as the end of a run that is retried a year later, are
-# collected and searched for in the whole log together, so that memory is bounded.
+# Other causes are searched for among the last events: a new aggregate of a unit is caused by the
+# unit's first event. Older ones, such as the end of a run that is retried a year later, are
+# collected and searched for together in the whole log, so that memory is bounded.
 
 CAUSE_EXISTS = "cause_exists"
 
 RECENT = 32
-"""Last events that are kept: a unit rarely has more."""
+"""The last events that are kept: a unit rarely has more."""
 
 MAX_OPEN = 100_000
-"""Open causes that are kept before they are searched for in the whole log."""
+"""Open causes that are collected before they are searched for in the whole log."""
 
 _KEPT_BITS = ~(0xF << 76 | 0b11 << 62)
 _VERSION_5 = 0x5 << 76 | 0b10 << 62
@@ -267,7 +267,7 @@ LOG_RULES: tuple[LogRule, ...] = (positions_rise, recorded_in_order, versions_wi
 """The promises that every event of the log must keep."""
 
 
-# The values of a job's runs that wait for their turn, and the last one that was started.
+# The fairness groups of a job: the values of its waiting runs, and the value that was started last.
 
 Group = tuple[str, int]
 """An entry point and a priority: a job's runs with the same ones take turns."""
@@ -277,7 +277,8 @@ class _WaitingValues:
     """The values with pending runs of one fairness group."""
 
     def __init__(self) -> None:
-        # By value, the runs that wait only for their turn, and since when each is due.
+        # By value, the runs that wait only for their turn, each with the time since which it is
+        # due.
         self._queues: dict[str, OrderedDict[bytes, str]] = {}
         self._in_order: list[str] = []
         self._limited: dict[str, set[bytes]] = {}
