@@ -10,6 +10,7 @@ from their beginning or a cursor, and look-ups by id, as of now.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
@@ -22,7 +23,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from api.access import Principal, headers, principal_of, until_revoked
 from api.bootstrap.service import Service
-from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError
+from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError, refuse
 from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named
 from domain.jobs.run_events import STATUSES
 from domain.json_values import JsonObject, escape
@@ -131,8 +132,8 @@ def causes_of(query: QueryParams) -> list[str]:
     if query.get("sort", "created") != "created":
         causes.append("/sort")
     text = query.get("offset", "")
-    # What is not a number is refused by its route.
-    offset = int(text) if text.isascii() and text.isdigit() else 0
+    # What is no number, or too large, is refused by its route.
+    offset = int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0
     if offset >= COSTLY_OFFSET:
         causes.append("/offset")
     compared = [name for name in query if name.startswith(PARAMETERS)]
@@ -385,6 +386,7 @@ ModulesDep = Annotated[frozenset[str], Depends(_modules)]
 
 async def conditions(request: Request) -> Conditions:
     """Return the query's filters of runs, or raise InvalidInputError."""
+    refuse(_repeated(request, _PAGE_PARAMETERS))
     words = [
         named(name, value)
         for name, value in request.query_params.multi_items()
@@ -402,11 +404,16 @@ ConditionsDep = Annotated[Conditions, Depends(conditions)]
 SUGGESTION_CUTOFF = 0.6
 """How similar a name must be to be suggested: 1 is equal."""
 
+MAX_SUGGESTIONS = 100
+"""Names for which a similar one is searched: for the ten thousand that an address can hold, that
+would take a quarter of a second."""
+
 
 def refuse_unknown_names(request: HTTPConnection, names: Collection[str]) -> None:
-    """Raise InvalidInputError if the query has parameters with other names.
+    """Raise InvalidInputError if the query has parameters with other names, or one of them twice.
 
-    Ignoring a misspelt filter would return everything.
+    Ignoring a misspelt filter would return everything, and ignoring the first of two less than was
+    requested.
     """
     if not request.scope["query_string"]:
         return
@@ -415,20 +422,36 @@ def refuse_unknown_names(request: HTTPConnection, names: Collection[str]) -> Non
         for name in dict.fromkeys(request.query_params.keys())
         if name not in names and not name.startswith(PRIVATE)
     ]
-    if unknown:
-        raise InvalidInputError(
-            [Issue(f"/{name}", _unknown_name(name, names), "enum") for name in unknown]
-        )
+    messages = [_unknown_name(name, names) for name in unknown[:MAX_SUGGESTIONS]]
+    messages += [_UNKNOWN] * (len(unknown) - len(messages))
+    issues = [
+        Issue(f"/{escape(name)}", message, "enum")
+        for name, message in zip(unknown, messages, strict=True)
+    ]
+    refuse([*issues, *_repeated(request, names)])
+
+
+def _repeated(request: HTTPConnection, names: Collection[str]) -> list[Issue]:
+    """Return what is wrong with a query that has one of these parameters twice."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    message = "stands twice; give it once, with commas between several values if it takes several"
+    return [
+        Issue(f"/{name}", message, "uniqueItems")
+        for name, count in counts.items()
+        if count > 1 and name in names and name != _MODULES
+    ]
+
+
+_UNKNOWN = "is no parameter of this address"
 
 
 def _unknown_name(name: str, names: Collection[str]) -> str:
-    problem = "is no parameter of this address"
     if not names:
-        return f"{problem}; it takes none"
+        return f"{_UNKNOWN}; it takes none"
     similar = get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)
     if similar:
-        return f"{problem}; did you mean {similar[0]}?"
-    return f"{problem}; there are {', '.join(sorted(names))}"
+        return f"{_UNKNOWN}; did you mean {similar[0]}?"
+    return f"{_UNKNOWN}; there are {', '.join(sorted(names))}"
 
 
 def run_id_of(text: str) -> UUID:

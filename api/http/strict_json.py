@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import header
-from api.http.dependencies import conditions, origin_of, reader_of, refuse_unknown_names
+from api.http.dependencies import MayRead, conditions, origin_of, reader_of, refuse_unknown_names
 from api.http.errors import UnsupportedMediaTypeError, failure
 from api.http.limits import MAX_BODY_BYTES
 from domain.errors import InvalidInputError, Issue
@@ -94,16 +94,18 @@ class StrictJsonRoute(APIRoute):
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
         names = self._query_names()
+        # Some routes take a body and write nothing.
+        only_reads = any(one.call is MayRead.dependency for one in self.dependant.dependencies)
+        authorize = reader_of if only_reads else origin_of
 
         async def handle_parsed(request: Request) -> Response:
             if names is not None and request.scope["query_string"]:
                 # First, so that clients without a token learn nothing of the parameters.
-                authorize = reader_of if request.method == "GET" else origin_of
                 authorize(request)
                 refuse_unknown_names(request, names)
-            # Routes with a body write: without the right to, the body is not read.
+            # Without the right to what the route does, the body is not read.
             if takes_body:
-                origin_of(request)
+                authorize(request)
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()
             return await handle(request)

@@ -33,6 +33,7 @@ from api.http.dependencies import (
     next_cursor,
     position_of,
     possible_slug,
+    storable,
 )
 from api.http.errors import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
@@ -152,7 +153,7 @@ async def list_jobs(
         async with _turn(service, jobs):
             if limit is not None or cursor:
                 size = limit or MAX_PAGE
-                texts, next_page = await jobs.page(cursor, size)
+                texts, next_page = await jobs.page(storable(cursor, "/cursor"), size)
                 meta = orjson.dumps(cursor_meta(size, next_page))
                 answer = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
                 return Response(answer, media_type=JSON)

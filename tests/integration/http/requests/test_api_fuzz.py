@@ -1,7 +1,10 @@
 """Whatever a client sends, it is never the service's fault: no 5xx (contract, section 1)."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote_plus
+from uuid import uuid4
 
 import pytest
 from hypothesis import example, given, settings
@@ -156,3 +159,58 @@ def test_no_json_body_is_answered_with_a_server_error(
             f"/jobs/{body['slug']}/run", json={"parameters": {"type": "x", "items": [1]}}
         )
         assert launched.status_code in {202, 400}, launched.text
+
+
+ODD_TEXTS = (
+    "",
+    " ",
+    "\x00",
+    "a\x00b",
+    "9" * 5_000,
+    "-9" + "9" * 30,
+    "999999999999999999",
+    "1e999",
+    "NaN",
+    "infinity",
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999Z",
+    "9999-12-31T23:59:59-23:59",
+    "2026-01-01",
+    "\ufffd\u202e\U0001f600",
+    "%",
+    "\\",
+    "'\"",
+    "a,b c",
+    "[" * 2_000,
+    "x" * 3_000,
+)
+"""What makes numbers, times, texts of the database, patterns and parsers fail."""
+
+
+def odd_addresses(fuzzed: SharedApi) -> Iterator[str]:
+    """Yield addresses, each with an odd value of one parameter or one part of the path."""
+    run_id = fuzzed.launch("fuzzed")["id"]
+    known = {"slug": "fuzzed", "run_id": run_id, "schedule_id": "fuzzed", "app_id": "fuzzed"}
+    for path, operations in fuzzed.get("/openapi.json")["paths"].items():
+        if "get" not in operations or path == "/events/stream":  # It has no end.
+            continue
+        parameters = operations["get"].get("parameters", [])
+        in_path = [one["name"] for one in parameters if one["in"] == "path"]
+        in_query = {one["name"]: one["required"] for one in parameters if one["in"] == "query"}
+        parts = {name: known.get(name, str(uuid4())) for name in in_path}
+        for text in map(quote_plus, ODD_TEXTS):
+            for name in in_path:
+                yield path.format_map({**parts, name: text})
+            for name in in_query:
+                others = [one for one, required in in_query.items() if required and one != name]
+                query = "&".join([f"{quote_plus(name)}={text}", *(f"{one}=x" for one in others)])
+                yield f"{path.format_map(parts)}?{query}"
+
+
+def test_no_address_is_answered_with_a_server_error(fuzzed: SharedApi) -> None:
+    answers = {address: fuzzed.client.get(address) for address in odd_addresses(fuzzed)}
+    failed = {
+        address[:200]: answer.text for address, answer in answers.items() if answer.is_server_error
+    }
+    assert failed == {}

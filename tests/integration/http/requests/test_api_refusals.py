@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from starlette.requests import HTTPConnection
 
+from api.http.dependencies import MAX_SUGGESTIONS, refuse_unknown_names
+from domain.errors import InvalidInputError
 from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, job_body
 
 LIMIT = 1_048_576
@@ -25,6 +28,7 @@ WRONG_QUERIES = [
     *(f"/jobs/repository-build?{query}" for query in RUN_QUERIES),
     *(f"/jobs/repository-build/runs?{query}" for query in RUN_QUERIES),
     "/job-runs?offset=99999999999999999999",
+    f"/job-runs?offset={'9' * 5_000}",
     "/job-runs?status=done",
     "/job-runs?status=pending,done",
     "/job-runs?status=%00",
@@ -36,6 +40,7 @@ WRONG_QUERIES = [
     "/job-runs?cursor=1.5",
     "/job-runs?cursor=%00",
     "/job-runs?cursor=9999999999999999999999",
+    "/jobs?cursor=%00",
     "/job-runs?search=%00",
     "/job-runs?search=a%00b",
     "/job-runs?job=%00",
@@ -85,10 +90,41 @@ def test_an_unknown_name_in_a_query_is_refused_with_the_nearest_right_one(
     assert remedy in issue["message"]
 
 
+def test_ten_thousand_unknown_names_are_answered_with_suggestions_for_the_first() -> None:
+    query = "&".join(f"limi{number}" for number in range(10_000)).encode()
+    scope = {"type": "http", "headers": [], "query_string": query}
+    with pytest.raises(InvalidInputError) as refused:
+        refuse_unknown_names(HTTPConnection(scope), ["limit"])
+    suggestions = [issue for issue in refused.value.issues if "limit?" in issue.message]
+    assert len(refused.value.issues) == 10_000
+    assert len(suggestions) == MAX_SUGGESTIONS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs/repository-build/runs?status=failed&status=expired",
+        "/job-runs?limit=1&limit=2",
+        "/job-runs?job=a&job=b",
+        "/job-runs/counts?job=a&job=b",
+        "/job-runs/statistics?job=a&job=b",
+        "/events?type=job_run.started&type=job_run.succeeded",
+        "/events/stream?types=job.run.failed&types=job.run.expired",
+    ],
+)
+def test_a_parameter_that_stands_twice_is_refused_for_one_of_them_would_be_ignored(
+    shared: SharedApi, path: str
+) -> None:
+    [issue] = issues_of(shared.client.get(path))
+    assert issue["keyword"] == "uniqueItems"
+    assert "stands twice" in issue["message"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/apps?moduleId=m&bogus=1",
+        "/jobs?moduleId=m&moduleId=n",
         "/tags/suggest?bogus=1",
         "/jobs?moduleId=m&_=17",
         "/job-runs?moduleId=m",

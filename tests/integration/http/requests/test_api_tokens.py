@@ -179,6 +179,11 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
         f"/job-runs/{run['id']}/logs",
     ):
         assert guarded.client.get(path, headers=bearer(READER)).status_code == 200
+    draft = {"id": "nightly", "job": slug, "cron": "0 3 * * *"}
+    for query in ("", "?n=1"):
+        preview = f"/schedules/preview{query}"
+        answer = guarded.client.post(preview, json=draft, headers=bearer(READER))
+        assert answer.status_code == 200, answer.text
     for method, path in routes():
         if method == "GET" or path in READS_BY_POST:
             continue
