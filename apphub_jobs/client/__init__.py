@@ -44,7 +44,7 @@ from apphub_jobs.client.requests.statistics import (
 from apphub_jobs.client.requests.views import ViewDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.client.synchronous import Client, Run
-from apphub_jobs.errors import ClientError, StreamRefusedError
+from apphub_jobs.errors import ClientError, MissingFieldError, StreamRefusedError
 
 __all__ = [
     "AccessError",
@@ -64,6 +64,7 @@ __all__ = [
     "InvalidRequestError",
     "JobDocument",
     "Message",
+    "MissingFieldError",
     "NotFoundError",
     "OutcomeUnknownError",
     "ReasonDocument",

@@ -141,7 +141,7 @@ class AsyncTransport:
                 json=request.body,
                 headers=request.headers,
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
         return http.parse_answer(response)
 
@@ -187,6 +187,7 @@ class AsyncTransport:
                 timeout=http.stream_timeout(self._timeout_s, silence_s),
             ) as response:
                 await _check(response)
+                http.check_event_stream(response)
                 lines = LineBuffer()
                 async for chunk in response.aiter_bytes():
                     for line in lines.feed(chunk):
@@ -195,7 +196,7 @@ class AsyncTransport:
                     # Another silence on this connection could outlast the deadline.
                     if monotonic() + silence_s > until + http.MAX_OVERRUN_S:
                         return
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
 
     async def log(
@@ -245,7 +246,7 @@ class AsyncTransport:
                 yield []
                 async for chunk in response.aiter_bytes():
                     yield lines.feed(chunk)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
 
 
@@ -1004,7 +1005,7 @@ class AsyncClient(AsyncDefinitions):
             retry_for: for how many seconds a request is retried; 0 disables retries.
 
         Raises:
-            ValueError: `url` is not an HTTP address.
+            ValueError: `url` is not an HTTP address, or no header can hold the token.
         """
         transport = AsyncTransport(resolve_url(url), resolve_token(token), timeout, retry_for)
         super().__init__(transport, LaunchOptions())

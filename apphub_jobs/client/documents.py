@@ -5,10 +5,11 @@ First runs, jobs and messages of the stream, then bulk operations, failure group
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from apphub_jobs.contract import Json
 from apphub_jobs.details import DefinitionDetails, parse_time
+from apphub_jobs.errors import MissingFieldError
 
 RunOrder = Literal["created", "ended", "duration"]
 
@@ -22,6 +23,9 @@ FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 class Document(dict[str, Any]):
     """A JSON object of the service. Fields that newer versions add can be read by key."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise MissingFieldError(name)
 
     def _time(self, name: str) -> datetime:
         return parse_time(self[name])

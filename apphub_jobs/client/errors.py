@@ -145,11 +145,13 @@ def api_error(status: int, body: Any) -> ApiError:
 
 
 def _message(body: Mapping[str, Any]) -> str:
-    issues: Sequence[Mapping[str, str]] = body.get("issues", ())
-    if issues:
-        problems = [f"{issue['path']}: {issue['message']}" for issue in issues]
-        return "; ".join(problems)
-    return str(body.get("error"))
+    issues = body.get("issues")
+    problems = [
+        f"{issue['path']}: {issue['message']}"
+        for issue in (issues if isinstance(issues, list) else ())
+        if isinstance(issue, dict) and {"path", "message"} <= issue.keys()
+    ]
+    return "; ".join(problems) or str(body.get("error"))
 
 
 def ended_error(run: RunDocument) -> RunEndedError:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from apphub_jobs.client.documents import LogStream, Message
+from apphub_jobs.client.documents import Document, LogStream, Message
 from apphub_jobs.client.errors import ApiError, ConflictError, UnreachableError, api_error
 from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
@@ -138,9 +138,19 @@ MAX_OVERRUN_S = 0.5
 NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def authorization_headers(token: str | None) -> dict[str, str]:
-    """Return the headers that every request carries."""
-    return {} if token is None else {"Authorization": f"Bearer {token}"}
+def authorization_headers(token: str | None) -> dict[bytes, bytes]:
+    """Return the headers that every request carries.
+
+    Raises:
+        ValueError: no header can hold the token.
+    """
+    if token is None:
+        return {}
+    if not (token.isprintable() and all(character <= "\xff" for character in token)):
+        # Not the token itself: this is printed.
+        msg = "the token has a line end or another character that no header can hold: copy it again"
+        raise ValueError(msg)
+    return {b"Authorization": b"Bearer " + token.encode("latin-1")}
 
 
 def stream_timeout(timeout_s: float, silence_s: float) -> httpx.Timeout:
@@ -156,8 +166,8 @@ def silence_s(remaining_s: float) -> float:
     return min(SILENCE_S, max(remaining_s / 2, MAX_OVERRUN_S))
 
 
-def unreachable_error(url: str, error: httpx.TransportError) -> UnreachableError:
-    """Return the error to raise when no answer came."""
+def unreachable_error(url: str, error: httpx.RequestError) -> UnreachableError:
+    """Return the error to raise when no answer came, or one that cannot be decompressed."""
     if isinstance(error, httpx.TimeoutException):
         problem = f"no answer from {url} in time ({type(error).__name__})"
     else:
@@ -177,8 +187,15 @@ def parse_answer(response: httpx.Response) -> Any:
         with suppress(ValueError, RecursionError):
             answer = response.json()
             if isinstance(answer, dict) and _is_service_data(answer.get("data", {})):
-                return _Answer(response, answer)
+                return _Answer(response, {name: _part(part) for name, part in answer.items()})
     raise response_error(response)
+
+
+def _part(value: Any) -> Any:
+    """Return a member of an answer, its objects as documents, which name a field that they lack."""
+    if isinstance(value, list):
+        return [_part(item) for item in value]
+    return Document(value) if isinstance(value, dict) else value
 
 
 def _is_service_data(data: Any) -> bool:
@@ -197,6 +214,12 @@ class _Answer(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         raise api_error(self._response.status_code, None)
+
+
+def check_event_stream(response: httpx.Response) -> None:
+    """Raise ApiError if another server answered: nothing would ever come of its answer."""
+    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        raise api_error(response.status_code, None)
 
 
 def response_error(response: httpx.Response) -> ApiError:

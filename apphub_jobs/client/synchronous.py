@@ -142,7 +142,7 @@ class Transport:
                 json=request.body,
                 headers=request.headers,
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
         return http.parse_answer(response)
 
@@ -188,6 +188,7 @@ class Transport:
                 timeout=http.stream_timeout(self._timeout_s, silence_s),
             ) as response:
                 _check(response)
+                http.check_event_stream(response)
                 lines = LineBuffer()
                 for chunk in response.iter_bytes():
                     for line in lines.feed(chunk):
@@ -196,7 +197,7 @@ class Transport:
                     # Another silence on this connection could outlast the deadline.
                     if monotonic() + silence_s > until + http.MAX_OVERRUN_S:
                         return
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
 
     def log(self, run_id: str, attempt: int, lines: LineBuffer, *, follow: bool) -> Generator[str]:
@@ -244,7 +245,7 @@ class Transport:
                 yield []
                 for chunk in response.iter_bytes():
                     yield lines.feed(chunk)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
 
 
@@ -993,7 +994,7 @@ class Client(Definitions):
             retry_for: for how many seconds a request is retried; 0 disables retries.
 
         Raises:
-            ValueError: `url` is not an HTTP address.
+            ValueError: `url` is not an HTTP address, or no header can hold the token.
         """
         transport = Transport(resolve_url(url), resolve_token(token), timeout, retry_for)
         super().__init__(transport, LaunchOptions())

@@ -65,6 +65,12 @@ def test_broken_rules_are_told_one_by_one() -> None:
     assert error.issues == issues
 
 
+@pytest.mark.parametrize("issues", [5, None, ["x"], [{"pointer": "/a", "message": "wrong"}]])
+def test_issues_of_another_form_are_left_out(issues: object) -> None:
+    error = api_error(400, {"error": "why", "code": "invalid", "issues": issues})
+    assert (type(error), str(error)) == (InvalidRequestError, "why")
+
+
 @pytest.mark.parametrize("body", [None, "<html>", {"detail": "nothing of ours"}])
 def test_who_else_answers_is_told_apart(body: object) -> None:
     error = api_error(502, body)
