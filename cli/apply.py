@@ -20,7 +20,7 @@ from cli.options import command, failure, read
 from cli.plans import lines_of_change
 from cli.service import ServiceOptions, connected
 from cli.start.options import Pythons
-from cli.terminal import AsJson, console, print_json
+from cli.terminal import AsJson, console, print_json, print_note
 
 DIFFERENT = 2
 """The exit code of a dry run that found a difference."""
@@ -81,7 +81,7 @@ def _report(
             }
         )
     if problem is not None:
-        typer.echo(f"apphub-jobs: {step.kind} {step.name}: {problem}", err=True)
+        print_note(f"apphub-jobs: {step.kind} {step.name}: {problem}")
     elif outcome == "done":
         state = "deleted" if step.action == "delete" else f"at version {version}"
         typer.echo(f"{step.kind} {step.name} is {state}", err=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.text import Text
@@ -95,8 +96,8 @@ def show(
 ) -> None:
     """Show an app and its history."""
     with connected(to) as client:
-        app = _data(client.request("GET", f"/apps/{app_id}"))
-        history = _data(client.request("GET", f"/apps/{app_id}/history"))
+        app = _data(client.request("GET", _path(app_id)))
+        history = _data(client.request("GET", f"{_path(app_id)}/history"))
     if as_json:
         print_json({**app, "history": history})
         return
@@ -109,7 +110,7 @@ def show(
 
 def _until_read(client: Client, app_id: str) -> Any:
     while True:
-        app = _data(client.request("GET", f"/apps/{app_id}"))
+        app = _data(client.request("GET", _path(app_id)))
         if app["ingestStatus"] in {"ready", "failed"}:
             return app
         sleep(LOOK_AGAIN_S)
@@ -122,7 +123,7 @@ def _show(app: Any, *, as_json: bool) -> None:
     line = f"{app['id']} {app['ingestStatus']}"
     if app["ingestError"]:
         line += f": {in_one_line(app['ingestError'])}"
-    typer.echo(line)
+    print_document(line)
 
 
 def _address_of(repository: str) -> str:
@@ -135,6 +136,10 @@ def _name_of(repository: str) -> str:
     if Path(repository).is_dir():
         return Path(repository).resolve().name
     return repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+
+def _path(app_id: str) -> str:
+    return f"/apps/{quote(app_id, safe='')}"
 
 
 def _data(answer: Any) -> Any:

@@ -6,7 +6,7 @@ First events as lines and tables for people, then the commands with their filter
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -123,6 +123,7 @@ def _print_lines(rows: Sequence[_Row], names: Names) -> None:
     out = console()
     widest = max(len(str(row.event.position)) for row in rows)
     indent = " " * (widest + len(GAP))
+    width = max(out.width - len(indent), 1)
     day = ""
     for row in rows:
         event = row.event
@@ -133,7 +134,7 @@ def _print_lines(rows: Sequence[_Row], names: Names) -> None:
         head = Text.assemble(
             (f"{event.position:>{widest}}{GAP}{time}{GAP}", "dim"), (event.topic, "cyan")
         )
-        details = [*row.details.wrap(out, out.width - len(indent))] if row.details else []
+        details = [*row.details.wrap(out, width)] if row.details else []
         if len(details) == 1 and head.cell_len + len(GAP) + row.details.cell_len <= out.width:
             head.append(GAP).append_text(details.pop())
         below = [_short_aggregate(event, names)]
@@ -141,7 +142,7 @@ def _print_lines(rows: Sequence[_Row], names: Names) -> None:
             below.append(f"by {harmless(event.actor)}")
         if row.cause:
             below.append(f"because of {row.cause}")
-        below_lines = Text(", ".join(below), "dim").wrap(out, out.width - len(indent))
+        below_lines = Text(", ".join(below), "dim").wrap(out, width)
         out.print(head)
         for line in (*details, *below_lines):
             line.rstrip()
@@ -390,13 +391,18 @@ def _output(file: Path | None) -> Iterator[TextIO]:
     if file is None:
         yield sys.stdout
         return
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = file.parent / f".{file.name}.unfinished"
     try:
         with unfinished.open("w", encoding="utf-8") as output:
             yield output
         unfinished.replace(file)
+    except OSError as error:
+        if error.strerror is None:  # It is none of the file.
+            raise
+        raise failure(f"{file} cannot be written: {error.strerror}") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def _line(event: Envelope) -> str:

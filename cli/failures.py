@@ -11,10 +11,10 @@ from apphub_jobs.client.documents import FailureStatus
 from cli.bulk import Changed, OrderOptions, follow, parse_patch, print_preview
 from cli.options import command
 from cli.run_lines import in_one_line
-from cli.runs import ago
+from cli.runs import DAY, ago
 from cli.service import ServiceOptions, complete_slug, connected
 from cli.statistics import sparkline
-from cli.terminal import AsJson, console, harmless, print_facts, print_json, print_list
+from cli.terminal import AsJson, console, harmless, print_facts, print_json, print_list, print_note
 from cli.times import AsOf, position_or_moment
 from domain.clock import from_iso
 
@@ -23,8 +23,6 @@ failures_app = typer.Typer(
 )
 
 STYLES = {"open": "red", "resolved": "green", "ignored": "dim"}
-
-DAY = timedelta(days=1)
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -161,7 +159,7 @@ def _next_step(group: FailureDocument) -> str:
 
 
 def _print_status(group: FailureDocument) -> None:
-    typer.echo(f"{group.fingerprint} is {group.status}: {group.title}", err=True)
+    print_note(f"{group.fingerprint} is {group.status}: {group.title}")
 
 
 def _row(group: FailureDocument, now: datetime) -> list[str | Text]:

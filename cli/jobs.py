@@ -12,16 +12,23 @@ import typer
 
 from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
-from apphub_jobs.typed.job import milliseconds
 from cli.definition_files import SUFFIXES, is_job, objects_in, refuse_duplicates
 from cli.event_sources import SourceOptions
-from cli.options import command, failure, read
+from cli.options import command, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
-from cli.service import ServiceOptions, Slug, complete_slug, connected, suggest_job
+from cli.service import (
+    ERROR,
+    ServiceOptions,
+    Slug,
+    complete_slug,
+    connected,
+    exit_with,
+    suggest_job,
+)
 from cli.start.options import Pythons
-from cli.terminal import AsJson, console, print_document, print_json, print_list
-from cli.times import AsOf, position_or_moment
+from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
+from cli.times import AsOf, duration_of_option, position_or_moment
 from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
 from worker.executors.local.probe import offers
 from worker.executors.packages import packages_of
@@ -122,9 +129,8 @@ def show(*, slug: Slug, as_json: AsJson = False, to: ServiceOptions) -> None:
         runs = client.runs(job=job.slug)
         newest = [run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)]
         if not _is_offered(client, job.entry_point):
-            typer.echo(
-                f"warning: no living worker offers {job.entry_point}: its runs wait until one does",
-                err=True,
+            print_note(
+                f"warning: no living worker offers {job.entry_point}: its runs wait until one does"
             )
     if as_json:
         print_json(job)
@@ -182,7 +188,7 @@ def _apply(client: Client, plan: Plan) -> JobDocument:
     try:
         return client.apply(plan.definition)
     except InvalidRequestError as error:
-        raise failure(f"job {plan.slug!r}: {error}") from None
+        raise exit_with(f"job {plan.slug!r}: {error}", ERROR) from None
 
 
 Slugs = Annotated[list[str], typer.Argument(help="The jobs' slugs.", autocompletion=complete_slug)]
@@ -261,10 +267,7 @@ def _limit(text: str) -> int | None:
 
 
 def _back(text: str) -> timedelta:
-    try:
-        back = timedelta(milliseconds=milliseconds(text))
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"--since: {error}") from None
+    back = duration_of_option(text, "--since")
     if not timedelta() < back <= FARTHEST_BACK:
         raise typer.BadParameter("--since: give more than nothing, 3650d at most")
     return back

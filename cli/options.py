@@ -64,6 +64,15 @@ def _refuse_address(path: str, values: Mapping[str, object], address: object) ->
     )
 
 
+MAX_INTEGER = 2**63 - 1
+"""No counter, position or limit is larger, here or in the service."""
+
+
+def _refuse_large_number(name: str, value: object) -> None:
+    if isinstance(value, int) and value > MAX_INTEGER:
+        raise typer.BadParameter(f"--{name.replace('_', '-')}: {value} is too large")
+
+
 def _with_flat_options(run: Callable[..., None], *, reads_database: bool) -> Callable[..., None]:
     """Return the command with one parameter for each option, which is what typer understands."""
     groups: dict[str, type[Any]] = {}
@@ -87,6 +96,8 @@ def _with_flat_options(run: Callable[..., None], *, reads_database: bool) -> Cal
             context = cast("typer.Context", values.pop(_CONTEXT))
             address = values.pop(_ADDRESS)
             _refuse_address(context.command_path, values, address)
+        for name, value in values.items():
+            _refuse_large_number(name, value)
         grouped: dict[str, object] = {}
         for name, group in groups.items():
             grouped[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})

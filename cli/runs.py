@@ -25,16 +25,17 @@ from apphub_jobs.client import (
 )
 from apphub_jobs.client.documents import LogStream, RunOrder, RunStatus
 from apphub_jobs.contract import Json
-from apphub_jobs.typed.job import milliseconds
-from cli.options import command, failure, read
+from cli.options import command
 from cli.run_ids import RunId, RunIds, find_run, short_length
 from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
 from cli.service import (
+    ERROR,
     ServiceOptions,
     Slug,
     check_conditions,
     complete_slug,
     connected,
+    exit_with,
     parse_parameters,
     second_client,
     suggest_job,
@@ -47,10 +48,11 @@ from cli.terminal import (
     print_document,
     print_facts,
     print_json,
+    print_note,
     print_output,
     print_table,
 )
-from cli.times import AsOf, position_or_moment, time_of_option, with_moments
+from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option, with_moments
 from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
 from runtime.text import counted
@@ -63,6 +65,8 @@ STYLES = {
     "expired": "red",
     "canceled": "yellow",
 }
+
+DAY = timedelta(days=1)
 
 _WHOLE_ID = 36
 
@@ -251,7 +255,7 @@ def run(  # noqa: PLR0913 - one for each option
             schema = client.job(slug).parameters_schema
         launched = _launch(client, slug, parse_parameters(parameters or (), params, schema))
         for warning in launched.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+            print_note(f"warning: {warning}")
         if not wait:
             _print_launched(launched, as_json=as_json)
             return
@@ -267,7 +271,7 @@ def _launch(client: Client, slug: str, parameters: Mapping[str, Json]) -> Run[Js
         return client.launch(slug, parameters)
     except InvalidRequestError as error:
         remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
-        raise failure(f"{error}; {remedy}") from None
+        raise exit_with(f"{error}; {remedy}", ERROR) from None
 
 
 def _print_launched(run: Run[Json], *, as_json: bool) -> None:
@@ -375,13 +379,11 @@ def statistics(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Count the runs that were launched, ended and failed, and how long they waited and took."""
     now = datetime.now(UTC)
-    last = now if end is None else read(lambda: time_of_option(end, "--to", now))
-    first = last - timedelta(days=1)
-    if begin is not None:
-        first = read(lambda: time_of_option(begin, "--from", now))
+    last = now if end is None else time_of_option(end, "--to", now)
+    first = last - DAY if begin is None else time_of_option(begin, "--from", now)
     length = usual_bucket(first, last, now)
     if bucket is not None:
-        length = timedelta(milliseconds=read(lambda: milliseconds(bucket)))
+        length = duration_of_option(bucket, "--bucket")
     moment = position_or_moment(as_of, now)
     with connected(to) as client:
         counted_runs = client.statistics(

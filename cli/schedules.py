@@ -5,7 +5,7 @@ First how schedules are printed, then the commands.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,6 @@ import typer
 from rich.text import Text
 
 from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
-from apphub_jobs.typed.job import milliseconds
 from cli.definition_files import is_schedule, objects_in
 from cli.options import command, read
 from cli.run_lines import duration
@@ -21,7 +20,7 @@ from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
 from cli.statistics import failed_of
 from cli.terminal import AsJson, print_document, print_json, print_list
-from cli.times import AsOf, position_or_moment, time_of_option
+from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 
@@ -144,7 +143,7 @@ def create(  # noqa: PLR0913 - one for each option
         "overlap": overlap,
     }
     if every is not None:
-        schedule["everyMs"] = read(lambda: milliseconds(every))
+        schedule["everyMs"] = duration_of_option(every, "--every") // timedelta(milliseconds=1)
     with connected(to) as client:
         with suggest_job(client, job):
             schema = client.job(job)["parametersSchema"]
@@ -230,8 +229,8 @@ def backfill(
 ) -> None:
     """Launch past ticks that have no run, by the version valid then; print the runs' ids."""
     now = datetime.now(UTC)
-    first = read(lambda: time_of_option(begin, "--from", now))
-    last = read(lambda: time_of_option(end, "--to", now))
+    first = time_of_option(begin, "--from", now)
+    last = time_of_option(end, "--to", now)
     with connected(to) as client:
         launched = client.schedules.backfill(schedule_id, first, last)
     for run_id in launched:

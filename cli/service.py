@@ -20,6 +20,7 @@ from api.data_directory import directory_of
 from apphub_jobs.client import AccessError, ApiError, Client, ClientError, NotFoundError
 from cli.options import DataDir, ServiceUrl, Token
 from cli.process.announcement import services
+from cli.terminal import print_note
 from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
 from domain.json_values import InvalidJsonError, Json, JsonObject, normalise
@@ -48,6 +49,8 @@ def documents_in(text: str) -> list[Json]:
     except yaml.YAMLError as error:
         msg = f"it is neither YAML nor JSON: {error}"
         raise ValueError(msg) from None
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     try:
         return [normalise(document) for document in documents]
     except InvalidJsonError as error:
@@ -298,5 +301,5 @@ def second_client(client: Client, to: ServiceOptions) -> Client:
 
 def exit_with(message: str, code: int) -> typer.Exit:
     """Print an error, and return the exit to raise."""
-    typer.echo(f"apphub-jobs: {message}", err=True)
+    print_note(f"apphub-jobs: {message}")
     return typer.Exit(code)

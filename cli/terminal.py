@@ -6,13 +6,15 @@ nothing is cut off and no line is wrapped. rich honours NO_COLOR.
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TextIO, TypeVar
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
+from typing_extensions import override
 
 D = TypeVar("D", bound=Mapping[str, Any])
 
@@ -35,14 +37,30 @@ _NO_COLOUR = "\x1b[0m"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+class _HarmlessConsole(Console):
+    """Shows control characters of texts, which may be anybody's, instead of obeying them."""
+
+    @override
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+
 def console() -> Console:
     """Return standard output as a console that never wraps lines."""
-    return Console(soft_wrap=True, highlight=False)
+    return _HarmlessConsole(soft_wrap=True, highlight=False)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print an object as one line of JSON."""
-    typer.echo(orjson.dumps(document).decode())
+    print_document(orjson.dumps(document).decode())
+
+
+def print_note(text: str) -> None:
+    """Print a note on standard error, without control characters."""
+    typer.echo(harmless(text), err=True)
 
 
 def print_document(value: Any) -> None:
@@ -110,7 +128,7 @@ def print_table(
     others = _fitted(others, out.width)
     beside = out.width - sum(others) - len(GAP) * len(others)
     is_below = last > beside and beside < _MIN_LAST_COLUMN
-    available = out.width - len(_BELOW) if is_below else beside
+    available = max(out.width - len(_BELOW), 1) if is_below else beside
     for row in (head, *cells):
         *first_cells, last_cell = row
         line = _line([*first_cells, Text()], [*others, 0])
@@ -153,7 +171,8 @@ def _fitted(widths: Sequence[int], width: int) -> list[int]:
 
 
 def _cell(value: str | Text) -> Text:
-    return value if isinstance(value, Text) else Text(value)
+    # Escaped before its width is measured.
+    return value if isinstance(value, Text) else Text(harmless(value))
 
 
 def harmless(text: str) -> str:

@@ -37,6 +37,9 @@ _AGO = re.compile(r"\d.*[a-y]")
 
 _DAYS_AGO = {"today": 0, "yesterday": 1}
 
+MAX_DIGITS = 18
+"""Of a position of the log."""
+
 
 def moment_of(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     """Return the moment that a text names.
@@ -75,13 +78,27 @@ def time_of_option(text: str, option: str, now: datetime) -> datetime:
     """Return the moment that an option names.
 
     Raises:
-        ValueError: the text is not a time; the message names the option.
+        typer.BadParameter: the text is not a time; the message names the option.
     """
     try:
         return moment_of(text, now)
     except ValueError as error:
         msg = f"{option}: {error}"
-        raise ValueError(msg) from None
+        raise typer.BadParameter(msg) from None
+
+
+def duration_of_option(text: str, option: str) -> timedelta:
+    """Return the duration that an option names.
+
+    Raises:
+        typer.BadParameter: the text is not a duration; the message names the option.
+    """
+    try:
+        return timedelta(milliseconds=milliseconds(text))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: {error}") from None
+    except OverflowError:
+        raise typer.BadParameter(f"{option}: {text!r} is too long") from None
 
 
 def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | None:
@@ -92,7 +109,7 @@ def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | Non
     """
     if as_of is None:
         return None
-    if as_of.isascii() and as_of.isdigit():
+    if as_of.isascii() and as_of.isdigit() and len(as_of) <= MAX_DIGITS:
         return int(as_of)
     try:
         return moment_of(as_of, now)
@@ -128,10 +145,4 @@ def parse_moment(text: str, what: str, now: datetime) -> str:
     Raises:
         typer.BadParameter: the text is not a time.
     """
-    if not text:
-        return ""
-    try:
-        return to_iso(moment_of(text, now))
-    except ValueError as error:
-        msg = f"{what}: {error}"
-        raise typer.BadParameter(msg) from None
+    return to_iso(time_of_option(text, what, now)) if text else ""

@@ -24,11 +24,11 @@ from api.data_directory import directory_of
 from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
 from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
-from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
 from cli.run_lines import duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
+from cli.times import duration_of_option
 
 MAX_POLL_S = 1.0
 """The longest pause between requests for the run; the stream is faster where it works."""
@@ -79,12 +79,7 @@ def seconds_of(wait_for: str | None) -> float | None:
     Raises:
         typer.BadParameter: it is no duration.
     """
-    if wait_for is None:
-        return None
-    try:
-        return milliseconds(wait_for) / 1_000
-    except ValueError as error:
-        raise typer.BadParameter(f"--wait-for: {error}") from None
+    return None if wait_for is None else duration_of_option(wait_for, "--wait-for").total_seconds()
 
 
 class Waiting:

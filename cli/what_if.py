@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from apphub_jobs.client import Client
+from apphub_jobs.client.requests.request import job_path
 from cli.event_sources import SourceOptions, service_url
 from cli.log_access import open_log_with_keys
 from cli.options import failure
@@ -55,7 +56,7 @@ def _request(client: Client, slug: str, limit: int | None, back: timedelta) -> A
     query = {"lookBackMs": back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
     parameters = {name: value for name, value in query.items() if value is not None}
     with suggest_job(client, slug):
-        return client.request("GET", f"/jobs/{slug}/what-if", query=parameters)["data"]
+        return client.request("GET", job_path(slug, "what-if"), query=parameters)["data"]
 
 
 def _simulate(options: SourceOptions, slug: str, limit: int | None, back: timedelta) -> JsonObject:

@@ -89,7 +89,8 @@ def set_process_option(option: int, value: int) -> None:
 def fill_standard_descriptors() -> None:
     """Open those of standard input, output and error that are closed, as some programs leave them.
 
-    Else the next socket or file that is opened would be used as one of them.
+    Else the next socket or file that is opened would be used as one of them. Python has no objects
+    for those that were closed when it started, so these are made as well.
     """
     for number in range(3):
         try:
@@ -97,6 +98,9 @@ def fill_standard_descriptors() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # Gets the lowest free number.
             os.set_inheritable(number, True)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46

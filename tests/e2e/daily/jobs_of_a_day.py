@@ -33,7 +33,9 @@ def steps(context: JobRunContext, pause_s: float = 0.05, count: int = 4) -> str:
 
 
 @job
-def steer(letters: str) -> None:
-    """Print what a terminal might obey."""
+def steer(letters: str, *, fails: bool = False) -> None:
+    """Print what a terminal might obey; fail with it if told."""
     print(f"{letters}\x1b[31mred\x1b[0m")
     print("careful", file=sys.stderr)
+    if fails:
+        raise ValueError(letters)

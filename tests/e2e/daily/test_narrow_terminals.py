@@ -3,9 +3,11 @@
 import re
 from typing import Any
 
+from apphub_jobs import Client
 from tests.e2e.daily.conftest import Shell
 from tests.e2e.daily.test_runs_commands import document, launched
 from tests.e2e.terminals import at_terminal
+from tests.integration.shared_api import unique
 from tests.support.processes import eventually
 
 WIDTH = 80
@@ -83,17 +85,44 @@ def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) ->
     assert "\n".join(every).count("Z  job_run.progressed") == len(reports)
 
 
+STEERING = "\x1b]52;c;bWFsaWNl\x07\x1b]0;title\x07\x1b[2J\x1bc\x9b3J"
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def test_output_colours_a_terminal_and_steers_it_never(shell: Shell) -> None:
-    steering = "\x1b]52;c;bWFsaWNl\x07\x1b]0;title\x07\x1b[2J\x1bc\x9b3J"
-    launched(shell, "steer", f"letters={steering}")
+    launched(shell, "steer", f"letters={STEERING}")
     shell.run("runs", "watch", "last")
     raw = shell.run("runs", "logs", "last").stdout
-    assert f" {steering}\x1b[31mred\x1b[0m\n" in raw, raw
+    assert f" {STEERING}\x1b[31mred\x1b[0m\n" in raw, raw
     text = output_of(shell, "runs", "logs", "last")
     assert "\x1b[31mred" in text
     rest = COLOURS.sub("", text)
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", rest), rest
+    assert not CONTROLS.search(rest), rest
     assert "title" in rest
+
+
+def test_names_messages_and_filters_of_others_steer_no_terminal(shell: Shell) -> None:
+    slug = unique("steering")
+    definition = {"slug": slug, "name": STEERING, "type": "manual", "entryPoint": f"x{STEERING}"}
+    with Client(shell.url) as client:
+        client.register(definition)
+        launched(shell, "steer", f"letters={STEERING}", "fails=true")
+        shell.run("runs", "watch", "last")
+        [group] = eventually(lambda: list(client.failures.each(job="steer")), what="its group")
+    shell.run("bulk", "cancel", f"search={STEERING}", "--reason", STEERING)
+    for words in (
+        ("run", slug, "--no-wait"),
+        ("jobs", "list"),
+        ("jobs", "show", slug),
+        ("jobs", "list", "--json"),
+        ("bulk", "list"),
+        ("failures", "list"),
+        ("failures", "ignore", group.fingerprint),
+        ("runs", "show", f"{STEERING}"),
+    ):
+        text = COLOURS.sub("", output_of(shell, *words))
+        assert not CONTROLS.search(text), (words, text)
 
 
 def test_lines_of_standard_error_are_marked_on_a_terminal_and_pipes_get_all(shell: Shell) -> None:

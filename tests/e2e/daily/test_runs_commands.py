@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from select import select
 from typing import Any
@@ -156,12 +157,12 @@ def test_runs_are_counted_over_time_and_by_job(shell: Shell) -> None:
     assert columns.split()[:4] == ["since", "launched", "ended", "failed"]
     assert len(rows) in {24, 25}  # Hours, also those in which nothing happened.
     assert any("█" in row for row in rows)
-    for words, problem in (
-        (("--from", "soon"), "--from: 'soon' is no time"),
-        (("--bucket", "10s"), "/bucketMs"),
+    for words, problem, code in (
+        (("--from", "soon"), "--from: 'soon' is no time", 2),
+        (("--bucket", "10s"), "/bucketMs", 1),
     ):
         refused = shell.run("runs", "statistics", *words)
-        assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
+        assert (refused.returncode, problem in refused.stderr) == (code, True), refused.stderr
 
 
 def test_a_filter_that_is_none_is_refused_before_anything_is_asked(shell: Shell) -> None:
@@ -200,6 +201,34 @@ def test_output_that_cannot_be_written_is_told_in_one_line(shell: Shell) -> None
         assert done.returncode == 1
         [line] = errors.splitlines()
         assert line.startswith("apphub-jobs: standard output cannot be written: No space")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("runs", "list"), 0),
+        (("runs", "show", "last", "--json"), 0),
+        (("runs", "logs", "last"), 0),
+        (("events", "show", "last", "--json"), 0),
+        (("run", "greet", "name=Ada"), 0),
+        (("run", "greet", "--params", "-"), 2),
+    ],
+)
+def test_closed_standard_streams_are_no_failure_of_the_program(
+    shell: Shell, words: tuple[str, ...], code: int
+) -> None:
+    launched(shell, "greet", "name=Ada")
+    without_streams = ("sh", "-c", 'exec "$@" <&- >&-', "sh")
+    done = subprocess.run(
+        [*without_streams, sys.executable, "-P", "-m", "apphub_jobs", *words],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=shell.directory,
+        env=shell.environment,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code, done.stderr
 
 
 def test_who_watches_all_runs_is_interrupted_like_elsewhere(shell: Shell) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.terminal import harmless
+from cli.terminal import harmless, print_table
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,13 @@ def test_json_is_the_same_json_afterwards() -> None:
     text = json.dumps({"a": "\x9b\u202e\x7f\t"}, ensure_ascii=False)
     assert harmless(text) != text
     assert json.loads(harmless(text)) == json.loads(text)
+
+
+@pytest.mark.parametrize("columns", range(1, 12))
+def test_a_table_is_printed_however_narrow_the_terminal_is(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(("job", "what"), [("greet", "long words that are wrapped " * 3)])
+    assert "greet" in capsys.readouterr().out
