@@ -59,11 +59,12 @@ from catalog.shapes import (
 )
 from catalog.views import BuildLogs, CatalogViews, all_steps, steps_before
 from domain.clock import to_iso
-from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.errors import InvalidInputError, Issue, NotFoundError, OverloadedError
 from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed, snapshot
 from eventlog.history.reader import Step
 from projections.rows import Connection
+from runtime.tasks import QueueFullError
 
 NAME = "catalog"
 
@@ -390,7 +391,7 @@ _AS_FILE = {
 @builds_router.get(
     "/{build_id}/logs",
     response_model=Data[BuildLog],
-    responses={200: {"content": {"text/plain": _AS_FILE}}, **failures(400, 404)},
+    responses={200: {"content": {"text/plain": _AS_FILE}}, **failures(400, 404, 429)},
     dependencies=[MayRead],
 )
 async def get_build_logs(
@@ -401,15 +402,24 @@ async def get_build_logs(
 ) -> Response:
     """Show all that a build printed, while it runs what it has printed so far."""
     build = await _existing_build(service, build_id)
-    log = await catalog.logs.whole(build)
     if download:
         name = quote(f"build-{build['id']}.log")
-        return Response(
-            log,
+        return StreamingResponse(
+            await catalog.logs.read(build),
             media_type="text/plain; charset=utf-8",
             headers={**NO_STORE, "Content-Disposition": f'attachment; filename="{name}"'},
         )
-    excerpt: JsonObject = {
+    try:
+        # In JSON a log is in memory as a whole, several times over.
+        async with service.turns.taken():
+            return await _whole_log(build, catalog)
+    except QueueFullError:
+        raise OverloadedError("too many logs of builds are being read") from None
+
+
+async def _whole_log(build: BuildRow, catalog: CatalogPart) -> JsonAnswer:
+    log = b"".join([chunk async for chunk in await catalog.logs.read(build)])
+    document: JsonObject = {
         "id": build["id"],
         "repositoryId": build["repository_id"],
         "logs": log.decode("utf-8", "replace"),
@@ -418,7 +428,7 @@ async def get_build_logs(
         "status": build["status"],
         **(await catalog.logs.excerpt(build)).present(),
     }
-    return data(excerpt)
+    return data(document)
 
 
 @builds_router.post(

@@ -60,22 +60,22 @@ class BuildLogs:
         is_cut = size > len(end) or len(text) > len(preview)
         return LogExcerpt(preview, size, truncated=is_cut)
 
-    async def whole(self, build: BuildRow) -> bytes:
-        """Return all that the build has printed so far.
+    async def read(self, build: BuildRow) -> AsyncIterator[bytes]:
+        """Return all that the build has printed so far, piece by piece.
 
         Raises:
             RunLogsUnavailableError: the store of logs is away.
         """
-        if build["job_run_id"] is None:
-            return b""
         run_id = build["job_run_id"]
-        return b"".join(
-            [
-                chunk
-                for attempt in _attempts(build)
-                async for chunk in await self._logs.read(run_id, attempt)
-            ]
-        )
+        attempts = [] if run_id is None else _attempts(build)
+        # The store must answer before the response begins.
+        return _joined([await self._logs.read(str(run_id), attempt) for attempt in attempts])
+
+
+async def _joined(logs: Sequence[AsyncIterator[bytes]]) -> AsyncIterator[bytes]:
+    for log in logs:
+        async for chunk in log:
+            yield chunk
 
 
 def _attempts(build: BuildRow) -> range:
