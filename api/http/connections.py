@@ -24,13 +24,18 @@ from api.http.limits import (
     MAX_CONNECTIONS,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MAX_STREAM_SHARE,
     READ_BUDGET_S,
     READ_PAUSE_S,
     RESERVED_DESCRIPTORS,
 )
+from domain.errors import OverloadedError
 
 ABORT = "apphub.abort"
 """Our extension of ASGI: how a response aborts the connection of a client that does not read."""
+
+STREAM = "apphub.stream"
+"""Another: how a response without an end asks whether there may be one more of its kind."""
 
 FRAMES = "apphub.frames"
 """The member of a `websocket.send` that has complete frames: encoded once, sent to many."""
@@ -44,6 +49,16 @@ async def abort(scope: Scope, receive: Receive) -> None:
     scope["extensions"][ABORT]["abort"]()
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def admit_stream(scope: Scope) -> None:
+    """Count a response without an end until it is over.
+
+    Raises:
+        OverloadedError: there are too many, which must not keep other clients from connecting.
+    """
+    if not scope["extensions"][STREAM]["admit"]():
+        raise OverloadedError("too many streams are open")
 
 
 class SendBuffers:
@@ -196,12 +211,12 @@ class ConnectionLimit:
 
     Attributes:
         max_connections: how many there may be.
-        websocket_count: how many WebSockets are open.
+        stream_count: how many of them are WebSockets or have responses without an end.
     """
 
     def __init__(self, max_connections: int) -> None:
         self.max_connections = max_connections
-        self.websocket_count = 0
+        self.stream_count = 0
         self._idle: dict[asyncio.Protocol, asyncio.Transport] = {}
 
     def mark_idle(self, connection: asyncio.Protocol, transport: asyncio.Transport) -> None:
@@ -221,6 +236,10 @@ class ConnectionLimit:
             return False
         self._idle.pop(longest_idle).close()
         return True
+
+    def admits_stream(self) -> bool:
+        """Return whether there may be one more stream."""
+        return self.stream_count < self.max_connections * MAX_STREAM_SHARE
 
 
 class ReadScheduler:

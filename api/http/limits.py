@@ -49,8 +49,9 @@ LINGER_S = 5.0
 
 MAX_CONNECTIONS = 2_048
 
-MAX_WEBSOCKETS = MAX_CONNECTIONS * 3 // 4
-"""The rest is for requests, so that streams alone cannot keep clients from sending any."""
+MAX_STREAM_SHARE = 0.75
+"""Of the connections: those of WebSockets, server-sent events and followed logs. The rest is for
+requests, so that streams alone cannot keep clients from sending any."""
 
 MAX_MESSAGE_BYTES = 65_536
 """The longest message that a client may send over a WebSocket; clients only need `ping`."""

@@ -31,6 +31,7 @@ from api.http.connections import (
     INVALID_HTTP,
     REQUEST_TIMEOUT,
     SLOW_BODY,
+    STREAM,
     TOO_MANY_CONNECTIONS,
     ConnectionLimit,
     PausedConnections,
@@ -145,12 +146,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         config = cast("ServerConfig", self.config)
         self._read_scheduler = config.read_scheduler
         self._connection_limit = config.connection_limit
-        self._connection_limit.websocket_count += 1
+        self._connection_limit.stream_count += 1
         self._unparsed = ReceiveBuffer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection no more."""
-        self._connection_limit.websocket_count -= 1
+        self._connection_limit.stream_count -= 1
         self._unparsed.clear()
         super().connection_lost(exc)
 
@@ -304,6 +305,7 @@ class HttpProtocol(HttpToolsProtocol):
     _body_deadline: Deadline
     _large_body: LargeBody | None = None
     _discarded_bytes = 0
+    _is_stream = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, if need be instead of an idle one, or refuse it."""
@@ -323,6 +325,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release what the connection holds."""
         self._server.connection_limit.mark_busy(self)
+        self._end_stream()
         self._release_large_body()
         self._cancel_deadlines()
         self._disconnect_active_cycle()
@@ -454,7 +457,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Give the request's responses the means to abort the connection."""
         super().on_message_begin()
         self._in_head = True
-        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
+        self.scope["extensions"] = {
+            ABORT: {"abort": self.transport.abort},
+            STREAM: {"admit": self._admit_stream},
+        }
 
     def on_headers_complete(self) -> None:
         """Begin to handle the request; a response with a body is one write."""
@@ -484,7 +490,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Make the connection a WebSocket, unless there are too many."""
-        if self._server.connection_limit.websocket_count < limits.MAX_WEBSOCKETS:
+        if self._server.connection_limit.admits_stream():
             super().handle_websocket_upgrade()
         else:
             self._reject(TOO_MANY_CONNECTIONS)
@@ -516,11 +522,24 @@ class HttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self.active_cycle, _ = self.pipeline[-1]
         self._discarded_bytes = 0
+        self._end_stream()
         self._release_large_body()
         super().on_response_complete()
         if self.active_cycle is None and not self.transport.is_closing():
             self._server.connection_limit.mark_idle(self, self.transport)
         self._resume_parsing()
+
+    def _admit_stream(self) -> bool:
+        """Count the present response as a stream until it is over, unless there are too many."""
+        if not self._is_stream and self._server.connection_limit.admits_stream():
+            self._is_stream = True
+            self._server.connection_limit.stream_count += 1
+        return self._is_stream
+
+    def _end_stream(self) -> None:
+        if self._is_stream:
+            self._is_stream = False
+            self._server.connection_limit.stream_count -= 1
 
     def send_400_response(self, msg: str) -> None:
         """Refuse invalid HTTP with an error of the API's own format."""

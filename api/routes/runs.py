@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from api.bootstrap.service import Service
-from api.http.connections import abort
+from api.http.connections import abort, admit_stream
 from api.http.dependencies import (
     MAX_HISTORY_PAGE,
     ConditionsDep,
@@ -347,6 +347,7 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: Ke
 )
 async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     run_id: str,
+    request: Request,
     service: ServiceDep,
     attempt: Annotated[
         int | None, Query(ge=1, le=1_000, description="left out: the last attempt")
@@ -390,6 +391,7 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     if last is not None:
         return await _end_of_log(service, row["id"], number, last, stream)
     if follow:
+        admit_stream(request.scope)
         text = await service.run_logs.follow(row["id"], number, offset, is_over, stream)
         return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
     text = await service.run_logs.read(row["id"], number, offset, stream)

@@ -22,7 +22,7 @@ from api.access import (
     principal_of,
     until_revoked,
 )
-from api.http.connections import FRAMES, abort
+from api.http.connections import FRAMES, abort, admit_stream
 from api.http.dependencies import MayRead, refuse_unknown_names, service_of, until_cut_off
 from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
@@ -128,6 +128,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     del after, log_id, types, job
     refuse_unknown_names(request, _NAMES)
     stream_query = stream_request(request.query_params, last_event_id)
+    admit_stream(request.scope)
     streams = cast("Streams", request.app.state.streams)
     arrival = await streams.hub.arrive()
     await streams.check(stream_query)

@@ -173,7 +173,10 @@ def test_who_waits_longest_makes_room_for_who_comes(limited: InProcessApi) -> No
         assert idle[-1].answer().status == 200
 
 
-def test_where_all_are_busy_who_comes_is_refused(limited: InProcessApi) -> None:
+def test_where_all_are_busy_who_comes_is_refused(
+    limited: InProcessApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.http.connections.MAX_STREAM_SHARE", 1.0)
     with ExitStack() as stack:
         # One after the other: each has a second from its beginning to the end of its head.
         for _ in range(CONNECTIONS):

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from tests.integration.shared_api import SharedApi
+from tests.integration.shared_api import SharedApi, check_failure, job_body
 from tests.integration.streams import stream
-from tests.support.in_process import in_process
+from tests.support.in_process import InProcessApi, in_process
+from tests.support.processes import eventually
 from tests.support.wires.bombs import CONT, HANDSHAKE, PING, TEXT, frame
 from tests.support.wires.raw_sockets import RawSocket, raw_socket
 
@@ -99,14 +100,31 @@ def test_a_client_that_reads_only_later_is_answered_its_last_ping(shared: Shared
 def test_requests_are_served_where_there_are_too_many_streams(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.http.limits.MAX_WEBSOCKETS", 2)
+    monkeypatch.setattr("api.http.connections.MAX_CONNECTIONS", 8)
+    monkeypatch.setattr("api.http.connections.MAX_STREAM_SHARE", 3 / 8)
     with in_process(database_url, tmp_path / "data") as api:
-        with stream(api.client) as one, stream(api.client) as two:
+        slug = api.client.post("/jobs", json=job_body()).json()["data"]["slug"]
+        run_id = api.client.post(f"/jobs/{slug}/run").json()["data"]["id"]
+        followed, sent = f"/job-runs/{run_id}/logs?follow=true", "/events/stream"
+        with (
+            stream(api.client) as one,
+            api.client.stream("GET", sent) as two,
+            api.client.stream("GET", followed) as three,
+        ):
             one.next()
-            two.next()
+            assert (two.status_code, three.status_code) == (200, 200)
             with pytest.raises(InvalidStatus) as refused, stream(api.client):
                 pass
             assert refused.value.response.status_code == 503
+            for path in (sent, followed):
+                check_failure(api.client.get(path), 429, "too_many_requests")
             assert api.client.get("/health").status_code == 200
+        # Those are over once the server has noticed that their clients left.
+        eventually(lambda: _is_admitted(api, sent), what="a stream in their place")
         with stream(api.client) as again:
             again.next()
+
+
+def _is_admitted(api: InProcessApi, path: str) -> bool:
+    with api.client.stream("GET", path) as answer:
+        return answer.status_code == 200
