@@ -9,8 +9,8 @@ again. To readers they are one text. A log only ever grows at its end, so an off
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -142,11 +142,17 @@ def logs_url(run_id: str, attempt: int) -> str:
     return f"/job-runs/{run_id}/logs?attempt={attempt}"
 
 
+MAX_LOOKS_PER_S = 250
+"""Looks of all followers of a process together, each with a query of the database: beyond that,
+each of them looks more seldom."""
+
+
 class RunLogs:
     """The logs of attempts in any store. All methods raise RunLogsUnavailableError."""
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
+        self._followers = 0
 
     async def size(self, run_id: str, attempt: int) -> int:
         """Return the size of an attempt's log in bytes."""
@@ -199,21 +205,32 @@ class RunLogs:
         is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         answered_at = monotonic()
-        while True:
-            # Read before the log: all output of before the end is read after it.
-            over = await is_over()
-            try:
-                logs = await self._store.executions(run_id, attempt)
-                async with aclosing(self._new_output(logs, position, to_the_end=over)) as output:
-                    async for chunk in output:
-                        yield chunk
-                if over:
-                    return
-                answered_at = monotonic()
-            except RunLogsUnavailableError:
-                if monotonic() - answered_at > STORE_AWAY_S:
-                    raise
-            await asyncio.sleep(self._store.follow_every_s)
+        with self._counted():
+            while True:
+                # Read before the log: all output of before the end is read after it.
+                over = await is_over()
+                try:
+                    logs = await self._store.executions(run_id, attempt)
+                    new_output = self._new_output(logs, position, to_the_end=over)
+                    async with aclosing(new_output) as output:
+                        async for chunk in output:
+                            yield chunk
+                    if over:
+                        return
+                    answered_at = monotonic()
+                except RunLogsUnavailableError:
+                    if monotonic() - answered_at > STORE_AWAY_S:
+                        raise
+                pause_s = self._followers / MAX_LOOKS_PER_S
+                await asyncio.sleep(max(self._store.follow_every_s, pause_s))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
 
     async def _new_output(
         self, logs: Sequence[ExecutionLog], position: "_FollowPosition", *, to_the_end: bool

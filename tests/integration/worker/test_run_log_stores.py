@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from uuid import uuid4
 
 import obstore
@@ -14,7 +15,13 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from tests.support import s3
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
-from worker.logs.run_logs import DirectoryLogs, RunLogs, RunLogsUnavailableError, log_name
+from worker.logs.run_logs import (
+    MAX_LOOKS_PER_S,
+    DirectoryLogs,
+    RunLogs,
+    RunLogsUnavailableError,
+    log_name,
+)
 
 TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
 """More than two full chunks, and no two lines alike."""
@@ -22,6 +29,8 @@ TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
 A_TIME = "2026-01-01T00:00:00.000Z"
 
 pytestmark = pytest.mark.anyio
+
+FOLLOWERS = 400
 
 SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, len(TEXT)]
 
@@ -240,6 +249,30 @@ async def test_a_follower_shows_what_there_is_when_the_rest_never_came(
 
 
 @pytest.mark.slow
+async def test_very_many_followers_together_look_no_more_often_than_a_few(
+    tmp_path: Path, run_id: str
+) -> None:
+    looks = 0
+
+    def is_over() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    reader = RunLogs(DirectoryLogs(tmp_path))
+    began = monotonic()
+    following = [
+        asyncio.create_task(_all(await reader.follow(run_id, 1, 0, _asks(is_over))))
+        for _ in range(FOLLOWERS)
+    ]
+    await asyncio.sleep(3)
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)
+    # Each has looked once before it knew how many there are.
+    assert looks <= 2 * FOLLOWERS + MAX_LOOKS_PER_S * (monotonic() - began)
+
+
 async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_while_following(
     s3_endpoint: str, run_id: str
 ) -> None:
