@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Annotated
 from uuid import UUID
@@ -41,7 +42,7 @@ from api.shapes.schedules import (
     Tick,
 )
 from domain.clock import to_iso
-from domain.errors import InvalidInputError, NotFoundError
+from domain.errors import InvalidInputError, NotFoundError, OverloadedError
 from domain.identifiers import schedule_id as id_of
 from domain.json_values import Json, JsonObject
 from domain.schedules.calendar import Calendar
@@ -54,6 +55,7 @@ from projections import schedules
 from projections.envelope import Envelope
 from projections.rows import Connection
 from projections.schedules import ScheduleRow
+from runtime.tasks import QueueFullError, finished_in_thread
 
 router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["schedules"])
 
@@ -201,20 +203,21 @@ async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswe
 @router.get(
     "/{schedule_id}/preview",
     response_model=Data[list[ComingTick]],
-    responses=failures(400, 404),
+    responses=failures(400, 404, 429),
     dependencies=[MayRead],
     description="Show the next ticks that are not decided, on the clocks of the schedule's zone."
     " A time that the clocks skip fires right after the gap; of a time that comes twice, the offset"
     " says which one is meant.",
 )
 async def preview_schedule(
-    schedule_id: str, connection: ConnectionDep, n: PreviewLength = 10
+    schedule_id: str, service: ServiceDep, n: PreviewLength = 10
 ) -> JsonAnswer:
     """Show the next ticks of a schedule."""
-    row = await _schedule_row(connection, schedule_id)
+    async with service.pool.connection() as connection:
+        row = await _schedule_row(connection, schedule_id)
     # Before the zone is used: its error says what to do if this machine does not know the zone.
     undecided = rehydrate(ScheduleAggregate, UUID(row["aggregate_id"]), row).undecided()
-    return _coming_ticks(islice(undecided, n), row["time_zone"])
+    return await _coming_ticks(service, islice(undecided, n), row["time_zone"])
 
 
 @router.post(
@@ -234,7 +237,7 @@ async def preview_draft(
     if issues:
         raise InvalidInputError(issues)
     ticks = Calendar(id_of(body.id), spec).ticks_after(service.clock())
-    return _coming_ticks(islice(ticks, n), spec.time_zone)
+    return await _coming_ticks(service, islice(ticks, n), spec.time_zone)
 
 
 @router.get(
@@ -261,18 +264,27 @@ async def list_ticks(
     return page([_tick(event) for event in events.events], {"nextCursor": next_cursor})
 
 
-def _coming_ticks(ticks: Iterable[CalendarTick], time_zone: str) -> JsonAnswer:
+async def _coming_ticks(
+    service: Service, ticks: Iterable[CalendarTick], time_zone: str
+) -> JsonAnswer:
+    """Answer with ticks. Days that come every 28 years take a tenth of a second of computing."""
+    try:
+        async with service.turns.taken():
+            return data(await finished_in_thread(partial(_present_ticks, ticks, time_zone)))
+    except QueueFullError:
+        raise OverloadedError("too many previews are being computed") from None
+
+
+def _present_ticks(ticks: Iterable[CalendarTick], time_zone: str) -> list[Json]:
     zone = ZoneInfo(time_zone)
-    return data(
-        [
-            {
-                "dueAt": tick.due_at.astimezone(zone).isoformat(),
-                "firesAt": to_iso(tick.fires_at),
-                "isExcluded": tick.is_excluded,
-            }
-            for tick in ticks
-        ]
-    )
+    return [
+        {
+            "dueAt": tick.due_at.astimezone(zone).isoformat(),
+            "firesAt": to_iso(tick.fires_at),
+            "isExcluded": tick.is_excluded,
+        }
+        for tick in ticks
+    ]
 
 
 async def _list_of_past(

@@ -1,8 +1,10 @@
 """`/schedules`: what each call does and answers, and that a running service ticks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import Any
 
+import httpx
 import pytest
 
 from apphub_jobs.client import Client
@@ -146,6 +148,30 @@ def test_a_draft_is_previewed_and_nothing_is_created(tour: Tour, shared: SharedA
     assert answer.status_code == 400
     paths = [issue["path"] for issue in answer.json()["issues"]]
     assert paths == ["/cron", "/timeZone"]
+
+
+RARE_DAYS = 24
+
+RARE = "{minute} 0 * 2 1#5"
+"""A fifth Monday in February, which comes every 28 years: a tenth of a second for a preview."""
+
+
+def test_others_are_answered_while_previews_of_rare_days_are_computed(shared: SharedApi) -> None:
+    def preview(minute: int) -> httpx.Response:
+        draft = {"id": "rare", "cron": RARE.format(minute=minute)}
+        return shared.client.post("/schedules/preview?n=100", json=draft)
+
+    with ThreadPoolExecutor(RARE_DAYS) as executor:
+        began = monotonic()
+        previews = [executor.submit(preview, minute) for minute in range(RARE_DAYS)]
+        longest_s = 0.0
+        while not all(one.done() for one in previews):
+            asked = monotonic()
+            shared.client.get("/health").raise_for_status()
+            longest_s = max(longest_s, monotonic() - asked)
+        took_s = monotonic() - began
+    assert {one.result().status_code for one in previews} == {200}
+    assert longest_s < took_s / 2
 
 
 def test_lists_go_on_after_a_page(tour: Tour, shared: SharedApi, job: str) -> None:
