@@ -224,7 +224,8 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
     If other users of the machine can read the file, that is logged as a warning.
 
     Raises:
-        ValueError: the file has another form, or a token is empty or has blanks at an end.
+        ValueError: the file has another form, or a token is empty, has blanks at an end, or cannot
+            be printed.
         OSError: the file cannot be read.
     """
     shape = '{"TOKEN": {"principal": "name", "role": "read" or "write"}}'
@@ -242,6 +243,8 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
         # Never the token itself: this is printed.
         if not token or token != token.strip():
             raise ValueError(f"{path}: token {number} is empty, or begins or ends with blanks")
+        if not token.isprintable():
+            raise ValueError(f"{path}: token {number} holds a character that cannot be printed")
     _warn_if_others_can_read(path)
     return tokens
 
@@ -259,8 +262,8 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _principal(entry: Mapping[str, object]) -> Principal:
     name = entry["principal"]
-    if not isinstance(name, str) or not name.strip():
-        raise _FileError("a principal is a name that is not blank")
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise _FileError("a principal is a printable name that is not blank")
     return Principal(name, _ROLES[str(entry["role"])])
 
 
