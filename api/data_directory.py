@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
 
+from runtime.files import UnusableDirectoryError
+
 # The account of the private PostgreSQL where root starts it.
 #
 # PostgreSQL refuses to run as root, so root lends the server to an account. A process of that
@@ -375,7 +377,11 @@ def is_passable(path: Path) -> bool:
 
 
 def directory_of(data_dir: Path | None) -> Path:
-    """Return the data directory without links: the operator's, or the user's default one."""
+    """Return the data directory without links: the operator's, or the user's default one.
+
+    Raises:
+        UnusableDirectoryError: the user has no home directory, and so no default one.
+    """
     # `Path.resolve` would raise an error for a loop of links.
     return Path(os.path.realpath(data_dir or _default_data_dir()))
 
@@ -386,4 +392,10 @@ def _default_data_dir() -> Path:
     data_home = os.environ.get("XDG_DATA_HOME")
     if data_home:
         return Path(data_home) / "apphub-jobs"
-    return Path.home() / ".local" / "share" / "apphub-jobs"
+    try:
+        home = Path.home()
+    except RuntimeError:  # As in a container whose user stands in no list of accounts.
+        raise UnusableDirectoryError(
+            "this user has no home directory: give --data-dir or APPHUB_DATA_DIR"
+        ) from None
+    return home / ".local" / "share" / "apphub-jobs"

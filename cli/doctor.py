@@ -45,6 +45,7 @@ from cli.start.tracing import collector_of, tracing_problem
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
 from migrations import runner
+from runtime.files import UnusableDirectoryError
 from runtime.logs import masked
 from worker.executors.local.workplace import possible_confinement
 from worker.executors.packages import pythons_of
@@ -100,8 +101,12 @@ def installation() -> Check:
 def data_directory(directory: Path) -> Check:
     """Check that the data directory can be written, or made where it does not exist."""
     existing = directory
-    while not existing.exists():
-        existing = existing.parent
+    try:
+        while not existing.exists():
+            existing = existing.parent
+    except OSError as error:
+        message = f"{existing} cannot be read: {error.strerror}"
+        return Check("data directory", "wrong", message, "type this as the user of the service")
     if not os.access(existing, os.W_OK | os.X_OK):
         message = f"{existing} cannot be written by this user"
         return Check("data directory", "wrong", message, "choose another --data-dir")
@@ -255,7 +260,10 @@ READY_TIMEOUT_S = 5
 
 def service_is_ready(directory: Path) -> Check:
     """Check that the API that serves the data directory is ready."""
-    urls = services(directory)
+    try:
+        urls = services(directory)
+    except UnusableDirectoryError as error:
+        return Check("service", "warning", str(error))
     if not urls:
         message = "none runs in this data directory"
         return Check("service", "warning", message, "to start one: apphub-jobs up")

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
+from apphub_jobs.errors import ClientError
+from runtime.files import UnusableDirectoryError
 from runtime.logs import LogFormat, configure_logs, logs_json
 from runtime.process import ClockShift
 
@@ -101,7 +103,10 @@ def _with_flat_options(run: Callable[..., None], *, reads_database: bool) -> Cal
         grouped: dict[str, object] = {}
         for name, group in groups.items():
             grouped[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        run(**values, **grouped)
+        try:
+            run(**values, **grouped)
+        except (ClientError, UnusableDirectoryError) as error:
+            raise failure(error) from None
 
     called.__signature__ = Signature(options)  # type: ignore[attr-defined]  # read by `inspect`
     return called

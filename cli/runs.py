@@ -250,6 +250,8 @@ def run(  # noqa: PLR0913 - one for each option
     succeeded, 3 it failed, 5 it was canceled, 6 it expired, 124 --wait-for is over.
     """
     within_s = waiting.seconds
+    if not wait and (waiting.follow or within_s is not None):
+        raise typer.BadParameter("--no-wait does not wait: leave out --wait-for and --follow")
     with connected(to) as client:
         with suggest_job(client, slug):
             schema = client.job(slug).parameters_schema
@@ -442,6 +444,10 @@ def watch(
 ) -> None:
     """Wait for a run; or print a line for each start and end of all runs, until Ctrl-C."""
     within_s = waiting.seconds
+    if run_id is None and (waiting.follow or within_s is not None):
+        raise typer.BadParameter("--wait-for and --follow are about one run: name it")
+    if run_id is not None and job is not None:
+        raise typer.BadParameter("--job is about all runs: leave it out, or the run")
     with connected(to) as client:
         if run_id is None:
             watch_all(client, job, as_json=as_json)

@@ -24,6 +24,7 @@ from cli.terminal import print_note
 from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
 from domain.json_values import InvalidJsonError, Json, JsonObject, normalise
+from runtime.files import UnusableDirectoryError
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -280,13 +281,13 @@ def complete(
     """Return those of the service's names that begin with a text; none if it does not answer."""
     options = context.params
     to = ServiceOptions(options.get("url"), options.get("token"), options.get("data_dir"))
-    address = to.address
-    if address is None:
-        return []
     try:
+        address = to.address
+        if address is None:
+            return []
         with Client(address, to.token, timeout=COMPLETION_S, retry_for=0) as client:
             names = names_of(client)
-    except (ClientError, ValueError):
+    except (ClientError, UnusableDirectoryError, ValueError):
         return []
     return [name for name in names if name.startswith(incomplete)]
 

@@ -7,6 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 
+class UnusableDirectoryError(OSError):
+    """There is no data directory, or it cannot be read; the message says what to do."""
+
+
 def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
     """Write a file atomically; it is on the disk, under its name, on return.
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from runtime.files import UnusableDirectoryError
+
 DIRECTORY = "serving"
 """In the data directory: a file for each API."""
 
@@ -32,9 +34,20 @@ def announced(data_dir: Path, url: str) -> Iterator[None]:
 
 
 def services(data_dir: Path) -> list[str]:
-    """Return the addresses of the APIs that serve the directory, the newest first."""
+    """Return the addresses of the APIs that serve the directory, the newest first.
+
+    Raises:
+        UnusableDirectoryError: this user may not read it.
+    """
     running: list[tuple[int, str]] = []
-    for path in (data_dir / DIRECTORY).glob("*.url"):
+    try:
+        paths = [*(data_dir / DIRECTORY).glob("*.url")]
+    except OSError as error:
+        raise UnusableDirectoryError(
+            f"the data directory {data_dir} cannot be read ({error.strerror}):"
+            " type this as the user of the service, or give --url or APPHUB_URL"
+        ) from None
+    for path in paths:
         try:
             began_ns = path.stat().st_mtime_ns
             url = _url_in(path)

@@ -79,6 +79,7 @@ MISTAKES = (
     Mistake("dev", ("Missing argument",), code=2),
     # The service.
     Mistake("run greet", ("no service runs", "apphub-jobs up"), env={"APPHUB_DATA_DIR": "e"}),
+    Mistake("runs list", ("cannot be read", "--url"), env={"APPHUB_DATA_DIR": "d" * 300}),
     Mistake("jobs list --url http://127.0.0.1:1", ("cannot reach", "APPHUB_URL")),
     Mistake("jobs list --url localhost:4000", ("no address", "http://")),
     # Launches.
@@ -113,6 +114,9 @@ MISTAKES = (
     Mistake("runs show gr\udcff", ("'gr\\udcff'", "UTF-8"), code=2),
     Mistake("run greet --params absent.json", ("absent.json",), code=2),
     Mistake("run greet --params list.json", ("must hold an object",), code=2),
+    Mistake("run greet name=A --no-wait --wait-for 5s", ("--no-wait", "leave out"), code=2),
+    Mistake("runs watch --wait-for 5s", ("--wait-for", "name it"), code=2),
+    Mistake("runs watch last --job greet", ("--job", "leave it out"), code=2),
     Mistake("run greet name=A --wait-for soon", ("--wait-for", "soon"), code=2),
     Mistake("run end-as status=failed", ("end-as failed", "as it was told"), code=3),
     Mistake("run end-as status=canceled", ("end-as canceled", "told"), code=5),

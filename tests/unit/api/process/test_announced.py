@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from cli.doctor import data_directory
 from cli.process.announcement import announced, services
+from runtime.files import UnusableDirectoryError
 
 ANNOUNCING = """
 import sys, time
@@ -36,3 +40,11 @@ def test_who_was_killed_is_not_found(tmp_path: Path) -> None:
         process.wait()
         assert services(tmp_path) == []
         assert list((tmp_path / "serving").iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    unreadable = tmp_path / ("x" * 300)  # Root may read all others.
+    with pytest.raises(UnusableDirectoryError, match="type this as the user of the service"):
+        services(unreadable)
+    check = data_directory(unreadable)
+    assert (check.state, check.remedy) == ("wrong", "type this as the user of the service")
