@@ -323,7 +323,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
     sort: Annotated[
         RunOrder | None,
         typer.Option(
-            help="created; or of those that ended: the last ended, or the longest first;"
+            help="created; or of those that ended: the last started or ended, or the longest first;"
             " else the view's."
         ),
     ] = None,

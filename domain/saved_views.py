@@ -44,7 +44,7 @@ class ViewContent:
 
     Attributes:
         filter: conditions as texts, such as `status=failed`; none for all runs.
-        sort: the order of the list: `created`, `ended` or `duration`.
+        sort: the order of the list: `created`, `started`, `ended` or `duration`.
     """
 
     filter: Sequence[str]

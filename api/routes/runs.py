@@ -198,8 +198,8 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     sort: Annotated[
         Order,
         Query(
-            description="`created`: the last created first; `ended` and `duration`: only runs that"
-            " have ended, the last ended or the longest first"
+            description="`created`: the last created first; `started`, `ended` and `duration`: only"
+            " runs that have ended, the last started, the last ended or the longest first"
         ),
     ] = "created",
     limit: RunsLimit = 25,

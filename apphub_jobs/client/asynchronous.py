@@ -1116,8 +1116,8 @@ class AsyncClient(AsyncDefinitions):
             worker: only runs that the worker with this id started, also if others did so later.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
             as_of: a log position or a past time: the list as it was then.
-            sort: `ended` or `duration` for only those that have ended, the last ended or the
-                longest first.
+            sort: `started`, `ended` or `duration` for only those that have ended, the last started,
+                the last ended or the longest first.
         """
         request: Request | None = runs.page(job, status, search, worker, where, as_of, sort)
         while request is not None:

@@ -11,7 +11,7 @@ from apphub_jobs.contract import Json
 from apphub_jobs.details import DefinitionDetails, parse_time
 from apphub_jobs.errors import MissingFieldError
 
-RunOrder = Literal["created", "ended", "duration"]
+RunOrder = Literal["created", "started", "ended", "duration"]
 
 LogStream = Literal["stdout", "stderr"]
 

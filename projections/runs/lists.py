@@ -4,7 +4,7 @@ First the search for a text; then filters, which are the same now and at a past 
 single runs and pages of runs.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -219,9 +219,10 @@ def rows_at(positions: str) -> str:
 # Filters, and the resolved search: the same now and at a past position.
 
 
-Order = Literal["created", "ended", "duration"]
-"""By creation, newest first; or, of the runs that have ended, by end, newest first, or by duration,
-longest first. The duration is that of the last execution; runs that never started have none."""
+Order = Literal["created", "started", "ended", "duration"]
+"""By creation, newest first; or, of the runs that have ended, by start or end, newest first, or by
+duration, longest first. Start and duration are those of the last execution; runs that never started
+have neither."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -650,6 +651,11 @@ async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUI
 class _RunEnd(TypedDict):
     completed_position: ReadOnly[int | None]
     duration_ms: ReadOnly[int | None]
+    started_at: ReadOnly[str | None]
+
+
+_BY: Mapping[Order, str] = {"started": "started_at", "duration": "duration_ms"}
+"""By which column an order goes; after it, and else alone, by the position of the end."""
 
 
 async def ids_by_end(
@@ -668,8 +674,8 @@ async def ids_by_end(
     if not statuses:
         return []
     columns = ["completed_position"]
-    if runs.order == "duration":
-        columns.insert(0, "duration_ms")
+    if runs.order in _BY:
+        columns.insert(0, _BY[runs.order])
     parts = [
         "completed_position <= %(ended_by)s",
         *[f"{column} IS NOT NULL" for column in columns],
@@ -694,7 +700,7 @@ async def ids_by_end(
 
 async def _end_of(connection: Connection, created_position: int, columns: Sequence[str]) -> _RunEnd:
     query = f"""
-        SELECT completed_position, duration_ms FROM job_runs
+        SELECT completed_position, duration_ms, started_at FROM job_runs
         WHERE created_position = %(created)s
             AND {" AND ".join(f"{column} IS NOT NULL" for column in columns)}
     """
