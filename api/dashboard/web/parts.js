@@ -13,7 +13,7 @@ import { post, problemOf } from "./state/api.js";
 import { now } from "./state/now.js";
 import { environment, timeStyle } from "./state/preferences.js";
 import { address, hrefOf, navigate, showsPast } from "./state/router.js";
-import { duration, local, relative, splitAtTimes, utc } from "./state/times.js";
+import { duration, local, localMinute, relative, splitAtTimes, utc, utcMinute } from "./state/times.js";
 import { texts } from "./texts.js";
 
 // Markup in template strings: html`<p class="note">${text}</p>`.
@@ -479,15 +479,17 @@ export const Sentence = ({ text }) => splitAtTimes(text).map((part, index) => (i
  */
 export function Clock({ at, hasDistance = false }) {
 	const distance = hasDistance && timeStyle.value === "relative" ? ` (${relative(at, now.value)})` : "";
-	return html`<time class="full" datetime=${at} title=${utc(at)}>${timeStyle.value === "utc" ? utc(at) : local(at)}${distance}</time>`;
+	return html`<time class="full" datetime=${at} title=${utc(at)}>${absolute(at)}${distance}</time>`;
 }
 
 /** @param {string} at */
-function written(at) {
-	if (timeStyle.value === "utc") return utc(at);
-	if (timeStyle.value === "local") return local(at);
-	return relative(at, now.value);
-}
+const written = (at) => (timeStyle.value === "relative" ? relative(at, now.value) : absolute(at));
+
+/** A moment where its distance says nothing, such as in a chart: in UTC for those who prefer that. @param {string | number} at */
+export const absolute = (at) => (timeStyle.value === "utc" ? utc(at) : local(at));
+
+/** The same without seconds. @param {string | number} at */
+export const absoluteMinute = (at) => (timeStyle.value === "utc" ? utcMinute(at) : localMinute(at));
 
 /**
  * How long a run has taken, or has been taking so far.

@@ -18,6 +18,7 @@ export const texts = {
 	copyCommand: "Copy the command",
 	copyOf: (/** @type {string} */ what) => `Copy: ${what}`,
 	none: "none",
+	zone: (/** @type {string} */ name) => `Both in this computer's time zone, ${name}.`,
 	actions: "Actions",
 	reason: "Reason (kept in the history)",
 	leaveIt: "Leave it",
@@ -175,9 +176,10 @@ export const texts = {
 		noMatch: "No run matches the filter",
 		noMatchHint: "Remove a condition, or clear the filter.",
 		noneThen: "There were no runs yet",
-		columns: { run: "Run", job: "Job", status: "Status", created: "Created", ended: "Ended", took: "Took", details: "Details" },
+		columns: { run: "Run", job: "Job", status: "Status", created: "Created", started: "Started", ended: "Ended", took: "Took", details: "Details" },
 		sort: "Sort",
-		orders: { "": "Newest first", ended: "Last ended first", duration: "Longest first" },
+		orders: { "": "Newest first", started: "Last started first", ended: "Last ended first", duration: "Longest first" },
+		onlyEnded: "Runs that have not ended are left out.",
 		/** @param {number} attempt @param {number} most */
 		attemptOf: (attempt, most) => `${attempt} of ${most}`,
 		dueAt: "due",
@@ -219,6 +221,8 @@ export const texts = {
 		actions: { cancel: "Cancel", retry: "Retry", rerun: "Rerun" },
 		/** @param {string} id @param {string} done */
 		one: (id, done) => `${id}: ${done}`,
+		/** @param {number} done @param {number} all */
+		ofTicked: (done, all) => `${number(done)} of ${number(all)} done`,
 		launched: "Runs it launched",
 		/** @param {number} count @param {string} status */
 		went: (count, status) => `${number(count)} ${status}`,
@@ -281,7 +285,7 @@ export const texts = {
 			group: "Failure group",
 			others: (/** @type {string} */ slug) => `All failed runs of ${slug}`,
 			retried: "Repeated by:",
-			notRetried: "No run has repeated it yet.",
+			notRetried: "It has not been retried yet. Reruns with other parameters are not listed here: they name it.",
 		},
 		compare: "Compare with another run",
 		compareGo: "Compare",
@@ -352,6 +356,8 @@ export const texts = {
 		highest: (most, length) => `${number(most)} in ${length}`,
 		/** @param {string} at @param {number} ended @param {number} failed */
 		bar: (at, ended, failed) => `${at}: ${number(ended)} ended, ${number(failed)} failed. Show these runs.`,
+		/** @param {string} at @param {string} half @param {string} most */
+		point: (at, half, most) => `${at}: median ${half}, 95 % within ${most}. Show the runs that ended then.`,
 		byJob: "By job",
 		columns: {
 			job: "Job", ended: "Ended", failed: "Failed", waits: "Queue time, 95 %", took: "Duration, median / 95 %", trend: "Trend", worse: "Getting worse",
@@ -390,10 +396,13 @@ export const texts = {
 		revised: (/** @type {number} */ version) => `Version ${version} is in force`,
 		revisionHint: "Runs keep the version that they were launched with; this is for later ones. null clears a field.",
 		unchanged: "Nothing has been changed yet.",
+		newer: (/** @type {number} */ version) =>
+			`Somebody has made version ${version} meanwhile: the service refuses this one. Discard it to begin with version ${version}.`,
 		versionOf: (/** @type {number} */ version) => `· version ${version}`,
 		pauseText: "None of its runs start until it is resumed. Those that have started go on.",
 		launch: "Launch",
 		launched: (/** @type {string} */ id) => `Launched ${id}`,
+		discard: "Discard what is written",
 		runs: "Newest runs",
 		schema: "Parameters' schema",
 		definition: "Definition",
@@ -404,6 +413,7 @@ export const texts = {
 		badContext: "The context is not a JSON object.",
 		rerunOf: "Rerun of",
 		unlisted: "not in the schema; as JSON",
+		asText: "This is no JSON: it is sent as a text.",
 		pick: "Pick a time",
 		kind: "kind",
 		options: {

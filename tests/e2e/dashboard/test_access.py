@@ -14,6 +14,7 @@ from tests.support.processes import started
 
 READER = "read-me-0123456789abcdef"
 WRITER = "write-me-0123456789abcdef"
+NEWER = "write-more-0123456789abcdef"
 TOKENS = {
     READER: {"principal": "ann", "role": "read"},
     WRITER: {"principal": "walter", "role": "write"},
@@ -71,6 +72,7 @@ def test_one_sign_in_is_for_all_tabs_until_the_token_is_revoked(
     expect(page.get_by_role("heading", name="Repository Build")).to_be_visible()
     expect(page.locator(".me")).to_have_text("ann")
     expect(page.get_by_role("button", name="Launch")).to_have_count(0)
+    expect(page.locator(".tabs a")).to_have_text(["Runs", "Definition", "Versions"])
     # No address, which ends up in logs, holds the token.
     secrets = (READER, b64encode(READER.encode()).decode().rstrip("="))
     assert any(address.startswith("ws://") for address in addresses)
@@ -86,8 +88,14 @@ def test_one_sign_in_is_for_all_tabs_until_the_token_is_revoked(
         expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
     # Who may write is offered more, and a revoked token ends what it opened.
     sign_in(page, WRITER)
-    expect(page.get_by_role("button", name="Launch")).to_be_visible()
     expect(other.locator(".me")).to_have_text("walter")
-    tokens_file.write_text(json.dumps({READER: TOKENS[READER]}))
+    page.get_by_role("button", name="Launch").click()
+    written = page.locator("form.launch").get_by_label("buildId")
+    written.fill("half-written")
+    tokens_file.write_text(json.dumps({NEWER: TOKENS[WRITER]}))
     expect(page.locator(".sign-in")).to_contain_text("does not accept this tab's token")
+    # With a new token of theirs they go on where they were.
+    sign_in(page, NEWER)
+    expect(written).to_have_value("half-written")
+    expect(page.locator(".connection")).to_have_text("Live")
     context.close()

@@ -1,17 +1,18 @@
 // A job: its newest runs and how long they took, what limits it, its definition; pause, resume, launch.
 
+/** @import { On } from "../parts.js" */
 /** @import { ApiError } from "../state/api.js" */
 /** @import { Version } from "./definition.js" */
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 
-import { announce, Answered, Differences, html, into, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
+import { absolute, announce, Answered, Differences, html, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
 	address, all, get, hadHappened, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
-import { duration, local } from "../state/times.js";
+import { duration } from "../state/times.js";
 import { number, texts } from "../texts.js";
 import { changesBetween, historyOf, limitsOf, revisable } from "./definition.js";
 import { LaunchForm } from "./launch_form.js";
@@ -24,7 +25,7 @@ const MOST_RUNS = 50;
 /** @typedef {{job: Api.Definition, runs: Api.Run[], again: () => void}} Shown */
 
 /** @type {Record<string, (props: Shown) => any>} */
-const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Versions, revise: Revising };
+const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Versions, revise: Revision };
 
 export function Screen() {
 	const { id } = address.value;
@@ -35,6 +36,7 @@ export function Screen() {
 	/** @type {Partial<Api.JobWithRuns>} */
 	const { job, runs = [] } = asked.answer ?? {};
 	useRefresh("jobs", asked.again, (jobs) => job !== undefined && jobs.has(job.slug));
+	useRefresh("deletedJobs", asked.again, (jobs) => job !== undefined && jobs.has(job.slug));
 	useRefresh("runs", asked.again, (recent) =>
 		[...recent.values()].some(
 			({ slug, createdAt, id: run }) =>
@@ -50,6 +52,7 @@ export function Screen() {
 function Job({ job, runs, again }) {
 	const { tab } = address.value;
 	const Shown = TABS[tab] ?? Runs;
+	const { launch: _, revise: __, ...reading } = texts.jobs.tabs;
 	return html`<div class="screen-head">
 			<div>
 				<h1>${job.name}</h1>
@@ -72,7 +75,7 @@ function Job({ job, runs, again }) {
 			</p>
 		`}
 		<${Standing} job=${job} />
-		<${Tabs} tabs=${texts.jobs.tabs} current=${TABS[tab] ? tab : "runs"} />
+		<${Tabs} tabs=${mayAct.value ? texts.jobs.tabs : reading} current=${TABS[tab] ? tab : "runs"} />
 		<${Shown} job=${job} runs=${runs} again=${again} />`;
 }
 
@@ -95,11 +98,6 @@ function Runs({ job, runs }) {
 function Launch({ job }) {
 	if (!mayAct.value) return html`<${NoActions} />`;
 	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
-}
-
-/** @param {Shown} props */
-function Revising({ job, again }) {
-	return html`<${Revision} job=${job} again=${again} key=${job.version} />`;
 }
 
 /** @param {Shown} props */
@@ -151,10 +149,10 @@ function Plot({ points, first, last, longest }) {
 			`)}
 			${points.map(({ run, x, y }) => html`<path key=${run.id} class="point status-${run.status}"
 				d=${`M${x * WIDTH} ${(1 - y) * HEIGHT}h0.01`}>
-				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${local(run.completedAt ?? "")}</title>
+				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${absolute(run.completedAt ?? "")}</title>
 			</path>`)}
 		</svg>
-		<figcaption><span>${local(first)}</span><span>${local(last)}</span></figcaption>
+		<figcaption><span>${absolute(first)}</span><span>${absolute(last)}</span></figcaption>
 	</figure>`;
 }
 
@@ -192,23 +190,37 @@ function Change({ change }) {
 
 // A new version of a job: its definition as JSON, of which only what was changed is sent.
 
-/** @param {{job: Api.Definition, again: () => void}} props */
-function Revision({ job, again }) {
+/** @typedef {{version: number, before: Record<string, any>, text: string}} Draft of a version, and the one that it changes */
+
+/** What has been written and not been saved, by job: it outlives a look at another page, and others' versions. */
+const unsaved = signal(/** @type {Map<string, Draft>} */ (new Map()));
+
+/** @param {Api.Definition} job @returns {Draft} */
+function draftOf(job) {
 	const before = revisable(job);
-	const written = useSignal(JSON.stringify(before, null, 2));
+	return { version: job.version, before, text: JSON.stringify(before, null, 2) };
+}
+
+/** @param {Shown} props */
+function Revision({ job, again }) {
+	const draft = unsaved.value.get(job.slug) ?? draftOf(job);
+	const write = (/** @type {On} */ { target }) =>
+		(unsaved.value = new Map(unsaved.value).set(job.slug, { ...draft, text: target.value }));
+	const discard = () => (unsaved.value = new Map([...unsaved.value].filter(([slug]) => slug !== job.slug)));
 	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
 	const words = texts.jobs;
 	if (!mayAct.value) return html`<${NoActions} />`;
 	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		try {
-			const changes = changesBetween(before, JSON.parse(written.value));
+			const changes = changesBetween(draft.before, JSON.parse(draft.text));
 			if (Object.keys(changes).length === 0) {
 				problem.value = { message: words.unchanged, issues: [] };
 				return;
 			}
 			// The number that follows: whoever has made a version meanwhile is not written over.
-			const { data } = await send("PATCH", `/jobs/${job.slug}`, { ...changes, version: job.version + 1 });
+			const { data } = await send("PATCH", `/jobs/${job.slug}`, { ...changes, version: draft.version + 1 });
+			discard();
 			announce(words.revised(data.version));
 			again();
 			navigate({ view: "job", id: job.slug, tab: "versions" });
@@ -220,15 +232,19 @@ function Revision({ job, again }) {
 	const { message, issues } = problem.value;
 	return html`<form class="card stack" onSubmit=${submit}>
 		<p class="quiet">${words.revisionHint}</p>
+		${draft.version !== job.version && html`<p class="note" role="status">${words.newer(job.version)}</p>`}
 		<textarea rows="22" aria-label=${words.definition}
 			aria-invalid=${message ? "true" : undefined} aria-describedby=${message ? "revision-problem" : undefined}
-			value=${written.value} onInput=${into(written)}></textarea>
-		${isRounded(objectOf(written.value)) && html`<p class="note" role="status">${words.rounded}</p>`}
+			value=${draft.text} onInput=${write}></textarea>
+		${isRounded(objectOf(draft.text)) && html`<p class="note" role="status">${words.rounded}</p>`}
 		${message && html`<div id="revision-problem" class="problem" role="alert">
 			<p>${message}</p>
 			${issues.length > 1 && html`<ul>${issues.map(({ path, message: said }) => html`<li key=${path + said}><code>${path}</code> ${said}</li>`)}</ul>`}
 		</div>`}
-		<div class="actions"><button class="main">${words.revise}</button></div>
+		<div class="actions">
+			<button class="main">${words.revise}</button>
+			${unsaved.value.has(job.slug) && html`<button type="button" onClick=${discard}>${words.discard}</button>`}
+		</div>
 	</form>`;
 }
 

@@ -1,41 +1,56 @@
 // A launch: parameters as a form, and always as JSON as well; then options. What is wrong the service says.
 
-/** @import { Signal } from "@preact/signals" */
 /** @import { On } from "../parts.js" */
 /** @import { ApiError } from "../state/api.js" */
 /** @import { Field, Issue } from "./schema.js" */
 
-import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { signal, useSignal } from "@preact/signals";
+import { useMemo, useRef } from "preact/hooks";
 
 import { announce, html, RunLink } from "../parts.js";
 import { navigate, newKey, post, problemOf } from "../state.js";
 import { texts } from "../texts.js";
-import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "./schema.js";
+import { emptied, emptyOf, fits, formOf, initialOf, isRounded, issuesAt, objectOf, optionOf, unlisted, withValue } from "./schema.js";
 
 /**
- * The run that is launched again, with its parameters and options.
- * @typedef {Api.Run & {startDeadlineMs: number | null}} Origin
+ * The run that is launched again, with the parameters, options and context of its own launch.
+ * @typedef {Api.Run & {delayMs: number | null, startDeadlineMs: number | null}} Origin
  */
+
+/** @typedef {{draft: ParametersDraft, options: Options}} Written */
+
+/** What has been written and not been launched, by what is launched: it outlives a look at another page. */
+const unsaved = signal(/** @type {Map<string, Written>} */ (new Map()));
+
+/** The order that was sent last, and not accepted: sent again, after a lost answer, it is one launch. */
+let sent = { order: "", key: "" };
 
 /** @param {{job: Api.Definition, origin?: Origin, onLaunched?: () => void}} props */
 export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	const words = texts.jobs;
-	const draft = useSignal(/** @type {ParametersDraft} */ ({ typed: origin?.parameters, raw: null })); // Another version keeps it.
-	const options = useSignal(origin ? optionsOf(origin, job) : {});
+	const form = `${job.slug} ${origin?.id ?? ""}`;
 	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
-	const sent = useRef({ body: "", key: "" }); // The same order twice, after a lost answer, is one launch.
-	const change = (/** @type {ParametersDraft} */ changed) => (draft.value = changed);
+	const writtenNow = () => unsaved.value.get(form) ?? beginningOf(job, origin);
+	const { draft, options } = writtenNow();
+	/** @param {Partial<Written>} part */
+	const keep = (part) => (unsaved.value = new Map(unsaved.value).set(form, { ...writtenNow(), ...part }));
+	const forget = () => (unsaved.value = new Map([...unsaved.value].filter(([one]) => one !== form)));
+	const discard = () => {
+		forget();
+		problem.value = { message: "", issues: [] };
+	};
 	const submit = async (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
-		const parameters = parametersOf(draft.value, job);
+		const parameters = parametersOf(draft, job);
 		problem.value = { message: parameters ? "" : words.badJson, issues: [] };
 		if (!parameters) return;
 		try {
-			const body = { ...bodyOf(options.value, origin), parameters };
-			const text = JSON.stringify(body);
-			if (sent.current.body !== text) sent.current = { body: text, key: newKey() };
-			const { data } = await post(`/jobs/${job.slug}/run`, body, { "Idempotency-Key": sent.current.key });
+			const body = { ...bodyOf(options, origin), parameters };
+			const order = `${job.slug} ${JSON.stringify(body)}`;
+			if (sent.order !== order) sent = { order, key: newKey() };
+			const { data } = await post(`/jobs/${job.slug}/run`, body, { "Idempotency-Key": sent.key });
+			sent = { order: "", key: "" };
+			forget();
 			announce(words.launched(data.id));
 			onLaunched();
 			navigate({ view: "run", id: data.id });
@@ -47,13 +62,21 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	};
 	return html`<form class="stack launch" onSubmit=${submit} noValidate>
 		${origin && html`<p class="quiet">${words.rerunOf} <${RunLink} id=${origin.id} /></p>`}
-		<${ParametersInput} job=${job} draft=${draft.value} onChange=${change}
+		<${ParametersInput} job=${job} draft=${draft} onChange=${(/** @type {ParametersDraft} */ changed) => keep({ draft: changed })}
 			issues=${problem.value.issues} isWrong=${problem.value.message !== ""} />
-		<${Options} options=${options} issues=${problem.value.issues} />
+		<${OptionsInput} options=${options} onChange=${(/** @type {Options} */ changed) => keep({ options: changed })}
+			issues=${problem.value.issues} />
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
-		<div class="actions"><button class="main">${words.launch}</button></div>
+		<div class="actions">
+			<button class="main">${words.launch}</button>
+			${unsaved.value.has(form) && html`<button type="button" onClick=${discard}>${words.discard}</button>`}
+		</div>
 	</form>`;
 }
+
+/** @param {Api.Definition} job @param {Origin} [origin] @returns {Written} */
+const beginningOf = (job, origin) =>
+	({ draft: { typed: origin?.parameters, raw: null }, options: origin ? optionsOf(origin, job) : {} });
 
 /** Go to the first field with which something is wrong, once it is drawn. @param {HTMLFormElement} form */
 export const focusInvalid = (form) =>
@@ -78,7 +101,7 @@ export function parametersOf({ typed, raw }, job) {
  */
 export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
 	const words = texts.jobs;
-	const form = formOf(job.parametersSchema);
+	const form = useMemo(() => formOf(job.parametersSchema), [job.parametersSchema]);
 	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields?.length);
 	const isRaw = draft.raw !== null || !hasForm;
 	const value = parametersOf(draft, job);
@@ -123,7 +146,7 @@ function optionsOf(run, job) {
 	/** @param {number | null | undefined} value @param {number | null} usual */
 	const own = (value, usual) => (value === null || value === undefined || value === usual ? "" : String(value));
 	return {
-		delayMs: run.scheduledAt > run.createdAt ? String(Date.parse(run.scheduledAt) - Date.parse(run.createdAt)) : "",
+		delayMs: own(run.delayMs, 0),
 		timeoutMs: own(run.timeoutMs, job.timeoutMs),
 		maxAttempts: own(run.maxAttempts, job.retryPolicy?.maxAttempts ?? 1),
 		priority: own(run.priority, job.priority ?? 0),
@@ -141,23 +164,23 @@ function bodyOf(options, origin) {
 	return { ...Object.fromEntries(numbers), ...(Object.keys(context).length > 0 && { context }) };
 }
 
-/** @param {{options: Signal<Options>, issues: Issue[]}} props */
-function Options({ options, issues }) {
+/** @param {{options: Options, onChange: (options: Options) => void, issues: Issue[]}} props */
+function OptionsInput({ options, onChange, issues }) {
 	const words = texts.jobs.options;
 	const wrong = (/** @type {string} */ name) => issues.filter(({ path }) => path === `/${name}`).map(({ message }) => message);
 	const set = (/** @type {string} */ name) => (/** @type {On} */ { target }) =>
-		(options.value = { ...options.value, [name]: target.value });
-	const isSet = Object.values(options.value).some(Boolean);
+		onChange({ ...options, [name]: target.value });
+	const isSet = Object.values(options).some(Boolean);
 	return html`<details open=${isSet || [...NUMBERS, "context"].some((name) => wrong(name).length > 0)}>
 		<summary>${words.title}</summary>
 		<div class="options">
 			${NUMBERS.map((name) => html`<label key=${name}>
 				${words[name]}
-				<input type="number" value=${options.value[name] ?? ""} onInput=${set(name)}
+				<input type="number" value=${options[name] ?? ""} onInput=${set(name)}
 					aria-invalid=${wrong(name).length > 0 ? "true" : undefined} />
 				${wrong(name).map((message) => html`<span class="problem" key=${message}>${message}</span>`)}
 			</label>`)}
-			<label>${words.context}<textarea rows="2" value=${options.value.context ?? ""} onInput=${set("context")}></textarea></label>
+			<label>${words.context}<textarea rows="2" value=${options.context ?? ""} onInput=${set("context")}></textarea></label>
 		</div>
 	</details>`;
 }
@@ -232,7 +255,7 @@ const INPUT_TYPES = { date: "date", email: "email", uri: "url" };
 
 /** @param {Input} props */
 function StringInput({ field, value, common, onChange }) {
-	const set = (/** @type {On} */ { target }) => onChange(target.value === "" && !field.isRequired ? undefined : target.value);
+	const set = (/** @type {On} */ { target }) => onChange(target.value === "" ? emptied(field) : target.value);
 	if (field.isSecret)
 		return html`<input ...${common} type="password" autocomplete="new-password" value=${value ?? ""} onInput=${set} />`;
 	// An input of one line would take out line feeds.
@@ -258,7 +281,7 @@ export function MomentInput({ value, common, set, onChange }) {
 
 /** @param {Input} props */
 function NumberInput({ field, value, common, onChange }) {
-	const set = (/** @type {On} */ { target }) => onChange(target.value === "" ? undefined : target.valueAsNumber);
+	const set = (/** @type {On} */ { target }) => onChange(target.value === "" ? emptied(field) : target.valueAsNumber);
 	return html`<input
 		...${common} type="number" step=${field.kind === "integer" ? 1 : "any"} value=${value ?? ""} onInput=${set} />`;
 }
@@ -294,7 +317,7 @@ function ArrayInput({ field, value, path, issues, onChange }) {
 	return html`${items.map((item, index) => html`<div class="array-item" key=${index}>
 			<${Labelled}
 				field=${{ ...itemField, title: `${index + 1}` }} value=${item} path=${`${path}/${index}`}
-				issues=${issues} onChange=${(/** @type {unknown} */ changed) => set(index, changed ?? null)} />
+				issues=${issues} onChange=${(/** @type {unknown} */ changed) => set(index, changed)} />
 			<button type="button" class="plain" onClick=${() => onChange(items.filter((_, at) => at !== index))}>
 				${texts.jobs.remove}
 			</button>
@@ -305,14 +328,17 @@ function ArrayInput({ field, value, path, issues, onChange }) {
 /** A choice of what it is, and the fields of that. @param {Input} props */
 function UnionInput({ field, value, path, issues, common, onChange }) {
 	const { options = [] } = field;
-	const index = options.findIndex((option) => matches(option, value));
-	// A value under way fits no option yet: it stays with the one that was chosen.
-	const chosen = useSignal(index);
-	const current = index < 0 ? chosen.value : index;
+	// A value under way may fit no option: it stays with the one that it was of.
+	const chosen = useRef(-1);
+	chosen.current = optionOf(field, value, chosen.current);
+	const current = chosen.current;
 	const option = options[current];
+	const left = useRef(/** @type {Map<number, unknown>} */ (new Map())); // What was written as another kind.
 	const choose = (/** @type {On<HTMLSelectElement>} */ { target }) => {
-		chosen.value = Number(target.value);
-		onChange(chosen.value < 0 ? undefined : emptyOf(options[chosen.value]));
+		left.current.set(current, value);
+		chosen.current = Number(target.value);
+		const before = left.current.get(chosen.current);
+		onChange(chosen.current < 0 ? undefined : before ?? emptyOf(options[chosen.current]));
 	};
 	return html`
 		<select aria-label=${`${field.title} ${texts.jobs.kind}`.trim()} value=${current} onChange=${choose}>
@@ -324,15 +350,30 @@ function UnionInput({ field, value, path, issues, common, onChange }) {
 	`;
 }
 
-/** For what has no field of its own; what is no JSON is a text. @param {Input} props */
+/** For what has no field of its own; what is no JSON is a text, which is said. @param {Input} props */
 function JsonInput({ value, common, onChange }) {
+	const json = jsonOf(value);
+	const written = useRef({ json, text: json, times: 0 });
+	// Another value than that of the text, such as of an item that moved here, is a text of its own.
+	if (written.current.json !== json) written.current = { json, text: json, times: written.current.times + 1 };
+	const { text, times } = written.current;
 	const take = (/** @type {On} */ { target }) => {
-		try {
-			onChange(JSON.parse(target.value));
-		} catch {
-			onChange(target.value === "" ? undefined : target.value);
-		}
+		const read = readJson(target.value);
+		written.current = { json: jsonOf(read), text: target.value, times };
+		onChange(read);
 	};
-	return html`<textarea ...${common} rows="3" onChange=${take}
-		defaultValue=${value === undefined ? "" : JSON.stringify(value, null, 2)}></textarea>`;
+	return html`<textarea ...${common} key=${times} rows="3" onChange=${take} defaultValue=${text}></textarea>
+		${value === text && text !== "" && html`<small role="status">${texts.jobs.asText}</small>`}`;
+}
+
+/** @param {unknown} value */
+const jsonOf = (value) => JSON.stringify(value, null, 2) ?? "";
+
+/** @param {string} text @returns {unknown} undefined for nothing */
+function readJson(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return text === "" ? undefined : text;
+	}
 }

@@ -171,7 +171,7 @@ function Rerun({ run, onClose }) {
 			get(`/jobs/${run.slug}`, [["limit", 1]], signal),
 			get(`/job-runs/${run.id}/events`, [["limit", 1]], signal),
 		]);
-		return { job: job.data.job, origin: { ...run, startDeadlineMs: deadlineMsOf(events.data[0]) } };
+		return { job: job.data.job, origin: { ...run, ...launchOf(events.data[0]) } };
 	}, []);
 	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
 		<${Answered} asked=${asked}>
@@ -180,10 +180,16 @@ function Rerun({ run, onClose }) {
 	<//>`;
 }
 
-/** Within what time a run had to start: only its first event says so. @param {Api.Event | undefined} event */
-function deadlineMsOf(event) {
-	const { start_deadline_at: deadline, scheduled_at: due } = event?.data ?? {};
-	return deadline && due ? Date.parse(deadline) - Date.parse(due) : null;
+/**
+ * What a run was launched with: its context, how long it had to wait, and within what time to start. Only its first event says
+ * so, for attempts have times of their own, and add to the context, such as their traceback.
+ * @param {Api.Event | undefined} event @returns {Pick<Origin, "context" | "delayMs" | "startDeadlineMs">}
+ */
+function launchOf(event) {
+	const { context = null, start_deadline_at: deadline, scheduled_at: due } = event?.data ?? {};
+	/** @param {string | undefined} from @param {string | undefined} to */
+	const between = (from, to) => (from && to ? Math.max(Date.parse(to) - Date.parse(from), 0) : null);
+	return { context, delayMs: between(event?.occurredAt, due), startDeadlineMs: between(due, deadline) };
 }
 
 /** @param {{run: Api.Run}} props */
@@ -246,6 +252,9 @@ function Event({ event, cause }) {
 
 const MOST = 500;
 
+/** How often what it caused is looked at: that has events of its own. */
+const CAUSES_EVERY_MS = 5_000;
+
 /** @param {Shown} props */
 function Causes({ run, events }) {
 	const correlation = events[0]?.correlationId;
@@ -253,7 +262,7 @@ function Causes({ run, events }) {
 		async (signal) =>
 			correlation ? get("/events", [["correlation", correlation], ["limit", MOST]], signal) : { data: events },
 		[correlation],
-		{ newer: [run.status] },
+		{ newer: [run.status], everyMs: CAUSES_EVERY_MS },
 	);
 	return html`<section class="card stack">
 		<p class="quiet">${texts.run.causesHint}</p>

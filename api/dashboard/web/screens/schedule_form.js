@@ -9,7 +9,7 @@ import { signal, useSignal } from "@preact/signals";
 
 import { announce, html } from "../parts.js";
 import { navigate, post, problemOf, send, useAnswer, useJobs, useSettled } from "../state.js";
-import { duration } from "../state/times.js";
+import { duration, zone } from "../state/times.js";
 import { texts } from "../texts.js";
 import { focusInvalid, MomentInput, ParametersInput, parametersOf } from "./launch_form.js";
 import { draftOf, emptyDraft, onItsClock, revisionOf, timesOf, UNIT_NAMES } from "./schedule_draft.js";
@@ -31,8 +31,7 @@ function writtenOf(schedule) {
 	const kept = unsaved.get(id);
 	const isOld = kept && isUntouched(kept) && kept.before?.version !== schedule?.version;
 	if (kept && !isOld) return kept;
-	const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-	const written = { draft: signal(schedule ? draftOf(schedule) : emptyDraft(timeZone)), before: schedule };
+	const written = { draft: signal(schedule ? draftOf(schedule) : emptyDraft(zone())), before: schedule };
 	unsaved.set(id, written);
 	return written;
 }
@@ -129,7 +128,7 @@ function usePreview(draft) {
 function Preview({ draft, ticks, error }) {
 	return html`<div class="stack" role="status">
 		<p>${inWords(timesOf(draft))}</p>
-		${error && html`<p class="problem">${error.message || texts.errors.unreachable}</p>`}
+		${error && html`<p class="problem">${error.message}</p>`}
 		${ticks && html`<${Coming} ticks=${ticks} />`}
 	</div>`;
 }
@@ -197,7 +196,7 @@ function When({ draft, issues, set }) {
 				onChange=${keep("every")} />`}
 		<${Field} name="timeZone" title=${texts.schedules.timeZone} hint=${isCron ? "" : words.zoneOfInterval} issues=${issues}>
 			${(/** @type {Common} */ common) => html`<input ...${common} list="time-zones" value=${draft.timeZone} onInput=${text("timeZone")} />
-				<datalist id="time-zones">${zones().map((zone) => html`<option key=${zone}>${zone}</option>`)}</datalist>`}
+				<datalist id="time-zones">${zones().map((name) => html`<option key=${name}>${name}</option>`)}</datalist>`}
 		<//>
 		<${Field} name="startAt" title=${words.start} hint=${isCron ? "" : words.startOfInterval} issues=${issues}>
 			${moment("startAt")}

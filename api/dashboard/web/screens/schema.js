@@ -147,13 +147,14 @@ function withoutNull(schema, root) {
 /** @param {Field} field @param {any} value @returns {boolean} whether a field can show a value without changing it */
 export function fits(field, value) {
 	if (value === undefined) return true;
+	if (field.kind === "choice" && field.choices?.some((choice) => isSame(choice, value))) return true;
 	if (value === null) return field.isNullable || field.kind === "json";
 	switch (field.kind) {
 		case "string": return typeof value === "string";
 		case "integer": return Number.isSafeInteger(value);
 		case "number": return typeof value === "number";
 		case "boolean": return typeof value === "boolean";
-		case "choice": return Boolean(field.choices?.some((choice) => isSame(choice, value)));
+		case "choice": return false;
 		case "array": return Array.isArray(value);
 		case "union": return Boolean(field.options?.some((option) => matches(option, value)));
 		case "object": return typeof value === "object" && !Array.isArray(value);
@@ -167,9 +168,32 @@ const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 /** @param {Field} option @param {any} value @returns {boolean} whether a value is meant by this option of a union */
 export function matches(option, value) {
 	if (value === undefined || !fits(option, value)) return false;
+	if (option.kind === "array" && value !== null) return value.every((/** @type {unknown} */ item) => matches(/** @type {Field} */ (option.item), item));
 	if (option.kind !== "object" || value === null) return true;
 	return (option.fields ?? []).every((field) =>
 		value[field.name] === undefined ? !field.isRequired : fits(field, value[field.name]));
+}
+
+/**
+ * Which option of a union a value is meant by: the one that was chosen, if several fit it, or none does yet.
+ * @param {Field} field @param {unknown} value @param {number} chosen -1 for none
+ * @returns {number}
+ */
+export function optionOf({ options = [] }, value, chosen) {
+	if (options[chosen] && matches(options[chosen], value)) return chosen;
+	const fitting = options.findIndex((option) => matches(option, value));
+	return fitting === -1 ? chosen : fitting;
+}
+
+/**
+ * What a field stands for once all of its text is taken away. Where a default would come instead, an empty text is meant.
+ * @param {Field} field @returns {"" | null | undefined} undefined where its name is left out
+ */
+export function emptied({ kind, isRequired, isNullable, initial }) {
+	const hasDefault = initial !== undefined && initial !== null;
+	if (!isRequired && !hasDefault) return undefined;
+	if (isNullable) return null;
+	return kind === "string" ? "" : undefined;
 }
 
 /** Names that an object has and the schema does not list. @param {Field} field @param {Record<string, any> | undefined} value */

@@ -1,5 +1,7 @@
 // Questions to the API, and its errors in the words of a person. Addresses are relative to the page.
 
+import { texts } from "../texts.js";
+
 const TOKEN = "apphub-jobs-token";
 
 /** What the API refused, or that it could not be reached. */
@@ -47,6 +49,7 @@ export function token() {
 /** @param {string} text */
 export function keepToken(text) {
 	sessionStorage.setItem(TOKEN, text);
+	refusal = null;
 }
 
 /** @typedef {any[][]} Query pairs of a name and a value; what has no value is left out */
@@ -98,6 +101,21 @@ export async function get(path, query = [], signal = undefined) {
 export async function pageOf(path, query, cursor, signal) {
 	const { data, meta } = await get(path, [...query, ["cursor", cursor]], signal);
 	return { rows: data, next: meta.nextCursor };
+}
+
+/** @typedef {{rows: any[], next: string | null}} Rows of a list, and where the next ones begin */
+
+/**
+ * The first page of a list, and more until there are as many rows as were shown before.
+ * @template {Rows} P @param {(cursor: string | null) => Promise<P>} load @param {number} count @returns {Promise<P>}
+ */
+export async function pagesOf(load, count) {
+	let page = await load(null);
+	while (page.next !== null && page.rows.length < count) {
+		const { rows, next } = await load(page.next);
+		page = { ...page, rows: [...page.rows, ...rows], next };
+	}
+	return page;
 }
 
 /**
@@ -174,7 +192,7 @@ async function ask(method, url, body, { headers = {}, signal } = {}) {
 		response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), signal });
 	} catch (error) {
 		if (problemOf(error).name === "AbortError") throw error;
-		throw new ApiError(0, "unreachable", "");
+		throw new ApiError(0, "unreachable", texts.errors.unreachable);
 	}
 	if (response.ok) return response;
 	const error = await errorOf(response);

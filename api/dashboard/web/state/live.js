@@ -105,7 +105,8 @@ function changeState(state, details = {}) {
 	}
 }
 
-function beginAnew() {
+/** Ask for everything anew, and listen from there on. */
+export function beginAnew() {
 	generation.value += 1;
 	goLive();
 }

@@ -5,6 +5,7 @@
 import { computed, signal } from "@preact/signals";
 
 import { ApiError, get, keepToken, token, whenUnauthorized } from "./api.js";
+import { beginAnew } from "./live.js";
 import { asOf } from "./router.js";
 
 /** How long other tabs may take to answer. */
@@ -31,17 +32,29 @@ channel.onmessage = ({ data }) => {
 	if (data.kind === "sign-out") use("");
 };
 
-/** Read the page anew with a token: whatever was refused is requested again. @param {string} text */
-function use(text) {
+/**
+ * Go on with a token: whatever was refused is requested again. For another person the page is read anew, and forgets all.
+ * @param {string} text
+ */
+async function use(text) {
+	const before = me.value?.principal;
 	keepToken(text);
-	location.reload();
+	if (text) await identify();
+	if (text && before !== undefined && me.value?.principal === before) {
+		lacksToken.value = "";
+		beginAnew();
+	} else {
+		location.reload();
+	}
 }
 
 whenUnauthorized(() => {
 	if (lacksToken.value) return;
 	lacksToken.value = "waits";
 	channel.postMessage({ kind: "request" });
-	setTimeout(() => (lacksToken.value = token() ? "refused" : "missing"), PATIENCE_MS);
+	setTimeout(() => {
+		if (lacksToken.value === "waits") lacksToken.value = token() ? "refused" : "missing";
+	}, PATIENCE_MS);
 });
 
 /** Learn who looks at the page. Until an answer comes, all actions are offered: the service refuses what is not allowed. */
@@ -49,6 +62,7 @@ export async function identify() {
 	try {
 		me.value = (await get("/me")).data;
 	} catch {
+		me.value = null;
 		// Without a token one is asked for; without a connection the page says so.
 	}
 }

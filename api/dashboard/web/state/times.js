@@ -51,6 +51,9 @@ const ISO_TIME = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))/
 /** @param {string} text @returns {string[]} its words and its times, in turns */
 export const splitAtTimes = (text) => text.split(ISO_TIME);
 
+/** @param {string | number} at @returns {string} the same without seconds */
+export const utcMinute = (at) => `${utc(at).slice(0, 16)} UTC`;
+
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** @param {string | number} at @returns {string} in this computer's zone and way of writing */
@@ -63,6 +66,15 @@ const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 /** @param {string | number} at @returns {string} the same without seconds */
 export function localMinute(at) {
 	return SHORT.format(new Date(at));
+}
+
+/** @returns {string} this computer's zone, such as `Europe/Berlin` */
+export const zone = () => LOCAL.resolvedOptions().timeZone;
+
+/** @param {number} at @returns {string} the same as an input of dates and times takes it */
+export function localInput(at) {
+	const offsetMs = new Date(at).getTimezoneOffset() * MINUTE;
+	return new Date(at - offsetMs).toISOString().slice(0, 16);
 }
 
 /** @param {string} moment `asOf` of an address @returns {number | null} the time in ms; null for a position */

@@ -1,6 +1,7 @@
 """A job's page: paused, launched as JSON and for later, revised only where that makes sense."""
 
 import json
+import re
 from datetime import datetime, timedelta
 
 from playwright.sync_api import expect
@@ -24,6 +25,15 @@ NESTED: JsonObject = {
             "required": ["host"],
         },
         "extra": {"title": "Extra"},
+        "steps": {"title": "Steps", "type": "array", "items": {}},
+        "codes": {
+            "title": "Codes",
+            "anyOf": [
+                {"type": "array", "items": {"type": kind}, "title": kind}
+                for kind in ("integer", "string")
+            ],
+        },
+        "prefix": {"title": "Prefix", "type": "string", "default": "v"},
     },
 }
 
@@ -153,6 +163,22 @@ def test_fields_within_fields_and_of_any_kind_are_launched(screen: Screen, world
         port = target.get_by_label("Port")
         port.fill("70000")
         form.get_by_label("Extra").fill('[1, {"deep": null}]')
+        steps = form.get_by_role("group", name="Steps")
+        for place, step in enumerate(("{}", "[2", "3"), start=1):
+            steps.get_by_role("button", name="Add").click()
+            steps.get_by_label(str(place)).fill(step)
+        steps.get_by_role("button", name="Remove").first.click()
+        expect(steps.get_by_label("1")).to_have_value('"[2"')  # Nobody takes it for a list.
+        codes = form.get_by_role("group", name="Codes", exact=True)
+        kind = codes.get_by_label("Codes kind")
+        kind.select_option("integer")
+        codes.get_by_role("button", name="Add").click()
+        codes.get_by_label("1").press("Backspace")
+        expect(codes.get_by_label("1")).to_be_focused()
+        kind.select_option("string")
+        codes.get_by_role("button", name="Add").click()
+        codes.get_by_label("1").fill("007")
+        form.get_by_label("Prefix").fill("")
         launch = form.get_by_role("button", name="Launch")
         launch.click()
         expect(port).to_have_attribute("aria-invalid", "true")
@@ -168,6 +194,9 @@ def test_fields_within_fields_and_of_any_kind_are_launched(screen: Screen, world
     assert run["parameters"] == {
         "target": {"host": "example.org", "port": 8080},
         "extra": [1, {"deep": None}],
+        "steps": ["[2", 3],
+        "codes": ["007"],
+        "prefix": "",
     }
 
 
@@ -184,6 +213,21 @@ def test_what_is_typed_stays_when_another_version_of_the_job_arrives(
     version = page.locator(".screen-head p")
     expect(version).to_contain_text(f"version {job['version'] + 1}")
     expect(page.get_by_label("Repository")).to_have_value("half-written")
+    tabs = page.locator(".tabs")
+    tabs.get_by_role("link", name="Revise").click()
+    revision = page.get_by_label("Definition", exact=True)
+    revision.fill("{half-written}")
+    with world.client as client:
+        client.patch("/jobs/scan-secrets", json={"timeoutMs": 62_000}).raise_for_status()
+    newer = f"version {job['version'] + 2} meanwhile"
+    expect(page.get_by_role("status").filter(has_text=newer)).to_be_visible()
+    expect(revision).to_have_value("{half-written}")
+    page.get_by_role("button", name="Discard").click()
+    expect(revision).to_have_value(re.compile('"timeoutMs": 62000'))
+    tabs.get_by_role("link", name="Launch").click()
+    expect(page.get_by_label("Repository")).to_have_value("half-written")
+    page.get_by_role("button", name="Discard").click()
+    expect(page.get_by_label("Repository")).to_have_value("")
 
 
 EVERY_KIND: JsonObject = {
@@ -280,3 +324,21 @@ def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None
     due, last = (datetime.fromisoformat(requested["data"][name]) for name in named)
     assert last - due == timedelta(hours=1)
     expect(page.locator(".facts")).to_contain_text("Rerun of")
+
+
+def test_a_rerun_takes_nothing_from_attempts_of_the_first_run(screen: Screen, world: World) -> None:
+    """Neither when the last one was due, nor the traceback of one that failed."""
+    with world.client as client:
+        run = client.get(f"/job-runs/{world.retried_run}").json()["data"]["run"]
+    assert run["scheduledAt"] > run["createdAt"]
+    screen.open(f"?view=run&id={world.retried_run}")
+    screen.page.get_by_role("button", name="Edit and rerun").click()
+    form = screen.page.locator("form.launch")
+    expect(form.get_by_label("App")).to_have_value("storefront")
+    expect(form.get_by_label("Delay in ms")).to_have_value("")
+    run_id = world.launch("scan-secrets", repository="private-rerun")
+    assert "stack" in world.ended(run_id)["context"]
+    screen.open(f"?view=run&id={run_id}")
+    screen.page.get_by_role("button", name="Edit and rerun").click()
+    expect(form.get_by_label("Repository")).to_have_value("private-rerun")
+    expect(form.get_by_label("Context")).to_have_value("")

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { durationsOf, percentile, pointsOf } from "../../../../../api/dashboard/web/state/statistics.js";
 import { limitsOf } from "../../../../../api/dashboard/web/screens/definition.js";
-import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
+import { emptied, emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, optionOf, unlisted, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
 import { changesBetween, historyOf, revisable } from "../../../../../api/dashboard/web/screens/definition.js";
 import { bucketsOf, rangeOf, summed, trendOf, worsening } from "../../../../../api/dashboard/web/state/statistics.js";
 import { inWords } from "../../../../../api/dashboard/web/screens/schedule_words.js";
@@ -47,6 +47,28 @@ test("a value that its field cannot show as it is fits none", () => {
   const [one, other] = formOf({ oneOf: [object({ k: { const: 1 } }, { required: ["k"] }), object({ k: { const: 2 } }, { required: ["k"] })] }).options;
   assert.deepEqual([matches(one, { k: 2 }), matches(other, { k: 2 })], [false, true]);
   assert.deepEqual(unlisted(one, { k: 1, more: 2 }), ["more"]);
+});
+
+test("null is one of the choices where the schema names it", () => {
+  const [field] = formOf(object({ a: { enum: ["x", null] } })).fields;
+  assert.deepEqual([fits(field, null), fits(field, "x"), fits(field, "y")], [true, true, false]);
+});
+
+test("of kinds that share a value that one is shown which was chosen, until the value is another's", () => {
+  const lists = ["integer", "string"].map((type) => ({ type: "array", items: { type } }));
+  const [field] = formOf(object({ a: { anyOf: [...lists, { type: "null" }] } })).fields;
+  assert.deepEqual([[[], -1], [[], 1], [["x"], 0], [[1], 1], [undefined, -1], [[true], 1]].map(([value, chosen]) => optionOf(field, value, chosen)), [0, 1, 1, 0, -1, 1]);
+});
+
+test("a text that is taken away is an empty one where a default would come instead", () => {
+  const string = { type: "string" };
+  const nullable = { anyOf: [string, { type: "null" }] };
+  const fields = formOf(object(
+    { a: string, b: { ...string, default: "x" }, c: nullable, d: { ...nullable, default: null }, e: { ...nullable, default: "x" }, f: { type: "integer", default: 3 } },
+    { required: ["c"] },
+  )).fields;
+  const found = Object.fromEntries(fields.map((field) => [field.name, emptied(field)]));
+  assert.deepEqual(found, { a: undefined, b: "", c: null, d: undefined, e: null, f: undefined });
 });
 
 test("a value that is taken away is not there", () => {
@@ -143,6 +165,7 @@ for (const [schedule, text] of [
   [{ cron: null, everyMs: 3_600_000, timeZone: "UTC" }, "every hour"],
   [{ ...UTC, cron: "* * * * *" }, "every minute"],
   [{ ...UTC, cron: "*/5 * * * *" }, "every 5 min"],
+  [{ ...UTC, cron: "*/45 * * * *" }, "*/45 * * * *"],
   [{ ...UTC, cron: "7 * * * *" }, "every hour, at :07"],
   [{ ...UTC, cron: "0 3 * * *" }, "every day at 03:00"],
   [{ ...UTC, cron: "30 6 * * 1-5" }, "Monday to Friday at 06:30"],
