@@ -11,6 +11,11 @@ from tests.e2e.dashboard.service.world import World
 
 CONNECT_NOW = "() => document.querySelector('.bar-note.is-lost button')?.click()"
 
+SHOWS_LINE = """(number) => {
+    const lines = [...document.querySelectorAll(".line[data-number]")];
+    return lines.some((line) => Number(line.dataset.number) >= number);
+}"""
+
 
 @contextmanager
 def _outage(world: World) -> Iterator[None]:
@@ -60,6 +65,41 @@ def test_what_could_not_be_shown_is_as_soon_as_the_service_is_back(
     page.evaluate(CONNECT_NOW)
     expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_be_visible()
     expect(failed).to_have_count(0)
+
+
+def test_a_log_goes_on_and_a_launch_is_sent_again_after_a_restart(
+    screen: Screen, stranger: Screen, world: World
+) -> None:
+    for one in (screen, stranger):
+        one.is_outage_expected = True
+    printing = world.launch("nightly-statistics", until_canceled=True)
+    screen.open(f"?view=run&id={printing}&tab=log")
+    state = screen.page.get_by_role("search")
+    expect(state).to_contain_text("· following")
+    form = stranger.page.locator("form.launch")
+    launch = form.get_by_role("button", name="Launch")
+    stranger.open("?view=job&id=scan-secrets&tab=launch")
+    form.get_by_label("repository").fill("restarted")
+    assert world.api is not None
+    world.api.stop()  # It ends what it sends, as if the log were over.
+    try:
+        launch.click()
+        expect(form.get_by_role("alert")).to_have_text("The service does not answer")
+        _link(stranger.page, "Overview").click()
+    finally:
+        world.start_api()
+    stranger.page.go_back()
+    expect(form.get_by_label("repository")).to_have_value("restarted")
+    launch.click()
+    run_id = stranger.page.locator("h1 .id").inner_text()
+    assert world.ended(run_id)["parameters"]["repository"] == "restarted"
+    with world.client as client:
+        printed = client.get(f"/job-runs/{printing}/logs", params={"last": 1}).text
+        row = int(printed.split()[-1])
+        screen.page.wait_for_function(SHOWS_LINE, arg=row)
+        client.post(f"/job-runs/{printing}/cancel").raise_for_status()
+    expect(state).not_to_contain_text("following")
+    world.ended(printing)
 
 
 def test_screens_that_could_not_be_loaded_are_as_soon_as_the_service_is_back(

@@ -147,6 +147,20 @@ def test_the_past_is_played_stopped_and_played_up_to_the_present(
     assert "asOf" not in page.url
 
 
+def test_a_slider_that_is_held_stays_where_it_is_and_says_which_moment_that_is(
+    screen: Screen, begun: datetime
+) -> None:
+    page = screen.page
+    _open_at_the_beginning(screen, begun)
+    slider = _slider(page)
+    slider.evaluate("one => { one.value = 500; one.dispatchEvent(new Event('input')); }")
+    page.evaluate(LONGER_THAN_A_STEP)
+    expect(slider).to_have_value("500")
+    expect(page.locator(".past-says time")).not_to_have_attribute("datetime", _written(begun))
+    slider.dispatch_event("change")
+    expect(page).not_to_have_url(re.compile(re.escape(_written(begun))))
+
+
 def test_what_is_no_moment_is_said_to_be_none(screen: Screen) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 400.
     page = screen.page

@@ -131,6 +131,9 @@ def test_what_a_person_prefers_is_kept(stranger: Screen) -> None:
     expect(changed).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d.*UTC$"))
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == DARK
+    stranger.open("?view=job&id=scan-secrets")
+    expect(page.locator(".chart-times span").first).to_have_text(re.compile(r"\d\d:\d\d UTC$"))
+    stranger.open("?view=jobs")
     page.keyboard.press("t")
     page.get_by_role("button", name="Preferences and keys").click()
     expect(keys).not_to_be_checked()

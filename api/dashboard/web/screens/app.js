@@ -25,6 +25,8 @@ export function Screen() {
 		[id],
 	);
 	useRefresh("apps", asked.again, (apps) => apps.has(id));
+	useRefresh("builds", asked.again, (builds) =>
+		[...builds.values()].some((build) => build.repositoryId === id && !asked.answer?.builds.some((/** @type {Api.BuildShape} */ one) => one.id === build.id)));
 	return html`<${Answered} asked=${asked} lines=${8} list="apps">
 		${(/** @type {Known} */ answer) => html`<${App} ...${answer} again=${asked.again} />`}
 	<//>`;

@@ -8,7 +8,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
 } from "../parts.js";
-import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, problemOf, useAnswer, useNewest } from "../state.js";
+import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, problemOf, useAnswer, useNewest, world } from "../state.js";
 import { conditions } from "../state/filters.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -38,11 +38,22 @@ const load = (cursor, signal) => pageOf("/bulk", moment.value, cursor, signal);
 
 /** @param {{operations: Api.BulkOperation[]}} props */
 function List({ operations }) {
-	const newest = useNewest(operations, "bulk", ({ id }) => id);
+	const newest = withNew(useNewest(operations, "bulk", ({ id }) => id));
 	if (newest.length === 0) return html`<${Empty} title=${texts.bulk.empty} hint=${texts.bulk.emptyHint} />`;
 	return html`<ul class="stack">
 		${newest.map((operation) => html`<${Operation} key=${operation.id} operation=${operation} />`)}
 	</ul>`;
+}
+
+/**
+ * In the list of all, those that others have ordered since come first.
+ * @param {Api.BulkOperation[]} operations newest first @returns {Api.BulkOperation[]}
+ */
+function withNew(operations) {
+	if (address.value.id || asOf.value) return operations;
+	const newest = operations[0]?.createdAt ?? "";
+	const since = [...world.value.recent.bulk.values()].filter(({ createdAt }) => createdAt > newest);
+	return [...since.sort((one, other) => other.createdAt.localeCompare(one.createdAt)), ...operations];
 }
 
 /** @param {{operation: Api.BulkOperation}} props */
@@ -155,14 +166,16 @@ function Order({ order, count, onClose }) {
 	const patch = useSignal("");
 	const name = useSignal("");
 	const problem = useSignal("");
-	const key = useRef(newKey());
+	const sent = useRef({ body: "", key: "" }); // The same order twice, after a lost answer, is one operation.
 	const mayGo = count > 0 && reason.value.trim() !== "" && (!isGuarded || name.value === environment.name);
 	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		try {
 			const parameters = patch.value.trim() && JSON.parse(patch.value);
 			const body = { ...order, reason: reason.value, ...(parameters && { patch: { parameters } }) };
-			const { data } = await post("/bulk", body, { "Idempotency-Key": key.current });
+			const text = JSON.stringify(body);
+			if (sent.current.body !== text) sent.current = { body: text, key: newKey() };
+			const { data } = await post("/bulk", body, { "Idempotency-Key": sent.current.key });
 			announce(texts.bulk.title(order.action));
 			onClose();
 			navigate({ view: "bulk", id: data.id });

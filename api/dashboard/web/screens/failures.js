@@ -4,13 +4,15 @@
 /** @import { Asked } from "../state/loading.js" */
 
 import { signal, useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 
-import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
+import { absolute, Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
 import {
-	address, all, ApiError, asOf, change, get, mayAct, moment, pageOf, post, useAnswer, useRefresh,
+	address, all, ApiError, asOf, change, get, mayAct, moment, pageOf, pagesOf, post, present, useAnswer, useRefresh,
 } from "../state.js";
+import { stillOrder } from "../state/filters.js";
 import { bucketsOf, failuresOf } from "../state/statistics.js";
-import { duration, local } from "../state/times.js";
+import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
 import { GroupLogs } from "./group_logs.js";
@@ -25,11 +27,21 @@ export function Screen() {
 	const { words, id } = address.value;
 	const given = Object.fromEntries(words);
 	const status = given.status ?? "open";
-	const asked = useAnswer((signal) => load(id, status, given.job, signal), [id, status, given.job]);
+	const list = JSON.stringify([id, status, given.job, asOf.value]);
+	const shown = useRef({ list, count: 0 }); // So many rows are read again, whatever fails meanwhile.
+	if (shown.current.list !== list) shown.current = { list, count: 0 };
+	const asked = useAnswer(
+		(signal) => pagesOf((cursor) => load(id, status, given.job, signal, cursor), shown.current.count),
+		[id, status, given.job],
+	);
 	useRefresh("failures", asked.again);
 	const show = (/** @type {string} */ shown) =>
 		change({ id: "", words: [["status", shown], ...words.filter(([name]) => name !== "status")] });
-	const more = (/** @type {string} */ cursor) => load("", status, given.job, undefined, cursor);
+	const more = async (/** @type {string} */ cursor) => {
+		const page = await load("", status, given.job, undefined, cursor);
+		shown.current.count = Math.max(shown.current.count, asked.answer?.rows.length ?? 0) + page.rows.length;
+		return page;
+	};
 	return html`<div class="screen-head">
 			<h1>${texts.failures.title}</h1>
 			<div class="group" role="group" aria-label=${texts.runs.columns.status}>
@@ -39,7 +51,7 @@ export function Screen() {
 			</div>
 		</div>
 		<${Answered} asked=${asked} list=${id && "failures"}>
-			${(/** @type {Page} */ { rows }) => html`<${List} groups=${rows} asked=${asked} load=${more} />`}
+			${(/** @type {Page} */ { rows }) => html`<${List} key=${list} groups=${rows} asked=${asked} load=${more} />`}
 		<//>`;
 }
 
@@ -66,7 +78,8 @@ async function groupOf(id, signal) {
 }
 
 /** @param {{groups: Api.FailureGroup[], asked: Asked<Page>, load: (cursor: string) => Promise<Page>}} props */
-function List({ groups, asked, load: loadMore }) {
+function List({ groups: found, asked, load: loadMore }) {
+	const groups = useStill(found);
 	const trends = useTrends(groups);
 	if (groups.length === 0)
 		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
@@ -77,6 +90,18 @@ function List({ groups, asked, load: loadMore }) {
 			`)}
 		</ul>
 		<${MoreRows} asked=${asked} load=${loadMore} />`;
+}
+
+/**
+ * Those that are shown stay where they are while they fail on, or one would resolve another than one reads; new ones come first.
+ * @param {Api.FailureGroup[]} groups @returns {Api.FailureGroup[]}
+ */
+function useStill(groups) {
+	const order = useRef(/** @type {string[]} */ ([]));
+	order.current = stillOrder(order.current, groups.map(({ fingerprint }) => fingerprint));
+	const places = new Map(order.current.map((fingerprint, place) => [fingerprint, place]));
+	const placeOf = (/** @type {Api.FailureGroup} */ { fingerprint }) => places.get(fingerprint) ?? 0;
+	return groups.toSorted((one, other) => placeOf(one) - placeOf(other));
 }
 
 // When each group failed within a day, and how often, as the service counts it.
@@ -101,7 +126,7 @@ async function trendsOf(ids, signal) {
 	/** @type {string[][]} */
 	const parts = [];
 	for (let at = 0; at < ids.length; at += AT_ONCE) parts.push(ids.slice(at, at + AT_ONCE));
-	const to = Math.ceil(Date.now() / HALF_HOUR_MS) * HALF_HOUR_MS;
+	const to = Math.ceil(present.value / HALF_HOUR_MS) * HALF_HOUR_MS;
 	const [from, until] = [to - DAY_MS, to].map((ms) => new Date(ms).toISOString());
 	const meta = { from, to: until, bucketMs: HALF_HOUR_MS };
 	const answers = await Promise.all(
@@ -156,7 +181,7 @@ function Group({ group, trend, again, isOpen }) {
 			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
-		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, local(trend.since))}</small></p>`}
+		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, absolute(trend.since))}</small></p>`}
 		<details open=${isOpen} onToggle=${toggle}>
 			<summary>${words.details}</summary>
 			${shows.value && html`<${Details} group=${group} />`}

@@ -3,41 +3,54 @@
 /** @import { Column } from "../parts.js" */
 /** @import { Trend } from "./trends.js" */
 
-import { Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
-import { all, get, moment, now, useAnswer, useRefresh } from "../state.js";
+import { absolute, Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
+import { all, get, moment, now, positionTime, useAnswer, useRefresh } from "../state.js";
 import { rangeOf } from "../state/statistics.js";
-import { duration, local } from "../state/times.js";
+import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { limitsOf } from "./definition.js";
 import { jobsOf, latest, Sparkline } from "./trends.js";
 
-/** @typedef {{jobs: Api.Definition[], failing: Map<string, number>, trends: Map<string, Trend>}} Known */
+/** @typedef {{jobs: Api.Definition[], failing: Map<string, number>}} Known */
 
 export function Screen() {
 	const asked = useAnswer(load, []);
 	useRefresh("jobs", asked.again);
 	useRefresh("deletedJobs", asked.again);
 	useRefresh("failures", asked.again);
+	const trends = useTrends();
 	return html`<div class="screen-head"><h1>${texts.jobs.title}</h1></div>
-		<${Answered} asked=${asked}>${(/** @type {Known} */ known) => html`<${List} ...${known} />`}<//>`;
+		<${Answered} asked=${asked}>${(/** @type {Known} */ known) => html`<${List} ...${known} trends=${trends} />`}<//>`;
 }
 
 /** All jobs, and how many open groups of failures each has. @param {AbortSignal} signal @returns {Promise<Known>} */
 async function load(signal) {
-	const { from, to, bucketMs } = rangeOf("24h", now.value);
-	const query = [["from", from], ["to", to], ["bucketMs", bucketMs], ["groupBy", "job"], ...moment.value];
-	const [jobs, groups, statistics] = await Promise.all([
+	const [jobs, groups] = await Promise.all([
 		get("/jobs", moment.value, signal),
 		all("/failures", [["status", "open"], ...moment.value], signal),
-		get("/job-runs/statistics", query, signal),
 	]);
 	const failing = new Map();
 	for (const { job } of groups) failing.set(job, (failing.get(job) ?? 0) + 1);
-	const trends = new Map(jobsOf(statistics.data.buckets, statistics.meta).map((trend) => [trend.slug, trend]));
-	return { jobs: jobs.data, failing, trends };
+	return { jobs: jobs.data, failing };
 }
 
-/** @param {Known} props */
+const EVERY_MS = 10_000;
+
+/** What became of the runs of each job within a day. @returns {Map<string, Trend>} */
+function useTrends() {
+	const asked = useAnswer(trendsOfDay, [positionTime.value], { everyMs: EVERY_MS });
+	return asked.answer ?? new Map();
+}
+
+/** @param {AbortSignal} signal @returns {Promise<Map<string, Trend>>} */
+async function trendsOfDay(signal) {
+	const { from, to, bucketMs } = rangeOf("24h", now.value);
+	const query = [["from", from], ["to", to], ["bucketMs", bucketMs], ["groupBy", "job"], ...moment.value];
+	const { data, meta } = await get("/job-runs/statistics", query, signal);
+	return new Map(jobsOf(data.buckets, meta).map((trend) => [trend.slug, trend]));
+}
+
+/** @param {Known & {trends: Map<string, Trend>}} props */
 function List({ jobs, failing, trends }) {
 	const trendOfJob = (/** @type {Api.Definition} */ { slug }) => trends.get(slug.toLowerCase());
 	const words = texts.jobs.columns;
@@ -79,7 +92,7 @@ function Day({ trend }) {
 	const ago = last && duration(Math.ceil((now.value - Date.parse(last.at)) / MINUTE_MS) * MINUTE_MS);
 	return html`<span class="day"><${Sparkline} buckets=${buckets} />
 		<small>${texts.trends.day(ended, failed)}<br />${ago && texts.trends.lastWithin(ago)}</small></span>
-		${worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
+		${worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, absolute(worse.since))}</strong>`}`;
 }
 
 /** @param {{job: Api.Definition, failing: number}} props */

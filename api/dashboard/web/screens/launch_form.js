@@ -170,8 +170,9 @@ function OptionsInput({ options, onChange, issues }) {
 	const wrong = (/** @type {string} */ name) => issues.filter(({ path }) => path === `/${name}`).map(({ message }) => message);
 	const set = (/** @type {string} */ name) => (/** @type {On} */ { target }) =>
 		onChange({ ...options, [name]: target.value });
-	const isSet = Object.values(options).some(Boolean);
-	return html`<details open=${isSet || [...NUMBERS, "context"].some((name) => wrong(name).length > 0)}>
+	const isOpen = useSignal(Object.values(options).some(Boolean));
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (isOpen.value = target.open);
+	return html`<details open=${isOpen.value || [...NUMBERS, "context"].some((name) => wrong(name).length > 0)} onToggle=${toggle}>
 		<summary>${words.title}</summary>
 		<div class="options">
 			${NUMBERS.map((name) => html`<label key=${name}>
@@ -222,11 +223,17 @@ function Labelled({ field, value, path, issues, onChange }) {
 		"aria-invalid": wrong.length > 0 ? "true" : undefined,
 		"aria-required": field.isRequired,
 	};
-	// What a field cannot show as it is, is edited as JSON.
-	const kind = fits(field, value) ? field.kind : "json";
+	// What a field cannot show as it is, is edited as JSON. While one writes, it stays what it is, whatever fits meanwhile.
+	const shown = useRef({ value, kind: fits(field, value) ? field.kind : "json" });
+	if (shown.current.value !== value) shown.current = { value, kind: fits(field, value) ? field.kind : "json" };
+	const { kind } = shown.current;
+	const change = (/** @type {unknown} */ changed) => {
+		shown.current = { value: changed, kind };
+		onChange(changed);
+	};
 	const isGroup = ["object", "array", "union"].includes(kind);
 	const control = html`<${INPUTS[kind]}
-		field=${field} value=${value} path=${path} issues=${issues} common=${common} onChange=${onChange} />`;
+		field=${field} value=${value} path=${path} issues=${issues} common=${common} onChange=${change} />`;
 	const name = html`<bdi>${field.title}</bdi> ${field.isRequired && html`<small>${texts.jobs.required}</small>`}`;
 	return html`<div class="field">
 		${isGroup
@@ -353,17 +360,17 @@ function UnionInput({ field, value, path, issues, common, onChange }) {
 /** For what has no field of its own; what is no JSON is a text, which is said. @param {Input} props */
 function JsonInput({ value, common, onChange }) {
 	const json = jsonOf(value);
-	const written = useRef({ json, text: json, times: 0 });
-	// Another value than that of the text, such as of an item that moved here, is a text of its own.
-	if (written.current.json !== json) written.current = { json, text: json, times: written.current.times + 1 };
-	const { text, times } = written.current;
-	const take = (/** @type {On} */ { target }) => {
+	const written = useRef({ json, text: json });
+	// Another value than that of the text is one of its own, such as that of an item that moved here.
+	if (written.current.json !== json) written.current = { json, text: json };
+	const { text } = written.current;
+	const write = (/** @type {On} */ { target }) => {
 		const read = readJson(target.value);
-		written.current = { json: jsonOf(read), text: target.value, times };
+		written.current = { json: jsonOf(read), text: target.value };
 		onChange(read);
 	};
-	return html`<textarea ...${common} key=${times} rows="3" onChange=${take} defaultValue=${text}></textarea>
-		${value === text && text !== "" && html`<small role="status">${texts.jobs.asText}</small>`}`;
+	return html`<textarea ...${common} rows="3" value=${text} onInput=${write}></textarea>
+		${value === text && text !== "" && html`<small>${texts.jobs.asText}</small>`}`;
 }
 
 /** @param {unknown} value */

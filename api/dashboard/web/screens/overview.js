@@ -31,6 +31,10 @@ function FirstRun() {
 function Beginning() {
 	const jobs = useJobs();
 	const words = texts.overview.beginning;
+	// Runs that are archived are in no count; a log that is searched page by page is none of a beginning.
+	const query = [["type", "job_run.requested"], ["limit", 1]];
+	const { answer } = useAnswer((signal) => get("/events", query, signal), []);
+	if (answer?.data.length !== 0 || answer.meta.next !== null) return null;
 	return html`<section class="card stack">
 		<h2>${words.title}</h2>
 		<p>${words.launch}</p>

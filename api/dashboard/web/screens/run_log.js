@@ -6,7 +6,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { attempt as attempted, Failed, html, into, Link } from "../parts.js";
-import { address, asOf, change, problemOf, text } from "../state.js";
+import { address, asOf, change, get, problemOf, text } from "../state.js";
 import { linesAreWrapped } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { layoutOf, lineAt, LogText, partsOf, patternOf, Search, stepTo } from "./log_lines.js";
@@ -399,17 +399,28 @@ async function follow(id, attempt, log, signal, tell) {
 				timer ??= setTimeout(draw, TOGETHER_MS);
 			}
 			clearTimeout(timer);
+			timer = undefined;
+			const isAtEnd = await isOver(id, attempt, signal);
 			if (signal.aborted) return;
-			log.finish();
-			tell({ error: null, isGrowing: false });
-			return;
+			if (isAtEnd) log.finish();
+			tell({ error: null, isGrowing: !isAtEnd });
+			if (isAtEnd) return;
 		} catch (thrown) {
 			if (signal.aborted) return;
 			const error = problemOf(thrown);
 			const isRefused = error.status !== undefined && error.status >= 400 && error.status < 500;
 			tell(isRefused ? { error, isGrowing: false } : { error });
 			if (isRefused) return;
-			await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 		}
+		await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 	}
+}
+
+/**
+ * Whether nothing more can come: a service that stops ends what it sends, too.
+ * @param {string} id @param {number} attempt @param {AbortSignal} signal
+ */
+async function isOver(id, attempt, signal) {
+	const { data: { run } } = await get(`/job-runs/${id}`, [], signal);
+	return run.completedAt !== null || run.attempt > attempt;
 }

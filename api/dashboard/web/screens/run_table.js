@@ -8,11 +8,15 @@ import { texts } from "../texts.js";
 
 /** @typedef {Signal<Set<string>>} Selected the ids of the runs that are ticked */
 
+/** The time that stands in a row: that by which the list is sorted. */
+const TIMES = /** @type {const} */ ({ created: "createdAt", started: "startedAt", ended: "completedAt" });
+
 /**
  * @param {{runs: Api.Run[], selected?: Selected, sort?: string, isBrief?: boolean, isOfOneJob?: boolean}} props
  */
 export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false }) {
 	const words = texts.runs.columns;
+	const at = sort === "started" || sort === "ended" ? sort : "created";
 	/** @type {Column<Api.Run>[]} */
 	const columns = [
 		{ name: "first", title: words.run, cell: (run) => html`<${RunLink} id=${run.id} />` },
@@ -23,9 +27,7 @@ export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJo
 			title: words.took,
 			cell: (run) => html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
 		},
-		sort === "ended"
-			? { name: "created", title: words.ended, cell: (run) => html`<${Time} at=${run.completedAt} />` }
-			: { name: "created", title: words.created, cell: (run) => html`<${Time} at=${run.createdAt} />` },
+		{ name: "created", title: words[at], cell: (run) => html`<${Time} at=${run[TIMES[at]]} />` },
 	];
 	if (!isBrief) columns.push({ name: "why", title: words.details, cell: (run) => html`<${Why} run=${run} />` });
 	if (isOfOneJob) columns.splice(1, 1);
@@ -43,6 +45,9 @@ function State({ run }) {
 		${isRetried && html`<small>${texts.runs.attemptOf(run.attempt, run.maxAttempts)}</small>`}`;
 }
 
+/** A line holds no more, and a browser would measure all of a large document. */
+const MOST_SHOWN = 500;
+
 /**
  * What a person wants to know of it: the error, or until when it waits, or with what it was launched.
  * @param {{run: Api.Run}} props
@@ -51,10 +56,8 @@ function Why({ run }) {
 	if (run.errorMessage) return html`<span class="one-line">${run.errorMessage}</span>`;
 	if (run.status === "pending")
 		return html`<small>${texts.runs.dueAt} <${Time} at=${run.scheduledAt} /></small>`;
-	const parameters = Object.entries(run.parameters ?? {});
-	return html`<span class="one-line quiet">
-		${parameters.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(" ")}</span>
-	`;
+	const parameters = Object.entries(run.parameters ?? {}).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+	return html`<span class="one-line quiet">${parameters.join(" ").slice(0, MOST_SHOWN)}</span>`;
 }
 
 /** @param {Api.Run[]} runs @param {Selected} selected @returns {Column<Api.Run>} */

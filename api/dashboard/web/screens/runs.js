@@ -13,7 +13,7 @@ import {
 	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, problemOf, useAnswer,
 	useCounts, useNewest, world,
 } from "../state.js";
-import { matches, STATUSES, withWord } from "../state/filters.js";
+import { belongsTo, STATUSES, withWord } from "../state/filters.js";
 import { number, texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
 import { FilterBar } from "./filter_bar.js";
@@ -49,7 +49,7 @@ async function load({ words, sort }, cursor, signal) {
  */
 async function loadAgain(list, stand, signal) {
 	let page = await load(list, null, signal);
-	if (!stand || page.rows.length === 0) return page;
+	if (!stand?.newest || page.rows.length === 0) return page;
 	if (page.rows[0].id !== stand.newest && !list.sort) {
 		const cursor = await cursorFrom(stand.newest, signal);
 		if (cursor !== null) page = { ...(await load(list, cursor, signal)), hasNewer: true };
@@ -125,7 +125,7 @@ function Rows({ page, asked, words, sort, selected }) {
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
-	const fresh = !sort && html`<${Fresh} page=${page} words=${words} show=${show} />`;
+	const fresh = html`<${Fresh} page=${page} words=${words} sort=${sort} show=${show} />`;
 	if (runs.length === 0)
 		return html`${fresh}<${Nothing} words=${words} />`;
 	return html`
@@ -155,10 +155,10 @@ function usePlace(page, isOld) {
 }
 
 /**
- * How many runs have been launched since, that would stand here.
- * @param {{page: Page, words: Word[], show: () => void}} props
+ * How many runs have been launched since, or have become such, that would stand here.
+ * @param {List & {page: Page, show: () => void}} props
  */
-function Fresh({ page, words, show }) {
+function Fresh({ page, words, sort, show }) {
 	const { known } = page;
 	const fresh = useSignal({ known, ids: /** @type {Set<string>} */ (new Set()) });
 	if (fresh.value.known !== known) fresh.value = { known, ids: new Set() };
@@ -167,9 +167,8 @@ function Fresh({ page, words, show }) {
 		const { ids } = fresh.value;
 		if (recent === known || asOf.value !== "" || ids.size >= MOST_FRESH) return;
 		const shown = new Set(page.rows.map((run) => run.id));
-		const newestAt = page.rows[0]?.createdAt ?? "";
 		const found = [...recent.values()].filter(
-			(run) => run.createdAt >= newestAt && known.get(run.id) !== run && !shown.has(run.id) && matches(words, run),
+			(run) => known.get(run.id) !== run && !shown.has(run.id) && belongsTo(run, { words, sort }, page),
 		);
 		const more = found.filter(({ id }) => !ids.has(id));
 		if (more.length > 0) fresh.value = { known, ids: new Set([...ids, ...more.map(({ id }) => id)]) };
@@ -221,7 +220,8 @@ function Sort({ sort }) {
 		<select value=${sort} onChange=${choose}>
 			${Object.entries(texts.runs.orders).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
 		</select>
-	</label>`;
+	</label>
+	${sort && html`<small>${texts.runs.onlyEnded}</small>`}`;
 }
 
 // What can be done to many runs at once: to those that are ticked, or to all that match the filter.
@@ -266,7 +266,8 @@ function OfTicked({ selected }) {
 		const body = action === "cancel" && answer.reason ? { reason: answer.reason } : undefined;
 		const refused = await each(ids, (id) => post(`/job-runs/${id}/${action}`, body));
 		selected.value = new Set();
-		if (refused.length > 0) announce(refused.slice(0, 3).join("\n"), { isWrong: true });
+		const done = texts.bulk.ofTicked(ids.length - refused.length, ids.length);
+		announce([done, ...refused.slice(0, 3)].join("\n"), { isWrong: refused.length > 0 });
 	};
 	return html`
 		<button class="danger" onClick=${() => act("cancel")}>${texts.bulk.actions.cancel} …</button>

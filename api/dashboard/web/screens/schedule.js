@@ -9,7 +9,7 @@ import {
 	announce, Answered, attempt, confirm, html, into, JobLink, Json, Link, NoActions, Pausing, RunLink, Status, Table, Time,
 } from "../parts.js";
 import { address, get, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
-import { duration } from "../state/times.js";
+import { duration, zone } from "../state/times.js";
 import { texts } from "../texts.js";
 import { Coming, ScheduleForm } from "./schedule_form.js";
 import { LastFailed, lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
@@ -200,6 +200,7 @@ function Backfill({ path, again }) {
 		<form class="menu-box stack" onSubmit=${submit}>
 			<label>${words.from}<input type="datetime-local" step="1" required value=${from.value} onInput=${into(from)} /></label>
 			<label>${words.to}<input type="datetime-local" step="1" required value=${to.value} onInput=${into(to)} /></label>
+			<small>${texts.zone(zone())}</small>
 			<button>${words.backfill}</button>
 		</form>
 	</details>`;

@@ -1,8 +1,7 @@
 // What became of the runs that schedules launched: how it went last, and how often well within a week.
 
-import { html, Icon, Link, lookOf, Status } from "../parts.js";
-import { get } from "../state.js";
-import { local } from "../state/times.js";
+import { absolute, html, Icon, Link, lookOf, Status } from "../parts.js";
+import { get, present } from "../state.js";
 import { texts } from "../texts.js";
 
 /** So many schedules one answer tells of. */
@@ -47,7 +46,7 @@ export function Strip({ runs }) {
 	if (runs.last.length === 0) return html`<span class="quiet">${texts.schedules.runs.none}</span>`;
 	return html`<span class="strip">
 		${runs.last.toReversed().map(({ id, status, createdAt }) => {
-			const label = `${texts.status(status)}, ${local(createdAt)}`;
+			const label = `${texts.status(status)}, ${absolute(createdAt)}`;
 			return html`<${Link} key=${id} to=${{ view: "run", id }} class="status-${lookOf(status)}" aria-label=${label} title=${label}>
 				<${Icon} name=${lookOf(status)} />
 			<//>`;
@@ -68,10 +67,10 @@ export function Rate({ id, runs }) {
 	return html`<${Link} to=${{ view: "runs", words: [...ofSchedule, ...since] }}>${words.rate(succeeded, ended)}<//>
 		${bad > 0 && html` · <${Link} to=${{ view: "runs", words: [["status", "failed,expired"], ...ofSchedule, ...since] }}>
 			<strong class="worse">${words.failed(bad)}</strong><//>`}
-		${isCut(runs) && html` <small>${words.since(local(runs.since))}</small>`}`;
+		${isCut(runs) && html` <small>${words.since(absolute(runs.since))}</small>`}`;
 }
 
 const DAY_MS = 86_400_000;
 
 /** Whether so much has happened that not all of the week is counted. */
-const isCut = (/** @type {Api.RunsOfSchedule} */ { since }) => Date.now() - Date.parse(since) < 6.9 * DAY_MS;
+const isCut = (/** @type {Api.RunsOfSchedule} */ { since }) => present.value - Date.parse(since) < 6.9 * DAY_MS;

@@ -22,7 +22,8 @@ function cronInWords(cron) {
 	const words = texts.schedules;
 	const isEveryDay = day === "*" && month === "*";
 	const step = /^\*\/(\d+)$/.exec(minute);
-	if (step && hour === "*" && isEveryDay && weekday === "*") return words.every(`${step[1]} min`);
+	const isEven = step && 60 % Number(step[1]) === 0; // Else the last wait of an hour is another one.
+	if (isEven && hour === "*" && isEveryDay && weekday === "*") return words.every(`${step[1]} min`);
 	if (cron === "* * * * *") return words.every("1 min");
 	if (!/^\d+$/.test(minute) || !isEveryDay) return null;
 	if (hour === "*" && weekday === "*")

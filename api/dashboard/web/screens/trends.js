@@ -5,10 +5,10 @@
 
 import { useSignal } from "@preact/signals";
 
-import { Answered, html, into, JobLink, Link, Table } from "../parts.js";
-import { address, asOf, change, get, moment, now, useAnswer } from "../state.js";
-import { rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
-import { duration, local, localMinute } from "../state/times.js";
+import { absolute, absoluteMinute, Answered, html, into, JobLink, Link, Table } from "../parts.js";
+import { address, change, get, moment, now, positionTime, useAnswer } from "../state.js";
+import { ownRange, rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
+import { duration, localInput, zone } from "../state/times.js";
 import { number, texts } from "../texts.js";
 
 const EVERY_MS = 10_000;
@@ -21,7 +21,7 @@ const MOST_JOBS = 12;
 /** @param {{job?: string}} props a slug: of this job alone; else of all, with a table of jobs */
 export function Trends({ job }) {
 	const range = address.value.range || RANGES[0].name;
-	const asked = useAnswer((signal) => load(range, job, signal), [range, job], { everyMs: EVERY_MS });
+	const asked = useAnswer((signal) => load(range, job, signal), [range, job, positionTime.value], { everyMs: EVERY_MS });
 	return html`<section class="card stack trends">
 		<div class="screen-head">
 			<h2>${texts.trends.title}</h2>
@@ -36,7 +36,7 @@ export function Trends({ job }) {
  * @param {string} range @param {string | undefined} job @param {AbortSignal} signal @returns {Promise<Statistics>}
  */
 async function load(range, job, signal) {
-	const { from, to, bucketMs } = rangeOf(range, pastOr(now.value));
+	const { from, to, bucketMs } = rangeOf(range, now.value);
 	const query = [
 		["from", from], ["to", to], ["bucketMs", bucketMs], ["job", job], ...moment.value,
 	];
@@ -48,34 +48,29 @@ async function load(range, job, signal) {
 	return { buckets: trendOf(whole.data.buckets, meta), byJob: byJob?.data.buckets ?? [], meta };
 }
 
-/** The end of what is shown: now, or the moment that is looked at, where that is a time. @param {number} present */
-function pastOr(present) {
-	const time = Date.parse(asOf.value);
-	return asOf.value !== "" && !/^\d+$/.test(asOf.value) && !Number.isNaN(time) ? time : present;
-}
-
 /** @param {{range: string}} props */
 function Range({ range }) {
 	const words = texts.trends;
-	const isOwn = range.includes("/");
-	const [from, to] = isOwn ? range.split("/") : ["", ""];
+	const own = ownRange(range);
+	const [from, to] = own?.map(localInput) ?? ["", ""];
 	const begin = useSignal(from);
 	const end = useSignal(to);
 	const choose = (/** @type {string} */ name) => change({ range: name === RANGES[0].name ? "" : name });
 	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		const utc = (/** @type {string} */ text) => new Date(text).toISOString();
-		choose(`${utc(begin.value)}/${utc(end.value)}`);
+		choose([begin.value, end.value].map(utc).sort().join("/"));
 	};
 	return html`<div class="group" role="group" aria-label=${words.range}>
 		${RANGES.map(({ name }) => html`
 			<button key=${name} aria-pressed=${range === name} onClick=${() => choose(name)}>${words.ranges[name]}</button>
 		`)}
 		<details class="menu">
-			<summary>${isOwn ? `${local(from)} – ${local(to)}` : words.own}</summary>
+			<summary>${own?.map(absolute).join(" – ") ?? words.own}</summary>
 			<form class="menu-box stack" onSubmit=${submit}>
 				<label>${words.from}<input type="datetime-local" required value=${begin.value} onInput=${into(begin)} /></label>
 				<label>${words.to}<input type="datetime-local" required value=${end.value} onInput=${into(end)} /></label>
+				<small>${texts.zone(zone())}</small>
 				<button>${words.show}</button>
 			</form>
 		</details>
@@ -93,13 +88,13 @@ function Charts({ buckets, byJob, meta, isOfOneJob }) {
 		<//>
 		<div class="two-charts">
 			<${Chart} title=${words.waits} text=${html`<${Key} quantiles=${latest(buckets, "queueMs")} />`} meta=${meta}>
-				<${Lines} buckets=${buckets} of="queueMs" />
+				<${Lines} buckets=${buckets} of="queueMs" meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 			<//>
 			<${Chart} title=${words.durations} text=${html`<${Key} quantiles=${latest(buckets, "durationMs")} />`} meta=${meta}>
-				<${Lines} buckets=${buckets} of="durationMs" />
+				<${Lines} buckets=${buckets} of="durationMs" meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 			<//>
 		</div>
-		${jobs.length > 0 && html`<${Jobs} jobs=${jobs} />`}
+		${jobs.length > 0 && html`<${Jobs} jobs=${jobs} meta=${meta} />`}
 	`;
 }
 
@@ -127,7 +122,7 @@ function Chart({ title, text, meta, children }) {
 	return html`<figure class="chart">
 		<figcaption><strong>${title}</strong> <span class="quiet">${text}</span></figcaption>
 		${children}
-		<div class="chart-times quiet">${times.map((at) => html`<span key=${at}>${localMinute(at)}</span>`)}</div>
+		<div class="chart-times quiet">${times.map((at) => html`<span key=${at}>${absoluteMinute(at)}</span>`)}</div>
 	</figure>`;
 }
 
@@ -147,7 +142,7 @@ function EndedBars({ buckets, meta, job }) {
 	return html`<div class="chart-box"><span class="chart-most">${texts.trends.highest(most, duration(meta.bucketMs))}</span>
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
 			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${endedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
-				<title>${texts.trends.bar(local(bucket.at), bucket.ended, bucket.failed)}</title>
+				<title>${texts.trends.bar(absolute(bucket.at), bucket.ended, bucket.failed)}</title>
 				<rect class="hit" x=${index * width} width=${width} y="0" height=${HEIGHT} />
 				${bar("ok", bucket.ended, index)}${bar("bad", bucket.failed, index)}
 			<//>`)}
@@ -160,10 +155,14 @@ function endedThen({ at }, { bucketMs }, job) {
 	return { view: "runs", words: [...(job ? [["job", job]] : []), ["endedAfter", at], ["endedBefore", until]] };
 }
 
-/** The median and 95 % over time; where nothing ended, there is a gap. @param {{buckets: Stretch[], of: Measure}} props */
-function Lines({ buckets, of }) {
+/**
+ * The median and 95 % over time; where nothing ended, there is a gap. Each point leads to the runs that ended then.
+ * @param {{buckets: Stretch[], of: Measure, meta: Api.StatisticsMeta, job: string}} props
+ */
+function Lines({ buckets, of, meta, job }) {
 	const most = Math.max(...buckets.map((bucket) => bucket[of].p95 ?? 0), 1);
-	const x = (/** @type {number} */ index) => ((index + 0.5) / buckets.length) * WIDTH;
+	const width = WIDTH / buckets.length;
+	const x = (/** @type {number} */ index) => (index + 0.5) * width;
 	/** @param {"p50" | "p95"} quantile @returns {string} lines between neighbours, and points where there is none */
 	const path = (quantile) => {
 		const values = buckets.map((bucket) => bucket[of][quantile]);
@@ -177,9 +176,14 @@ function Lines({ buckets, of }) {
 		}).join("");
 	};
 	return html`<div class="chart-box"><span class="chart-most">${duration(most)}</span>
-		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
+		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
 			<path class="line p95" d=${path("p95")} vector-effect="non-scaling-stroke" />
 			<path class="line p50" d=${path("p50")} vector-effect="non-scaling-stroke" />
+			${buckets.map((bucket, index) => bucket[of].p50 !== null && html`<${Link} key=${bucket.at} class="chart-link" tabindex="-1"
+				to=${{ ...endedThen(bucket, meta, job), sort: of === "durationMs" ? "duration" : "" }}>
+				<title>${texts.trends.point(absolute(bucket.at), inWords(bucket[of].p50), inWords(bucket[of].p95))}</title>
+				<rect class="hit" x=${index * width} width=${width} y="0" height=${HEIGHT} />
+			<//>`)}
 		</svg></div>`;
 }
 
@@ -197,18 +201,18 @@ export function jobsOf(byJob, meta) {
 	return jobs.sort((one, other) => other.failed - one.failed || other.ended - one.ended);
 }
 
-/** @param {{jobs: Trend[]}} props */
-function Jobs({ jobs }) {
+/** @param {{jobs: Trend[], meta: Api.StatisticsMeta}} props */
+function Jobs({ jobs, meta }) {
 	const words = texts.trends.columns;
 	/** @type {Column<Trend>[]} */
 	const columns = [
 		{ name: "first", title: words.job, cell: ({ slug }) => html`<${JobLink} slug=${slug} />` },
 		{ name: "ended", title: words.ended, cell: ({ ended }) => number(ended) },
-		{ name: "failed", title: words.failed, cell: (job) => html`<${Failed} ...${job} />` },
+		{ name: "failed", title: words.failed, cell: (job) => html`<${Failed} ...${job} meta=${meta} />` },
 		{ name: "waits", title: words.waits, cell: ({ buckets }) => latest(buckets, "queueMs")[1] },
 		{ name: "took", title: words.took, cell: ({ buckets }) => latest(buckets, "durationMs").join(" / ") },
 		{ name: "trend", title: words.trend, cell: ({ buckets }) => html`<${Sparkline} buckets=${buckets} />` },
-		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>` },
+		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, absolute(worse.since))}</strong>` },
 	];
 	return html`
 		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MOST_JOBS)} keyOf=${(/** @type {Trend} */ { slug }) => slug} columns=${columns} />
@@ -216,11 +220,12 @@ function Jobs({ jobs }) {
 	`;
 }
 
-/** @param {Trend} props */
-function Failed({ slug, ended, failed }) {
+/** It leads to those that it counts. @param {Trend & {meta: Api.StatisticsMeta}} props */
+function Failed({ slug, ended, failed, meta: { from, to } }) {
 	if (failed === 0) return "0";
 	const share = texts.trends.share(failed / ended);
-	return html`<${Link} to=${{ view: "runs", words: [["job", slug], ["status", "failed,expired"]] }}>${number(failed)} · ${share}<//>`;
+	const words = [["job", slug], ["status", "failed,expired"], ["endedAfter", from], ["endedBefore", to]];
+	return html`<${Link} to=${{ view: "runs", words }}>${number(failed)} · ${share}<//>`;
 }
 
 const SPARK_HEIGHT = 24;

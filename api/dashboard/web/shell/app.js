@@ -5,7 +5,7 @@ import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
 import { Announcer, Confirmations, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
 import { Screen as Overview } from "../screens/overview.js";
-import { address, asOf, connection, lacksToken, me, showsPast, signIn } from "../state.js";
+import { address, asOf, connection, keepPlace, keptPlace, lacksToken, me, showsPast, signIn } from "../state.js";
 import { problemOf } from "../state/api.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -69,6 +69,7 @@ function Screen() {
 		if (!isFirst.current) content()?.focus({ preventScroll: true });
 		isFirst.current = false;
 		scrollTo(0, 0);
+		return view === KEEPS_ROWS ? undefined : keepScrolled();
 	}, [view, id]);
 	const isBack = isPage && !isLoaded && Boolean(error) && connection.value.state === "live";
 	useEffect(() => {
@@ -96,6 +97,44 @@ const mayReload = () => !(Date.now() - Number(sessionStorage.getItem(RELOADED)) 
 function reload() {
 	sessionStorage.setItem(RELOADED, String(Date.now()));
 	location.reload();
+}
+
+/** A list that leads back to the same rows by itself. */
+const KEEPS_ROWS = "runs";
+
+/** What somebody does who wants to be elsewhere on the page. */
+const MOVES = ["wheel", "touchmove", "keydown", "mousedown"];
+
+/** So long a page may take to be as long again; and then, until nothing is added to it any more. */
+const GROWS_MS = 10_000;
+const SETTLES_MS = 2_000;
+
+/**
+ * Keep how far down somebody is, and lead back to where they were, once the page is as long again, unless they move on.
+ * @returns {() => void} call it when the page is left
+ */
+function keepScrolled() {
+	const forget = keepPlace(() => ({ scrolled: scrollY }));
+	const top = keptPlace()?.scrolled ?? 0;
+	const growing = new ResizeObserver(() => {
+		scrollTo(0, top);
+		if (scrollY < top - 1) return;
+		clearTimeout(timer);
+		timer = setTimeout(stop, SETTLES_MS);
+	});
+	const stop = () => {
+		growing.disconnect();
+		clearTimeout(timer);
+		for (const move of MOVES) removeEventListener(move, stop);
+	};
+	let timer = setTimeout(stop, GROWS_MS);
+	for (const move of MOVES) addEventListener(move, stop);
+	const page = content();
+	if (page && top > 0) growing.observe(page);
+	return () => {
+		stop();
+		forget();
+	};
 }
 
 /** A screen that breaks says so, and everything around it goes on. @param {{screen: () => any}} props */

@@ -6,7 +6,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import { Dialog, html } from "../parts.js";
-import { change, navigate, useJobs } from "../state.js";
+import { change, mayAct, navigate, useJobs } from "../state.js";
 import { keysAreOn } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { MAIN, PAGES } from "./navigation.js";
@@ -84,9 +84,11 @@ function entriesFor(typed, jobs) {
 		{ kind: words.action, name: texts.past.back, go: () => change({ asOf: "" }) },
 		{ kind: words.action, name: texts.settings.title, go: openSettings },
 	];
+	const launching = (/** @type {string} */ slug) =>
+		({ kind: words.action, name: words.launch(slug), go: () => navigate({ view: "job", id: slug, tab: "launch" }) });
 	const ofJobs = jobs.flatMap(({ slug }) => [
 		{ kind: words.job, name: slug, go: () => navigate({ view: "job", id: slug }) },
-		{ kind: words.action, name: words.launch(slug), go: () => navigate({ view: "job", id: slug, tab: "launch" }) },
+		...(mayAct.value ? [launching(slug)] : []),
 	]);
 	const sought = typed.toLowerCase();
 	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought));

@@ -21,6 +21,9 @@ const PLAY_PLACES = 10;
 
 const isOpen = signal(false);
 
+/** Where the slider is held, and which moment that is, in ms: it is looked at once it is let go. */
+const held = signal(/** @type {{place: number, at: number} | null} */ (null));
+
 export const openPast = () => (isOpen.value = true);
 
 /** The controls, and while it is the past that is shown, the banner that says so. */
@@ -34,7 +37,9 @@ export function PastBar() {
 	return html`<section class="past ${isPast ? "is-past" : ""}" aria-label=${texts.past.open}>
 		<p class="past-says">
 			<${Icon} name="clock" />
-			${isPast ? html`<strong>${texts.past.banner}</strong> ${texts.past.as} <${Moment} />` : texts.past.hint}
+			${held.value
+				? html`<${Time} full at=${new Date(held.value.at).toISOString()} />`
+				: isPast ? html`<strong>${texts.past.banner}</strong> ${texts.past.as} <${Moment} />` : texts.past.hint}
 			<button class="main" onClick=${back}>${isPast ? texts.past.back : texts.close}</button>
 		</p>
 		<${Slider} />
@@ -64,7 +69,14 @@ function Slider() {
 	const place = Math.round((PLACES * (time - oldest)) / Math.max(newest - oldest, 1));
 	const look = (/** @type {number} */ at) =>
 		change({ asOf: at >= newest ? "" : new Date(Math.max(at, oldest)).toISOString() }, { replace: true });
-	const slide = (/** @type {On} */ event) => look(oldest + ((newest - oldest) * event.target.valueAsNumber) / PLACES);
+	const momentAt = (/** @type {On} */ { target }) => oldest + ((newest - oldest) * target.valueAsNumber) / PLACES;
+	const hold = (/** @type {On} */ event) => (held.value = { place: event.target.valueAsNumber, at: momentAt(event) });
+	const slide = (/** @type {On} */ event) => {
+		held.value = null;
+		look(momentAt(event));
+	};
+	// Where it was held before, nothing has changed: browsers tell of a change before.
+	const release = () => setTimeout(() => (held.value = null));
 	const isShown = awaited.value === 0;
 	useEffect(() => {
 		if (!isPlaying.value || !isShown) return undefined; // A moment is shown before the next one is looked at.
@@ -85,8 +97,8 @@ function Slider() {
 			aria-label=${isPlaying.value ? texts.past.stop : texts.past.play}>
 			<${Icon} name=${isPlaying.value ? "pause" : "play"} />
 		</button>
-		<input type="range" min="0" max=${PLACES} value=${place} onChange=${slide} aria-label=${texts.past.slider}
-			aria-valuetext=${new Date(time).toISOString()} />
+		<input type="range" min="0" max=${PLACES} value=${held.value?.place ?? place} onInput=${hold} onChange=${slide} onPointerUp=${release} aria-label=${texts.past.slider}
+			aria-valuetext=${new Date(held.value?.at ?? time).toISOString()} />
 		<span class="group">
 			${STEPS.map(([step, ms]) => html`<button
 				key=${step} onClick=${() => look(time - ms)} aria-label=${texts.past.back_by(texts.past.steps[step])}>

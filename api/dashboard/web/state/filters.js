@@ -125,8 +125,8 @@ function needsQuotes(value) {
 
 // Whether a run that the stream tells of belongs to a list, as far as a page can tell. Pure.
 //
-// What only the API knows (a job's name, runtime and labels, groups of failures, workers) counts as a match: a pill that offers
-// one run too many is better than one that hides a run.
+// What only the API knows (a job's name, runtime and labels, groups of failures, workers) counts as a match of a run that is new:
+// a pill that offers one run too many is better than one that hides a run.
 
 /** @param {[string, string][]} words @param {Api.Run} run */
 export function matches(words, run) {
@@ -137,6 +137,50 @@ export function matches(words, run) {
 		return result === undefined || result !== isNegated;
 	});
 }
+
+/** By what each order of a list goes, the highest first; null for a run that has no place in it. @type {Record<string, (run: Api.Run) => number | null>} */
+const RANKS = {
+	"": (run) => Date.parse(run.createdAt),
+	started: ({ completedAt, startedAt }) => (completedAt && startedAt ? Date.parse(startedAt) : null),
+	ended: ({ completedAt }) => (completedAt ? Date.parse(completedAt) : null),
+	duration: ({ completedAt, durationMs }) => (completedAt ? durationMs : null),
+};
+
+/**
+ * Whether a run that has changed would stand among the rows of a list, or before them.
+ * @param {Api.Run} run @param {{words: [string, string][], sort: string}} list @param {{rows: Api.Run[], next: unknown}} page
+ */
+export function belongsTo(run, { words, sort }, { rows, next }) {
+	if (!matches(words, run)) return false;
+	const rankOf = RANKS[sort] ?? RANKS[""];
+	const rank = rankOf(run);
+	if (rank === null) return false;
+	// Of what only the API knows a page can tell no more than that the run is newer than all others.
+	if (!words.every(([name]) => isDecided(name))) return rows.length === 0 || rank >= (rankOf(rows[0]) ?? 0);
+	const last = rows.at(-1);
+	return next === null || last === undefined || rank > (rankOf(last) ?? 0);
+}
+
+/**
+ * The order of a list that is read while its order changes: what was shown stays as it was, what is new and would stand among
+ * it comes before it, and what follows, such as of another page, after it.
+ * @param {string[]} before keys as they were shown @param {string[]} now as they would be
+ * @returns {string[]} those of now
+ */
+export function stillOrder(before, now) {
+	const isKnown = (/** @type {string} */ key) => before.includes(key);
+	const end = now.findLastIndex(isKnown) + 1;
+	const fresh = now.slice(0, end).filter((key) => !isKnown(key));
+	return [...fresh, ...before.filter((key) => now.includes(key)), ...now.slice(end)];
+}
+
+/** @param {string} name @returns {boolean} whether the run itself says if it matches a condition of that name */
+function isDecided(name) {
+	const bare = name.replace(/!$/, "");
+	return !UNDECIDED.includes(bare) && !bare.startsWith("label.");
+}
+
+const UNDECIDED = ["search", "runtime", "moduleId", "failureGroup", "worker", "retried"];
 
 /** @param {string} value */
 const parts = (value) => value.toLowerCase().split(/[\s,]+/).filter(Boolean);

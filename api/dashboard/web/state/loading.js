@@ -63,10 +63,14 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 		asking.anew();
 		return () => asking.stop();
 	}, [generation.value, ...question]);
+	const isAway = isOfOutage(state.value.error);
 	const isBack = connection.value.state === "live";
 	useEffect(() => {
-		if (isBack && state.value.error?.status === 0) again();
-	}, [isBack]);
+		if (!isAway) return undefined;
+		if (isBack) again();
+		const timer = setInterval(() => document.hidden || again(), AGAIN_MS);
+		return () => clearInterval(timer);
+	}, [isAway, isBack]);
 	const known = useRef(newer);
 	useEffect(() => {
 		if (!isSame(newer, known.current)) again();
@@ -84,6 +88,12 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	};
 	return { ...state.value, isOld, again, set };
 }
+
+/** How often a screen tries again while the service is away, or what it depends on, such as its database. */
+const AGAIN_MS = 5_000;
+
+/** @param {Problem | null} error @returns {boolean} whether the same question may soon be answered: no answer, or a proxy's or the service's 502 to 504 */
+const isOfOutage = (error) => error?.status === 0 || (error?.status ?? 0) > 501;
 
 /** All jobs, as soon as they are known. @returns {Api.Definition[]} */
 export const useJobs = () => useAnswer((signal) => get("/jobs", [], signal), []).answer?.data ?? [];

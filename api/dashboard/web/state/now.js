@@ -18,8 +18,11 @@ export const present = computed(() => ticking.value + offsetMs.value);
 /** When the position that is looked at came to be, as soon as that is known. */
 export const positionAt = signal(/** @type {number | null} */ (null));
 
+/** Where a position is looked at, its time, once that is known: what is asked for by time is asked for again then. */
+export const positionTime = computed(() => (asOf.value && timeOf(asOf.value) === null ? positionAt.value : null));
+
 /** The moment that is looked at, in ms. */
-export const lookedAt = computed(() => timeOf(asOf.value) ?? ((asOf.value && positionAt.value) || present.value));
+export const lookedAt = computed(() => timeOf(asOf.value) ?? positionTime.value ?? present.value);
 
 /** The moment that the page shows, in ms. */
 export const now = computed(() => (showsPast.value ? lookedAt : present).value);

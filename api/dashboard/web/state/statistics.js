@@ -15,6 +15,12 @@ export const RANGES = [
 /** Buckets of hours for what may be older than minutes are kept, of days for what may be older than hours. */
 const LONGER = [HOUR_MS, 3 * HOUR_MS, 12 * HOUR_MS, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
 
+/** @param {string} range two times with a slash between them @returns {[from: number, to: number] | null} null where it is anything else */
+export function ownRange(range) {
+	const [from, to] = range.split("/").map((text) => Date.parse(text));
+	return from < to ? [from, to] : null;
+}
+
 /** @param {string} range a name, or two times with a slash between them @param {number} now @returns what to ask for, up to `now` where it is a name */
 export function rangeOf(range, now) {
 	const known = RANGES.find(({ name }) => name === range);
@@ -23,8 +29,9 @@ export function rangeOf(range, now) {
 		const to = Math.ceil(now / known.bucketMs) * known.bucketMs;
 		return { from: iso(to - known.lengthMs), to: iso(to), bucketMs: known.bucketMs };
 	}
-	const [from, to] = range.split("/").map((text) => Date.parse(text));
-	if (!(from < to)) return rangeOf(RANGES[0].name, now);
+	const own = ownRange(range);
+	if (!own) return rangeOf(RANGES[0].name, now);
+	const [from, to] = own;
 	const isRecent = now - from < DAY_MS;
 	const bucketMs = (isRecent ? [MINUTE_MS, 15 * MINUTE_MS, ...LONGER] : LONGER).find((one) => (to - from) / one <= 120);
 	return { from: iso(from), to: iso(to), bucketMs: bucketMs ?? 30 * DAY_MS };

@@ -211,6 +211,33 @@ def test_back_leads_to_the_same_rows_at_the_same_place_however_many_runs_are_new
     expect(rows.locator("a.id")).to_have_text(ids[120])
 
 
+def test_back_leads_to_the_same_place_of_any_list(crowded: Screen) -> None:
+    page = crowded.page
+    crowded.open("?view=failures")
+    card = page.locator("li.card").nth(40)
+    expect(card).to_contain_text("within 24 h")
+    card.scroll_into_view_if_needed()
+    title = card.locator("h2").inner_text()
+    card.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name=title)).to_be_in_viewport()
+
+
+def test_trends_at_a_position_end_when_it_came_to_be(crowded: Screen, crowd: World) -> None:
+    """Not now: at a position of long ago all would look as if nothing had happened."""
+    with crowd.client as client:
+        created = client.get("/schedules/every-second").json()["data"]["createdAt"]
+    with psycopg.connect(crowd.database_url) as session:
+        query = "SELECT notification_id FROM jobs_events WHERE topic = 'schedule.registered'"
+        [(position,)] = session.execute(query).fetchall()
+    at = datetime.fromisoformat(created)
+    end = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    end_of_trends = f"&to={end:%Y-%m-%dT%H}%3A{end:%M}%3A00.000Z&"
+    with crowded.page.expect_request(lambda request: end_of_trends in request.url):
+        crowded.open(f"?asOf={position}")
+
+
 def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped(
     crowded: Screen, crowd: World
 ) -> None:

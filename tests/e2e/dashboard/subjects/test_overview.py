@@ -1,5 +1,7 @@
 """The overview leads to what it tells of."""
 
+import re
+
 from playwright.sync_api import expect
 
 from domain.jobs.run_events import FINAL
@@ -55,7 +57,7 @@ def test_how_runs_fare_is_counted_by_the_service_and_leads_to_them(
         lambda: f"{_ended(world)} ended" in trends.inner_text(), what="all that ended being counted"
     )
     job = trends.get_by_role("row").filter(has_text="scan-secrets")
-    expect(job).to_be_visible()
+    expect(job.get_by_role("link", name="%")).to_have_attribute("href", re.compile("endedAfter="))
     trends.get_by_role("button", name="7 days").click()
     expect(trends.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
     assert "range=7d" in page.url

@@ -194,22 +194,45 @@ def test_statuses_are_chosen_together_and_one_by_one(screen: Screen) -> None:
     expect(pressed).to_have_text(["succeeded"])
 
 
-def test_runs_are_sorted_by_when_they_ended_and_how_long_they_took(
+def test_runs_are_sorted_by_when_they_started_and_ended_and_how_long_they_took(
     screen: Screen, world: World
 ) -> None:
     page = screen.page
     for run_id in [world.launch("scan-secrets", repository=f"sorted-{n}") for n in range(3)]:
         world.ended(run_id)
     screen.open("?view=runs&job=scan-secrets")
-    for sort in ("ended", "duration"):
+    fields = {"started": "startedAt", "ended": "completedAt", "duration": "durationMs"}
+    for sort, field in fields.items():
         page.get_by_label("Sort").select_option(sort)
         expect(page).to_have_url(re.compile(rf"sort={sort}&job=scan-secrets$"))
         with world.client as client:
             query = {"job": "scan-secrets", "sort": sort, "limit": "50"}
             listed = client.get("/job-runs", params=query).raise_for_status().json()["data"]
+        values = [item["run"][field] for item in listed]
+        assert values == sorted(values, reverse=True)
         ids = [item["run"]["id"][:18] for item in listed]
         assert len(ids) >= 3
         expect(page.locator("tbody a.id")).to_have_text(ids)
+
+
+def test_a_run_that_comes_to_match_is_offered_whatever_the_order(
+    screen: Screen, world: World
+) -> None:
+    """It is older than what is shown: that it has ended is news all the same."""
+    page = screen.page
+    first, second = [world.launch("nightly-statistics", until_canceled=True) for _ in range(2)]
+    world.ended(world.launch("scan-secrets", repository="newer"))
+    offered = page.get_by_role("button", name="1 new run: show")
+    for run_id, query in (
+        (first, "status=succeeded,canceled"),
+        (second, "status=succeeded,canceled&sort=ended"),
+    ):
+        screen.open(f"?view=runs&{query}")
+        expect(page.locator("tbody a.id").filter(has_text=run_id[:18])).to_have_count(0)
+        with world.client as client:
+            client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+        offered.click()
+        expect(page.locator("tbody a.id").filter(has_text=run_id[:18])).to_be_visible()
 
 
 def test_a_ticked_run_is_retried(screen: Screen, world: World) -> None:

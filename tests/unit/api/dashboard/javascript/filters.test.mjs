@@ -4,7 +4,7 @@ import { test } from "node:test";
 import {
   conditions, format, parse, suggestions, withoutWord, withWord, wordsOf, written,
 } from "../../../../../api/dashboard/web/state/filters.js";
-import { matches } from "../../../../../api/dashboard/web/state/filters.js";
+import { belongsTo, matches, stillOrder } from "../../../../../api/dashboard/web/state/filters.js";
 
 for (const [text, words] of [
   ["", []],
@@ -82,4 +82,34 @@ for (const text of ["endedAfter=2020-01-01T00:00:00Z", "endedBefore=2030-01-01T0
     assert.equal(matches(parse(text), waiting), false);
     assert.equal(matches(parse(text.replace("=", "!=")), waiting), true);
   });
+}
+
+const at = (createdAt, completedAt, durationMs) => ({ ...RUN, createdAt, startedAt: createdAt, completedAt, durationMs });
+
+const NEWER = at("2026-11-26T08:05:00Z", "2026-11-26T08:06:00Z", 60_000);
+const OLDER = at("2026-11-26T08:01:00Z", "2026-11-26T08:02:00Z", 90_000);
+const BETWEEN = at("2026-11-26T08:03:00Z", "2026-11-26T08:10:00Z", 10_000);
+const OLDEST = at("2026-11-26T07:00:00Z", "2026-11-26T08:11:00Z", 99_000);
+
+for (const [told, text, sort, rows, next, run, expected] of [
+  ["one that has failed only now", "status=failed", "", [NEWER, OLDER], "1", BETWEEN, true],
+  ["one of a page that is not shown", "status=failed", "", [NEWER, OLDER], "1", OLDEST, false],
+  ["the oldest of the last page", "status=failed", "", [NEWER, OLDER], null, OLDEST, true],
+  ["one that does not match", "status=canceled", "", [], null, NEWER, false],
+  ["an older one that may match", "worker=w1", "", [NEWER, OLDER], null, BETWEEN, false],
+  ["a newer one that may match", "worker=w1", "", [BETWEEN, OLDER], null, NEWER, true],
+  ["the last that ended", "", "ended", [NEWER, OLDER], "1", OLDEST, true],
+  ["the last that started", "", "started", [NEWER, OLDER], "1", { ...OLDEST, startedAt: "2026-11-26T08:10:30Z" }, true],
+  ["the longest", "", "duration", [OLDER, NEWER], "1", OLDEST, true],
+  ["a short one", "", "duration", [OLDER, NEWER], "1", BETWEEN, false],
+  ["one that has not ended", "", "ended", [NEWER], null, at("2026-11-26T08:20:00Z", null, null), false],
+]) {
+  test(`${told} ${expected ? "belongs" : "does not belong"} to a list`, () =>
+    assert.equal(belongsTo(run, { words: parse(text), sort }, { rows, next }), expected));
+}
+
+for (const [before, now, expected] of [
+  ["", "ba", "ba"], ["abc", "cab", "abc"], ["abc", "cnab", "nabc"], ["ab", "bade", "abde"], ["abc", "ca", "ac"], ["ab", "nx", "nx"],
+]) {
+  test(`${now} after ${before} is shown as ${expected}`, () => assert.equal(stillOrder([...before], [...now]).join(""), expected));
 }
