@@ -68,7 +68,7 @@ def ms_between(start: datetime, end: datetime) -> int:
 
 
 def ms_since(start: str | None, end: str) -> int | None:
-    """Return the milliseconds between two times in ISO 8601, None where there is no start."""
+    """Return the milliseconds between two times in ISO 8601, None if there is no start."""
     if start is None:
         return None
     return ms_between(from_iso(start), from_iso(end))

@@ -205,7 +205,7 @@ class _RefusedError(Exception):
 class _Reader:
     """Reads one condition after the other."""
 
-    beside: Sequence[str] = ()
+    other_names: Sequence[str] = ()
     conditions: Conditions = field(default_factory=Conditions)
     issues: list[Issue] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
@@ -214,7 +214,7 @@ class _Reader:
         """Add a condition, or what is wrong with it."""
         try:
             self._check(word)
-            self.conditions = _field_of(word, self.beside)(word, self.conditions)
+            self.conditions = _field_of(word, self.other_names)(word, self.conditions)
         except _RefusedError as refused:
             message, keyword = refused.args
             self.issues.append(Issue(f"{path}/{word.name}", message, keyword))
@@ -241,13 +241,15 @@ def _refuse_foreign_characters(text: str) -> None:
         raise _RefusedError("half a surrogate pair, no character", "pattern")
 
 
-def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] = ()) -> Conditions:
+def conditions_of(
+    words: Sequence[Word], path: str = "", other_names: Sequence[str] = ()
+) -> Conditions:
     """Return the conditions that words express together.
 
     Args:
         words: the conditions.
         path: of the words in the request, a JSON Pointer.
-        beside: other names that are allowed in the request, for suggestions.
+        other_names: other names that are allowed in the request, for suggestions.
 
     Raises:
         InvalidInputError: names each wrong condition, its rule and the remedy.
@@ -255,7 +257,7 @@ def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] =
     if len(words) > MAX_WORDS:
         message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
         raise InvalidInputError([Issue(path or "/", message, "maxItems")])
-    reader = _Reader(beside)
+    reader = _Reader(other_names)
     for word in words:
         reader.take(word, path)
     refuse(reader.issues)
@@ -414,20 +416,20 @@ _SEVERAL = frozenset(
 )
 
 
-def _field_of(word: Word, beside: Sequence[str]) -> _Field:
+def _field_of(word: Word, other_names: Sequence[str]) -> _Field:
     if word.name.startswith(PARAMETERS):
         return _parameter
     if word.name.startswith(LABEL):
         return _label
     field = _FIELDS.get(word.name)
     if field is None:
-        message = f"is no filter of runs; {_remedy(word.name, beside)}"
+        message = f"is no filter of runs; {_remedy(word.name, other_names)}"
         raise _RefusedError(message, "enum")
     return field
 
 
-def _remedy(unknown: str, beside: Sequence[str]) -> str:
-    names = [*NAMES, *beside]
+def _remedy(unknown: str, other_names: Sequence[str]) -> str:
+    names = [*NAMES, *other_names]
     similar = get_close_matches(unknown, names, n=1, cutoff=0.6)
     if similar:
         return f"did you mean {similar[0]}?"

@@ -77,8 +77,8 @@ class Registration:
 
     Attributes:
         lease_ms: for how long it may be silent before it is lost.
-        version: of its program; None where it is not known.
-        entry_points: that it executes; None where it may execute any.
+        version: of its program; None if it is not known.
+        entry_points: that it executes; None if it may execute any.
         labels: that jobs may require.
         shared_slots: how many attempts may share processes; `slots` have one to themselves.
         pythons: which run its handlers; empty where they are not known.

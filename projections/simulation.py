@@ -254,7 +254,7 @@ class _Waiting:
         return None
 
     def _entry_of(self, item: _Item) -> Entry | None:
-        """Return the turn of a queued item; None where it waits no longer."""
+        """Return the turn of a queued item; None if it waits no longer."""
         _, index, run_id = item
         entry = self._entries.get(run_id)
         return entry if entry is not None and entry.index == index else None
@@ -518,7 +518,7 @@ class _Simulation:
 
 
 def _first_entry(run: RecordedRun, since: int) -> Entry | None:
-    """Return the run's first turn that was not over at a time; None where all were."""
+    """Return the run's first turn that was not over at a time; None if all were."""
     for index, turn in enumerate(run.turns):
         if turn.ended_at is None or turn.ended_at >= since:
             return recorded_entry(run, index)
@@ -666,7 +666,7 @@ class Answer:
             their start deadlines or because they were canceled, are left out.
         given_up: how many these are.
         deviation: the sum of all differences between `simulated` and `recorded`, as a share of all
-            recorded waits; None where nothing waited.
+            recorded waits; None if nothing waited.
         limits: the job's limits, each with the time from which on it held.
         most_at_a_time: how many runs were under way at a time, at most.
     """

@@ -395,7 +395,7 @@ async def conditions(request: Request) -> Conditions:
     if modules := request.query_params.getlist(_MODULES):
         # The platform's clients repeat the parameter for several modules.
         words.append(named(_MODULES, ",".join(modules)))
-    return conditions_of(words, beside=_PAGE_PARAMETERS)
+    return conditions_of(words, other_names=_PAGE_PARAMETERS)
 
 
 ConditionsDep = Annotated[Conditions, Depends(conditions)]

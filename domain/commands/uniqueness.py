@@ -56,7 +56,7 @@ NO_SLOT = SlotHandover()
 
 
 def slot_of(definition: JobDefinition, launch: Launch) -> UniqueSlot | None:
-    """Return the unique slot of a run of this launch; None where its job's runs are not unique."""
+    """Return the unique slot of a run of this launch; None if its job's runs are not unique."""
     unique = definition.spec.uniqueness
     if unique is None:
         return None
@@ -77,7 +77,7 @@ async def claim_slot(
 
     Raises:
         RunIsThereError: an older run is kept.
-        SlotTakenError: an older run has moved on just now.
+        SlotTakenError: the older run has just started or ended.
         VersionConflictError: the run itself holds the slot.
     """
     unique = definition.spec.uniqueness
@@ -98,14 +98,14 @@ async def claim_slot(
 
 
 def replace_by(holder: JobRun, run_id: UUID, now: datetime) -> None:
-    """Cancel a pending run for the sake of a newer one. Raises SlotTakenError if it moved on."""
+    """Cancel a pending run for a newer one. Raises SlotTakenError if it is not pending any more."""
     check_pending(holder)
     report = Report(context={"replacedBy": str(run_id)})
     holder.request_cancel(now, REPLACED, report)
 
 
 def check_pending(holder: JobRun) -> None:
-    """Raise SlotTakenError if a run that was pending has moved on since."""
+    """Raise SlotTakenError if a run is not pending any more."""
     if holder.status != "pending":
         message = f"run {holder.id} is {holder.status} by now"
         raise SlotTakenError(message)
@@ -256,7 +256,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
             `parameter_is_personal`, as `repeated_personal` says.
         RunIsThereError: an older run is kept, as runs of the job are unique.
-        SlotTakenError: an older run has moved on just now.
+        SlotTakenError: the older run has just started or ended.
         InvalidInputError: the job's schema does not allow the parameters.
     """
     if old.status not in FINAL:

@@ -1,5 +1,5 @@
-"""Failure groups: attempts that ended badly for the same reason, and what became of them.
+"""Failure groups: failed attempts that are alike, and what became of them.
 
-`group.py` says which failures are the same, and has the aggregate and the position up to which the
-log was searched. `grouping.py` decides what follows from a search, `rows.py` reads rows back.
+`group.py` says which failures are alike, and has the aggregates; `grouping.py` decides what the
+findings of a search of the log change in groups.
 """

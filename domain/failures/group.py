@@ -89,7 +89,7 @@ class FailedAttempt:
         job_id: the definition's id.
         reason: its `failureReason`.
         message: the attempt's error message.
-        stack: the traceback; None where its handler raised nothing.
+        stack: the traceback; None if its handler raised nothing.
     """
 
     job_id: UUID
@@ -105,7 +105,7 @@ class Signature:
     Attributes:
         fingerprint: names the group.
         title: for people: the message, with words in place of what varies.
-        frame: the innermost function of the handler's own code, None where there is no traceback.
+        frame: the innermost function of the handler's own code, None if there is no traceback.
     """
 
     fingerprint: str
@@ -363,7 +363,7 @@ class GroupedFailure:
         run_id: whose attempt it was.
         at: when it failed.
         version: the job's, with which the run was launched.
-        position: where the attempt's end stands in the log.
+        position: of the attempt's end in the log.
     """
 
     run_id: UUID

@@ -64,7 +64,7 @@ class GroupFindings:
     """The findings of one group.
 
     Attributes:
-        identity: the group's; None where only recovered attempts were found.
+        identity: the group's; None if only recovered attempts were found.
         failures: its failures, in order.
         recovered: how many of its failures have recovered.
     """
@@ -116,7 +116,7 @@ class Relative:
 
     Attributes:
         retry_of: the run that it repeats, None for the first.
-        succeeded_at: the position at which it succeeded, None where it has not.
+        succeeded_at: the position at which it succeeded, None if it has not.
     """
 
     id: UUID

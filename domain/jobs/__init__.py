@@ -1,5 +1,5 @@
-"""Job definitions and the runs launched from them: aggregates, events, and the rules of both.
+"""Job definitions and their runs: aggregates, events and rules.
 
-Uses `schema` and `personal`. Begin with `run.py` (what may happen to a run) and `run_events.py`
-(what then has happened); `launching.py` makes a run's first event from a definition.
+Begin with `run.py` (the commands of a run) and `run_events.py` (its events and its state);
+`launching.py` makes a new run from a definition, which is in `definition.py`.
 """

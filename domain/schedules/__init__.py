@@ -1,5 +1,5 @@
-"""Schedules: when a job runs by itself, and what became of each tick.
+"""Schedules: when a job is launched, and what became of each tick.
 
-`schedule.py` is the aggregate. `calendar.py` has what clients say of a schedule, when its ticks are
-due, and what becomes of one; `ticks.py` decides all ticks that are due.
+`schedule.py` is the aggregate; `calendar.py` has the content of its versions, and when their ticks
+are due; `ticks.py` decides what becomes of due ticks.
 """

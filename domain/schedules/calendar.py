@@ -58,7 +58,7 @@ schedules may share it."""
 
 
 def cron_fault(text: str) -> str | None:
-    """Return what is wrong with an expression, None where nothing is."""
+    """Return what is wrong with an expression, None if it is valid."""
     if len(text) > MAX_CHARACTERS:
         return f"has at most {MAX_CHARACTERS} characters"
     if len(text.split()) != FIELDS:
@@ -77,7 +77,7 @@ def cron_fault(text: str) -> str | None:
 
 
 def zone_fault(name: str) -> str | None:
-    """Return what is wrong with a zone's name, None where nothing is."""
+    """Return what is wrong with a zone's name, None if it is valid."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # For "../x", "America" and "Mars/Olympus".
