@@ -348,16 +348,20 @@ export function Empty({ title, hint, command, children }) {
 	</div>`;
 }
 
+/** What was wrong with a request stays wrong, however often it is sent. */
+const FINAL = [400, 404];
+
 /** @param {{error: Problem, again?: () => void}} props */
 export function Failed({ error, again }) {
 	const { status, code } = error;
 	const isAway = status === 0;
+	const isFinal = status !== undefined && FINAL.includes(status);
 	return html`<div class="failed" role="alert">
 		<h2><${Icon} name="warning" /> ${isAway ? texts.errors.unreachable : texts.errors.title}</h2>
 		<p>${isAway ? texts.errors.unreachableHint : error.message}</p>
 		${status && code ? html`<p class="quiet">${texts.errors.code(status, code)}</p>` : null}
 		${isAway && html`<${Command} text="apphub-jobs doctor" />`}
-		${again && html`<button onClick=${again}>${texts.again}</button>`}
+		${again && !isFinal && html`<button onClick=${again}>${texts.again}</button>`}
 	</div>`;
 }
 
@@ -388,6 +392,12 @@ function Missing({ error, list }) {
 	<//>`;
 }
 
+/** Why what is below is no longer the present. An outage is said across the page already. @param {{error: Problem, again: () => void}} props */
+const Outdated = ({ error, again }) =>
+	error.status === 0
+		? html`<p class="note" role="status">${texts.errors.outdated}</p>`
+		: html`<${Failed} error=${error} again=${again} />`;
+
 /**
  * Whatever state a question is in; what was asked before stays for a moment, and cannot be used.
  * @param {{asked: Asked<any>, children: (answer: any) => Children, lines?: number, list?: string}} props
@@ -400,7 +410,7 @@ export function Answered({ asked, children, lines, list }) {
 			? html`<${Failed} error=${asked.error} again=${asked.again} />`
 			: html`<${Loading} lines=${lines} />`;
 	}
-	return html`${asked.error && html`<${Failed} error=${asked.error} again=${asked.again} />`}
+	return html`${asked.error && html`<${Outdated} error=${asked.error} again=${asked.again} />`}
 		<div class="answer" inert=${asked.isOld}>${children(asked.answer)}</div>`;
 }
 

@@ -71,6 +71,7 @@ export const texts = {
 		unreachable: "The service does not answer",
 		unreachableHint:
 			"It may be restarting; the dashboard tries again by itself. On the service's machine, this says what is wrong:",
+		outdated: "The service does not answer: this is what it said last.",
 		/** @param {number} status @param {string} code */
 		code: (status, code) => `${status} · ${code}`,
 		notLoaded:

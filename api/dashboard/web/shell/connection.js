@@ -3,12 +3,13 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { announce, html, Icon, Time } from "../parts.js";
-import { asOf, connection, now, retryNow } from "../state.js";
+import { asOf, connection, lacksToken, now, retryNow } from "../state.js";
 import { texts } from "../texts.js";
 
 const PATIENCE_MS = 1_500;
 
 export function ConnectionState() {
+	if (lacksToken.value) return null; // Nothing is wrong with the connection.
 	const state = asOf.value ? "past" : connection.value.state;
 	return html`<span
 		class="connection connection-${state}" title=${state === "live" ? texts.connection.liveHint : undefined}>
