@@ -92,14 +92,19 @@ _SERVER_SENT = (
 @router.get("/asyncapi.json", include_in_schema=False)
 async def describe(request: Request) -> JsonAnswer:
     """Describe the stream of this server."""
-    return JsonAnswer(document(request.url.netloc, request.app.version, request.app.state.shapes))
+    state = request.app.state
+    if not hasattr(state, "asyncapi"):
+        # Once: it takes forty requests' time, and needs no token.
+        state.asyncapi = document(request.app.version, state.shapes)
+    host = request.url.netloc
+    servers = {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")}
+    return JsonAnswer({**state.asyncapi, "servers": servers})
 
 
-def document(host: str, version: str, added: Shapes) -> Schema:
-    """Return the AsyncAPI document.
+def document(version: str, added: Shapes) -> Schema:
+    """Return the AsyncAPI document without its servers.
 
     Args:
-        host: the server's host and port.
         version: the program's version.
         added: shapes of the messages of extensions.
     """
@@ -118,7 +123,6 @@ def document(host: str, version: str, added: Shapes) -> Schema:
             "description": _ABOUT,
         },
         "defaultContentType": "application/json",
-        "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
         "channels": {
             "ws": _channel("/ws", "ws", [*sent, "ping", "pong"], {"ws": _binding("0.1.0")}),
             "events": _channel("/events/stream", "http", server_sent, {}),
