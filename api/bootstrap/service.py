@@ -72,6 +72,8 @@ class Service:
         supervision: starts the process's background tasks, and knows their states.
         metrics: the process's counters.
         costly: connections for queries that may take long.
+        counts: turns for counts over time, which take up to a second. Dashboards show them, so they
+            do not wait for costly queries.
         queues: pending runs in memory, by isolation.
         turns: limits the readers of long lists.
         logs_at: the identity of the store of run logs; None if it cannot be read.
@@ -84,6 +86,7 @@ class Service:
     metrics: Metrics
     pool: AsyncConnectionPool[Connection]
     costly: CostlyReads
+    counts: CostlyReads
     files: LogFiles
     jobs: Jobs
     subjects: Subjects
@@ -183,6 +186,7 @@ async def running(
             metrics=metrics,
             pool=pool,
             costly=costly,
+            counts=CostlyReads(pool),
             files=files,
             jobs=jobs,
             subjects=Subjects(jobs),

@@ -29,7 +29,7 @@ from domain.jobs.run_events import STATUSES
 from domain.json_values import JsonObject, escape
 from domain.ports import Origin
 from domain.quarantine import Quarantine
-from eventlog.database.costly_reads import REMEDY
+from eventlog.database.costly_reads import REMEDY, CostlyReads
 from eventlog.keys import LogFiles
 from projections.job_runs import RunRow
 from projections.rows import Connection
@@ -94,6 +94,10 @@ def next_cursor(runs: Sequence[RunRow], has_more: bool) -> str | None:  # noqa: 
     """Return the cursor of the page after these runs, None if there is none."""
     return str(runs[-1]["created_position"]) if has_more and runs else None
 
+
+FEW = 5
+"""Schedules or failure groups whose events are counted at once; more take a tenth of a second, and
+turns."""
 
 COSTLY_OFFSET = 1_000
 """Offsets from here on are costly: the rows before them are read and skipped."""
@@ -206,7 +210,7 @@ async def _connection(request: Request, service: ServiceDep) -> AsyncIterator[Co
 
 @asynccontextmanager
 async def connection_for(
-    request: Request, service: Service, causes: Sequence[str]
+    request: Request, service: Service, causes: Sequence[str], reads: CostlyReads | None = None
 ) -> AsyncIterator[Connection]:
     """Borrow a connection for a query.
 
@@ -214,6 +218,7 @@ async def connection_for(
         request: the request, whose client waits.
         service: the process's service.
         causes: what makes the query costly (`causes_of`); empty if it is cheap.
+        reads: whose turns a costly query takes; those of all costly queries by default.
 
     Raises:
         OverloadedError, TooCostlyError: as `CostlyReads.turn`.
@@ -223,7 +228,8 @@ async def connection_for(
         async with service.pool.connection() as connection:
             yield connection
         return
-    async with _while_client_waits(request), service.costly.turn(causes) as connection:
+    turn = (reads or service.costly).turn(causes)
+    async with _while_client_waits(request), turn as connection:
         yield connection
 
 

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import AwareDatetime, Field
 
 from api.http.dependencies import (
+    FEW,
     ConnectionDep,
     FilesDep,
     KeyDep,
     MayRead,
     OriginDep,
     ServiceDep,
+    connection_for,
     cursor_meta,
     parts_of,
     storable,
@@ -136,7 +138,7 @@ MOST_BUCKETS = 1_000
 @router.get(
     "/over-time",
     response_model=Data[list[FailuresOverTime]],
-    responses=failures(400),
+    responses=failures(400, 429),
     dependencies=[MayRead],
     description="Show when groups failed, and how often. Failures that are recorded together, those"
     " of half a second, count where the last of them ended."
@@ -144,7 +146,7 @@ MOST_BUCKETS = 1_000
     " request names more than twenty; `since` says from when on its counts are complete.",
 )
 async def count_failures_over_time(
-    connection: ConnectionDep,
+    request: Request,
     service: ServiceDep,
     group: Annotated[
         str, Query(description="a fingerprint, or several with commas between them, at most 100")
@@ -166,7 +168,9 @@ async def count_failures_over_time(
         message = f"makes more than {MOST_BUCKETS} buckets: begin later, or take longer ones"
         raise InvalidInputError([Issue("/bucketMs", message, "minimum")])
     by_id = {failure_group_id(name): name for name in names}
-    return data([*await failure_groups.over_time(connection, by_id, since, bucket)])
+    causes = ["/group"] if len(by_id) > FEW else []
+    async with connection_for(request, service, causes, service.counts) as connection:
+        return data([*await failure_groups.over_time(connection, by_id, since, bucket)])
 
 
 @router.get(

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from api.bootstrap.service import Service
 from api.http.dependencies import (
-    ConnectionDep,
+    FEW,
     FilesDep,
     MayRead,
     ServiceDep,
@@ -27,10 +27,20 @@ from api.shapes.runs import RunCounts
 from domain.errors import InvalidInputError, Issue
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
+from eventlog.database.costly_reads import CostlyReads
 from eventlog.history.as_of import opened
 from projections.runs.lists import jobs_matching
 from projections.runs.of_schedules import MOST_EVENTS, of_schedules
-from projections.runs.over_time import PRECISION, Question, is_costly, over_time, question, span
+from projections.runs.over_time import (
+    MANY_COUNTS,
+    PRECISION,
+    SOME_COUNTS,
+    Question,
+    has_rows,
+    over_time,
+    question,
+    span,
+)
 
 
 class Quantiles(Shape):
@@ -128,9 +138,9 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
     end = to or service.jobs.clock()
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
     query = question(begin, end, bucket, None, by_job=group_by == "job")
-    causes = await _causes_of(request, service, query)
+    causes, reads = await _cost_of(request, service, query)
     async with (
-        connection_for(request, service, causes) as connection,
+        connection_for(request, service, causes, reads) as connection,
         opened(connection, files, as_of) as past,
     ):
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
@@ -143,13 +153,18 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
     return page({"buckets": [*buckets], "precision": PRECISION}, meta)
 
 
-async def _causes_of(request: Request, service: Service, query: Question) -> list[str]:
+async def _cost_of(
+    request: Request, service: Service, query: Question
+) -> tuple[list[str], CostlyReads]:
+    """Return what makes a question costly, nothing if it is cheap, and whose turns it takes."""
     causes = causes_of(request.query_params)
-    if not causes:
-        async with service.pool.connection() as connection:
-            if await is_costly(connection, query):
-                causes = ["/from", "/bucketMs"]
-    return causes
+    if causes:
+        return causes, service.costly
+    async with service.pool.connection() as connection:
+        if not await has_rows(connection, query, SOME_COUNTS):
+            return [], service.costly
+        are_many = await has_rows(connection, query, MANY_COUNTS)
+    return ["/from", "/bucketMs"], service.costly if are_many else service.counts
 
 
 class LastRun(Shape):
@@ -179,7 +194,7 @@ MOST_SCHEDULES = 100
 @router.get(
     "/by-schedule",
     response_model=Data[list[RunsOfSchedule]],
-    responses=failures(400),
+    responses=failures(400, 429),
     dependencies=[MayRead],
     description="Show what became of the runs that schedules launched, by ticks, triggers and"
     " backfills: how many there are in each status, and the last ones. The newest"
@@ -187,7 +202,7 @@ MOST_SCHEDULES = 100
     " twenty; `since` says from when on its counts are complete.",
 )
 async def count_runs_by_schedule(
-    connection: ConnectionDep,
+    request: Request,
     service: ServiceDep,
     schedule: Annotated[
         str, Query(description="a schedule's id, or several with commas between them, at most 100")
@@ -204,4 +219,6 @@ async def count_runs_by_schedule(
         raise InvalidInputError([Issue("/schedule", message, "maxItems")])
     since = begin or service.jobs.clock() - timedelta(days=7)
     by_id = {schedule_id(name): name for name in names}
-    return data([*await of_schedules(connection, by_id, since, last)])
+    causes = ["/schedule"] if len(by_id) > FEW else []
+    async with connection_for(request, service, causes, service.counts) as connection:
+        return data([*await of_schedules(connection, by_id, since, last)])

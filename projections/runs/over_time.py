@@ -41,8 +41,10 @@ LAST_YEAR = 9000
 MAX_ROWS = 10_000
 """Buckets times jobs of an answer, at most."""
 
+SOME_COUNTS = 5_000
 MANY_COUNTS = 100_000
-"""Rows of the table from which on an answer is costly: adding them up takes 0.2 s."""
+"""Rows of the table from which on an answer takes more than a hundredth of a second, and from which
+on it takes long: adding up this number takes 0.2 s in all, and some seconds by job."""
 
 SLACK = timedelta(minutes=1)
 """By which the times of events may be out of the order of their positions, between processes."""
@@ -201,9 +203,9 @@ _ARE_MANY = f"""
 """
 
 
-async def is_costly(connection: Connection, query: Question) -> bool:
-    """Return whether many rows of the table are added up; a thousand busy jobs have millions."""
-    values = {"unit": query.unit, "begin": query.begin, "end": query.end, "many": MANY_COUNTS}
+async def has_rows(connection: Connection, query: Question, many: int) -> bool:
+    """Return whether this many rows of the table are added up; busy jobs have millions."""
+    values = {"unit": query.unit, "begin": query.begin, "end": query.end, "many": many}
     return await read_value(connection, bool, _ARE_MANY, values)
 
 

@@ -8,6 +8,7 @@ import httpx
 import psycopg
 
 from eventlog.database.costly_reads import MAX_CONCURRENT, MAX_WAITING
+from projections.runs.over_time import SOME_COUNTS
 from tests.e2e.support import launch, register
 from tests.support.logs import query
 from tests.support.processes import Process, eventually
@@ -80,6 +81,48 @@ def test_ordinary_reads_do_not_wait_behind_costly_ones_which_end_with_their_clie
         assert client.get("/job-runs?parameters.a=1").status_code == 200
     assert client.get(PAST).status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
+
+
+COUNTS = "/job-runs/statistics?bucketMs=3600000"
+
+_MANY_COUNTS = f"""
+    INSERT INTO run_statistics
+    SELECT 'hour', date_trunc('hour', now()) - interval '1 hour', gen_random_uuid(),
+        1, 1, 0, 0, 0, 0, 0, '{{}}', '{{}}'
+    FROM generate_series(1, {SOME_COUNTS})
+"""
+
+_COUNTS_HELD_UP = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND query LIKE '%%run_statistics_progress%%'
+"""
+
+
+def test_ordinary_reads_do_not_wait_behind_counts_of_many_jobs(
+    api: Process, client: httpx.Client, database_url: str
+) -> None:
+    def held_up_counts() -> int:
+        [(count,)] = query(database_url, _COUNTS_HELD_UP)
+        return int(count)
+
+    register(client, "job", "test.noop")
+    run_id = launch(client, "job")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_MANY_COUNTS.encode())
+    readers = [RawSocket(api.url()) for _ in range(READERS)]
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE run_statistics_progress")
+        for reader in readers:
+            reader.head(f"GET {COUNTS}")
+        eventually(lambda: held_up_counts() >= MAX_CONCURRENT, what="counts under way")
+        for _ in range(5):
+            answers = ordinary(client, run_id)
+            assert answers == [200] * len(answers)
+            assert held_up_counts() <= MAX_CONCURRENT + 1  # The service counts, too.
+        for reader in readers:
+            reader.close()
+    assert client.get(COUNTS).status_code == 200
 
 
 def test_who_comes_when_many_costly_questions_wait_is_refused(
