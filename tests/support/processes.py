@@ -108,7 +108,7 @@ class Process:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.popen.wait(10)
+        self.popen.wait(90)
 
 
 def without_settings() -> dict[str, str]:

@@ -114,7 +114,7 @@ def _made(endpoint: str) -> bool:
 
 def _stop(process: "subprocess.Popen[bytes]", ports: Mapping[str, int]) -> None:
     process.kill()
-    process.wait(10)
+    process.wait(90)
     for part in _PARTS:  # No option leads these elsewhere.
         Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.grpc']}.sock").unlink(missing_ok=True)
 

@@ -183,7 +183,7 @@ def test_a_process_without_the_right_key_does_not_start(database_url: str, tmp_p
             process.wait_for_line(
                 "copy the right file there, or name it by --subject-key", errors=True
             )
-            assert process.popen.wait(30) == 1
+            assert process.popen.wait(90) == 1
     env = {"APPHUB_DATABASE_URL": database_url, "DATABASE_URL": None}
     other, right = (
         ("--data-dir", str(tmp_path / "other")),

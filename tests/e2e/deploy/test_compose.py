@@ -52,7 +52,7 @@ class Composed:
 
     def get(self, api: int, path: str, token: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.get(f"{self.apis[api]}{path}", headers=headers, timeout=30)
+        return httpx.get(f"{self.apis[api]}{path}", headers=headers, timeout=90)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_run_of_one_api_is_executed_and_its_log_read_at_the_other(composed: Co
     operator = composed.variables["APPHUB_TOKEN"]
     prometheus = (composed.secrets / "prometheus.token").read_text()
     for address in composed.apis:
-        httpx.get(f"{address}/ready", timeout=30).raise_for_status()
+        httpx.get(f"{address}/ready", timeout=90).raise_for_status()
 
     composed.command("jobs", "apply", str(DEPLOY / "worker/jobs.py"))
     run_id = composed.command("run", "write-letter", "name=Ada", "--no-wait").strip()

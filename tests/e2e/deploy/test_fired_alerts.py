@@ -100,7 +100,7 @@ def prometheus(directory: Path, api: str, worker: str) -> Iterator[Prometheus]:
         )
     try:
         port = eventually(lambda: LISTENING.search(output.read_text()), what="Prometheus to listen")
-        with httpx.Client(base_url=f"http://127.0.0.1:{port[1]}/api/v1", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port[1]}/api/v1", timeout=90) as client:
             yield Prometheus(client)
     finally:
         process.terminate()

@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "3"))
 
 
 def _launch_until_the_end(url: str, acknowledged: list[str]) -> None:
-    with httpx.Client(base_url=url, timeout=10) as client:
+    with httpx.Client(base_url=url, timeout=90) as client:
         while True:
             try:
                 answer = client.post("/jobs/job/run", json={"parameters": {"n": len(acknowledged)}})

@@ -51,7 +51,7 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
             [kept] = workplaces() - {left}
             frozen.popen.send_signal(signal.SIGSTOP)
             doomed.popen.kill()
-            doomed.popen.wait(30)
+            doomed.popen.wait(90)
             assert left.exists()
             with started(*arguments, **environment) as third:
                 eventually(

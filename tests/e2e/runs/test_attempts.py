@@ -57,7 +57,7 @@ def test_a_handed_back_and_a_canceled_execution_are_shown(
     )
     worker.popen.send_signal(signal.SIGTERM)
     worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
-    assert worker.popen.wait(30) == 0
+    assert worker.popen.wait(90) == 0
     arguments = (
         "worker",
         "--data-dir",

@@ -139,7 +139,7 @@ def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
             [(workers,)] = query(database_url, "SELECT count(DISTINCT id) FROM workers")
             assert workers >= 2
             first.popen.send_signal(signal.SIGTERM)
-            assert first.popen.wait(30) == 0
+            assert first.popen.wait(90) == 0
 
 
 @pytest.mark.usefixtures("api")

@@ -42,7 +42,7 @@ def test_each_line_is_json_with_the_ids_of_its_subject_and_no_secret(
         started("serve", "--port", "0", *common, "--tokens-file", str(tokens), **settings) as api,
         started("worker", *common, *handlers, **settings) as worker,
         httpx.Client(
-            base_url=api.url(), timeout=30, headers={"Authorization": f"Bearer {TOKEN}"}
+            base_url=api.url(), timeout=90, headers={"Authorization": f"Bearer {TOKEN}"}
         ) as client,
     ):
         worker.wait_for_line("is ready with", errors=True)

@@ -76,7 +76,7 @@ def test_a_stopping_worker_hands_back_what_it_cannot_finish(
     wait_for_run(client, run_id, "running")
     worker.popen.send_signal(signal.SIGTERM)
     worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
-    assert worker.popen.wait(30) == 0
+    assert worker.popen.wait(90) == 0
     run = wait_for_run(client, run_id, "pending")
     assert (run["attempt"], run["startedAt"]) == (1, None)
     assert topics(client, run_id)[-1] == "handed_back"
@@ -100,7 +100,7 @@ def test_a_worker_whose_terminal_is_closed_hands_back_what_runs(
         wait_for_words(client, run_id, "waiting")
         terminal.hang_up()
         terminal.popen.send_signal(signal.SIGTERM)  # Twice means now.
-        assert terminal.popen.wait(30) == 0
+        assert terminal.popen.wait(90) == 0
     assert topics(client, run_id)[-1] == "handed_back"
     # What holds all workplaces stays: handlers of other workers have a cover over it.
     [of_all_workers] = temporary.iterdir()

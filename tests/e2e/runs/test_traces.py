@@ -91,7 +91,7 @@ def test_a_trace_goes_from_the_client_over_the_attempts_into_the_handler(
     with (
         started("serve", "--port", "0", *common, **variables) as api,
         started("worker", *common, *handlers, **variables) as worker,
-        httpx.Client(base_url=api.url(), timeout=30) as client,
+        httpx.Client(base_url=api.url(), timeout=90) as client,
     ):
         worker.wait_for_line("is ready with", errors=True)
         retries = {"maxAttempts": 2, "strategy": "none"}

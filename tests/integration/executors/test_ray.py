@@ -113,7 +113,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
     beats.cancel()
     where.renew(monotonic() + 0.5)
     assert [(await ended(one)).kind for one in (there, here)] == ["lease"] * 2
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         for pid in (there_pid, here_pid):
             await gone(pid)
 

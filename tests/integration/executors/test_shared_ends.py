@@ -89,7 +89,7 @@ async def test_where_nobody_can_be_named_nobody_begins_again_for_nothing(
     outcome = await ended(blocking)
     assert outcome.kind == "signal"
     assert "any of its attempts may have been why" in outcome.message["message"]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while "in block_in_c" not in caplog.text:
             await asyncio.sleep(0.01)
 

@@ -45,7 +45,7 @@ def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_pat
         taken = ("--metrics-port", str(port), "--data-dir", str(tmp_path))
         with started("worker", *taken, APPHUB_DATABASE_URL=database_url) as other:
             other.wait_for_line("choose another", errors=True)
-            assert other.popen.wait(30) == 1
+            assert other.popen.wait(90) == 1
 
 
 @pytest.mark.slow

@@ -326,7 +326,7 @@ async def test_a_ticker_does_all_of_this_by_itself(scene: Scene) -> None:
     ticker.start(supervision)
     try:
         scene.now += timedelta(minutes=1)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not scene.outcomes():
                 await asyncio.sleep(0.05)
     finally:

@@ -195,7 +195,7 @@ async def test_a_client_may_know_more_than_the_hub(
     monkeypatch.setattr("api.stream.hub.READ_HEAD_TIMEOUT_S", 0)
     hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
-        assert hears.wait(30)
+        assert hears.wait(90)
         known = api.hub.head
         register(api)
         for _ in range(3):
@@ -230,7 +230,7 @@ async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
     lose_notifications(database_url, share=1)
     hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
-        assert hears.wait(30)
+        assert hears.wait(90)
         known = api.hub.head
         register(api)
         launch(api)

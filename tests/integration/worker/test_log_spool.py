@@ -48,7 +48,7 @@ def test_a_spool_is_taken_over_once_its_worker_was_killed_and_never_before(tmp_p
         process.send_signal(signal.SIGSTOP)
         assert Spool.take_over(tmp_path) == []
         process.kill()
-        process.wait(10)
+        process.wait(90)
         [spool] = Spool.take_over(tmp_path)
         assert spool.names() == ["a/b/run.log"]
         assert spool.read_ended("a/b/run.log") == b"left behind"
@@ -64,7 +64,7 @@ def test_of_many_workers_one_takes_a_spool_over(tmp_path: Path) -> None:
     own = Spool.create(tmp_path)
     with _holder(tmp_path) as process, _holder(tmp_path):
         process.kill()
-        process.wait(10)
+        process.wait(90)
         taken = [spool for _ in range(5) for spool in Spool.take_over(tmp_path)]
         assert len(taken) == 1
         taken[0].close()

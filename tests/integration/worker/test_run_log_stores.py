@@ -156,7 +156,7 @@ async def test_a_store_that_gives_another_number_of_bytes_ends_the_reading(
         )
         reading = RunLogs(ObjectLogs(odd)).read(run_id, 1)
         with pytest.raises(RunLogsUnavailableError, match=f"gave {len(content)} bytes"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 await _all(await reading)
 
 

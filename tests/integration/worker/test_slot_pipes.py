@@ -95,7 +95,7 @@ async def test_a_start_that_is_cancelled_at_its_end_leaves_nothing(
     monkeypatch.setattr(loop, connecting, connect_meanwhile)
     with pytest.raises(asyncio.CancelledError):
         await starting
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while workdir.exists() or _open_ones() != before:
             await asyncio.sleep(0.01)
 

@@ -67,7 +67,7 @@ def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started
     sweep()
     assert (owner.directory / "deep" / "file").exists()
     owner.process.kill()
-    owner.process.wait(30)
+    owner.process.wait(90)
     os.kill(owner.child, 0)
     sweep()
     assert not owner.directory.parent.exists()

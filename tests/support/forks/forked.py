@@ -99,7 +99,7 @@ class Origin:
 
     def _stop(self) -> None:
         self._orders.close()
-        self._process.wait(10)
+        self._process.wait(90)
 
     def fork(
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path

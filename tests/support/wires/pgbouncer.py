@@ -58,7 +58,7 @@ def pgbouncer(server_url: str, *, pool_mode: str, max_prepared_statements: int) 
             yield url
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(90)
 
 
 def _as_servers_user(directory: Path, server: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ async def test_nobody_waits_for_a_silent_node_beyond_its_lease(
     until = monotonic() + 0.3
     renewing = asyncio.create_task(node.renew(until, 1))
     await asyncio.sleep(0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await node.end("an attempt")
     renewing.cancel()
     assert monotonic() >= until

@@ -47,7 +47,7 @@ async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
 async def test_one_that_goes_on_makes_room_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "MOMENT_S", 0.001)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await asyncio.gather(*_ask(Pace(), 20))
 
 

@@ -133,5 +133,5 @@ def test_writers_take_turns_and_can_be_canceled_while_they_wait(tmp_path: Path) 
         patient.join(0.5)
         assert patient.is_alive()
         assert not (layout / "index.json").exists()
-    patient.join(30)
+    patient.join(90)
     assert names(layout) == {"apphub/a:1": descriptor["digest"]}
