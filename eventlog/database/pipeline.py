@@ -69,8 +69,12 @@ class RoundTrip:
         """Send all statements and read all answers; raise the first error."""
         if not self._statements:
             return
+        exchange = self._exchange()
         async with self._connection.lock:
-            results = await self._connection.wait(self._exchange(), timeout=ANSWER_S)
+            try:
+                results = await self._connection.wait(exchange, timeout=ANSWER_S)
+            finally:
+                exchange.close()  # Where no answer came, this closes the session.
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
                 # A statement may not have been prepared, or no longer fit the tables.

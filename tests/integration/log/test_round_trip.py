@@ -6,9 +6,11 @@ from uuid import uuid4
 import pytest
 from psycopg import errors
 
+from eventlog.database import pipeline
 from eventlog.database.connection import Database
 from eventlog.database.pipeline import RoundTrip, is_sound, roll_back
 from projections.rows import Connection
+from tests.support.wires.proxy import Proxy
 
 
 async def _run(url: str, scenario: Callable[[Connection], Awaitable[None]]) -> None:
@@ -90,3 +92,20 @@ async def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
             await roll_back(connection)
 
     await _run(database_url, scenario)
+
+
+async def test_a_session_whose_server_answers_nothing_is_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Proxy(database_url) as proxy:
+
+        async def scenario(connection: Connection) -> None:
+            monkeypatch.setattr(pipeline, "ANSWER_S", 0.2)
+            proxy.answers_flow.clear()
+            trip = RoundTrip(connection)
+            trip.add("SELECT 1 AS one")
+            with pytest.raises(errors.OperationalError):
+                await trip.send()
+            assert connection.closed
+
+        await _run(proxy.url, scenario)
