@@ -1,7 +1,7 @@
 // licences.txt names what is in it.
-import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,E as yn,Ea as Lt,F,Fa as Cn,G as J,Ga as Nn,H as We,Ha as In,I as kn,Ia as et,J as Ie,Ja as Dt,K as Le,Ka as Ln,L as ge,La as Dn,M as xn,Ma as Pn,N as o,Na as Hn,O as B,Oa as qn,P as Y,Pa as Fn,Q as U,Qa as Jn,R as P,Ra as Un,S as On,Sa as Bn,T as pe,Ta as Wn,U as Sn,Ua as Vn,V as An,Va as Gn,W as Ve,Wa as tt,X as ie,Y as Ge,Z as jn,_ as Mn,a as q,aa as Ke,b as ve,ba as S,c as M,ca as L,d as K,da as Z,e as ue,ea as fe,f as b,fa as Ye,g as xe,ga as ze,h as c,ha as we,i as mn,ia as D,j as G,ja as En,k as hn,ka as A,l as y,la as De,m as $e,ma as j,n as vn,na as X,o as ne,oa as O,p as ae,pa as Nt,q as N,qa as Tn,r as be,ra as ee,s as se,sa as Oe,t as de,ta as _n,u as Ct,ua as k,v as C,va as Ze,w as Be,wa as Rn,x as bn,xa as Q,y as T,ya as I,z as _,za as Se}from"./dashboard.js";var Kn=50;function hr(){let{id:e}=T.value,t=k(async n=>{let[s,r,a]=await Promise.all([y(`/apps/${e}`,[],n),y(`/apps/${e}/builds`,[["limit",Kn]],n),y(`/apps/${e}/history`,[["limit",Kn]],n)]),i=r.meta.hasMore||a.meta.hasMore;return{app:s.data,builds:r.data,history:a.data,isCut:i}},[e]);return I("apps",t.again,n=>n.has(e)),I("builds",t.again,n=>[...n.values()].some(s=>s.repositoryId===e&&!t.answer?.builds.some(r=>r.id===s.id))),o`<${A} asked=${t} lines=${8} list="apps">
-		${n=>o`<${vr} ...${n} again=${t.again} />`}
-	<//>`}function vr({app:e,builds:t,history:n,isCut:s,again:r}){let a=Q(t,"builds",({id:l})=>l),i=c.apps;return o`<div class="screen-head">
+import{$ as En,A as R,Aa as Se,B as Ne,Ba as E,C as wn,Ca as Qe,D as yn,Da as et,E as kn,Ea as Lt,F,Fa as Dt,G as J,Ga as Nn,H as We,Ha as In,I as Ve,Ia as Ln,J as xn,Ja as tt,K as Ie,Ka as Pt,L as Le,La as Dn,M as ge,Ma as Pn,N as On,Na as Hn,O as o,Oa as qn,P as B,Pa as Fn,Q as Y,Qa as Jn,R as U,Ra as Un,S as P,Sa as Bn,T as Sn,Ta as Wn,U as pe,Ua as Vn,V as An,Va as Gn,W as jn,Wa as Kn,X as Ge,Xa as nt,Y as ie,Z as Ke,_ as Mn,a as q,aa as z,b as ve,ba as Ye,c as M,ca as S,d as K,da as L,e as ue,ea as Z,f as b,fa as fe,g as xe,ga as ze,h as c,ha as Ze,i as hn,ia as we,j as G,ja as D,k as vn,ka as Tn,l as y,la as A,m as $e,ma as De,n as bn,na as j,o as ne,oa as X,p as ae,pa as O,q as N,qa as It,r as be,ra as _n,s as se,sa as ee,t as de,ta as Oe,u as Nt,ua as Rn,v as C,va as k,w as Be,wa as Xe,x as gn,xa as Cn,y as T,ya as Q,z as _,za as I}from"./dashboard.js";var Yn=50;function vr(){let{id:e}=T.value,t=k(async n=>{let[s,r,a]=await Promise.all([y(`/apps/${e}`,[],n),y(`/apps/${e}/builds`,[["limit",Yn]],n),y(`/apps/${e}/history`,[["limit",Yn]],n)]),i=r.meta.hasMore||a.meta.hasMore;return{app:s.data,builds:r.data,history:a.data,isCut:i}},[e]);return I("apps",t.again,n=>n.has(e)),I("builds",t.again,n=>[...n.values()].some(s=>s.repositoryId===e&&!t.answer?.builds.some(r=>r.id===s.id))),o`<${A} asked=${t} lines=${8} list="apps">
+		${n=>o`<${br} ...${n} again=${t.again} />`}
+	<//>`}function br({app:e,builds:t,history:n,isCut:s,again:r}){let a=Q(t,"builds",({id:l})=>l),i=c.apps;return o`<div class="screen-head">
 			<div><h1>${e.name}</h1><p class="quiet"><code>${e.repoUrl}</code></p></div>
 			${E.value&&o`<div class="actions">
 				<button onClick=${()=>P(()=>N(`/apps/${e.id}/retry`).then(r))}>${i.retry}</button>
@@ -17,11 +17,11 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		</p>
 		${e.ingestError&&o`<p class="error-message" tabindex="0"><code>${e.ingestError}</code></p>`}
 		${s&&o`<p class="note">${c.apps.cut}</p>`}
-		<${gr} tiles=${e.previewTiles} />
+		<${wr} tiles=${e.previewTiles} />
 		<section class="stack">
 			<h2>${i.builds}</h2>
 			${a.length===0?o`<p class="quiet">${i.noBuilds}</p>`:a.map(l=>o`
-				<${wr} key=${l.id} build=${l} again=${r} />
+				<${yr} key=${l.id} build=${l} again=${r} />
 			`)}
 		</section>
 		<section class="card stack">
@@ -32,17 +32,17 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 					<small><${O} at=${l.createdAt} /></small> <${L} id=${l.jobRunId} />
 				</li>`)}
 			</ol>
-		</section>`}var Pt=({src:e,posterUrl:t,embedUrl:n})=>e??t??n??"";function br({tile:e}){let t=Pt(e),n=e.title??t;return/^https?:/.test(t)?o`<a href=${t} rel="noreferrer">${n}</a>`:n}function gr({tiles:e}){return e.length===0?null:o`<section class="stack">
+		</section>`}var Ht=({src:e,posterUrl:t,embedUrl:n})=>e??t??n??"";function gr({tile:e}){let t=Ht(e),n=e.title??t;return/^https?:/.test(t)?o`<a href=${t} rel="noreferrer">${n}</a>`:n}function wr({tiles:e}){return e.length===0?null:o`<section class="stack">
 		<h2>${c.apps.previews}</h2>
 		<ul class="cards">
 			${e.map(t=>o`<li class="card stack" key=${t.id}>
-				${Pt(t).startsWith("data:image/")?o`
-					<img class="preview" src=${Pt(t)} alt=${t.title?"":c.apps.preview} />
+				${Ht(t).startsWith("data:image/")?o`
+					<img class="preview" src=${Ht(t)} alt=${t.title?"":c.apps.preview} />
 					${t.title&&o`<small>${t.title}</small>`}
-				`:o`<${br} tile=${t} />`}
+				`:o`<${gr} tile=${t} />`}
 			</li>`)}
 		</ul>
-	</section>`}function wr({build:e,again:t}){let{id:n,status:s,imageTag:r,errorMessage:a,commitSha:i,createdAt:l,startedAt:$,completedAt:u,durationMs:d,hasLogs:p,jobRunId:m}=e,h=b(!1),f=({target:v})=>h.value=v.open,g=c.apps;return o`<article class="card stack">
+	</section>`}function yr({build:e,again:t}){let{id:n,status:s,imageTag:r,errorMessage:a,commitSha:i,createdAt:l,startedAt:$,completedAt:u,durationMs:d,hasLogs:p,jobRunId:m}=e,h=b(!1),f=({target:v})=>h.value=v.open,g=c.apps;return o`<article class="card stack">
 		<div class="screen-head">
 			<h3><span class="id">${fe(n)}</span></h3>
 			<${j} status=${s} />
@@ -59,11 +59,11 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		${a&&o`<p class="problem">${a}</p>`}
 		${p&&o`<details onToggle=${f}>
 			<summary>${g.log}</summary>
-			${h.value&&o`<${yr} id=${n} status=${s} />`}
+			${h.value&&o`<${kr} id=${n} status=${s} />`}
 		</details>`}
-	</article>`}function yr({id:e,status:t}){let n=k(s=>y(`/builds/${e}/logs`,[],s),[e],{newer:[t],everyMs:t==="running"?2e3:void 0});return o`<${A} asked=${n}>
+	</article>`}function kr({id:e,status:t}){let n=k(s=>y(`/builds/${e}/logs`,[],s),[e],{newer:[t],everyMs:t==="running"?2e3:void 0});return o`<${A} asked=${n}>
 		${({data:s})=>o`<pre class="log-lines" tabindex="0" aria-label=${c.apps.log}>${s.logs}</pre>`}
-	<//>`}var kr=48;function xr(){let e=Object.fromEntries(T.value.words),t=a=>async i=>{let{data:l,meta:$,total:u}=await y("/apps",[["q",e.q],["status",e.status],["limit",kr],["offset",a]],i);return{rows:l,total:u??l.length,next:$.nextOffset}},n=k(t(0),[e.q,e.status]),s=b(e.q??""),r=a=>{a.preventDefault(),J({words:s.value?[["q",s.value]]:[]})};return o`<div class="screen-head">
+	<//>`}var xr=48;function Or(){let e=Object.fromEntries(T.value.words),t=a=>async i=>{let{data:l,meta:$,total:u}=await y("/apps",[["q",e.q],["status",e.status],["limit",xr],["offset",a]],i);return{rows:l,total:u??l.length,next:$.nextOffset}},n=k(t(0),[e.q,e.status]),s=b(e.q??""),r=a=>{a.preventDefault(),J({words:s.value?[["q",s.value]]:[]})};return o`<div class="screen-head">
 			<h1>${c.apps.title} ${n.answer&&o`<span class="count">${xe(n.answer.total)}</span>`}</h1>
 			<form class="group" role="search" onSubmit=${r}>
 				<input
@@ -73,10 +73,10 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		</div>
 		<${A} asked=${n}>
 			${({rows:a})=>o`
-				<${Or} found=${a} isAll=${!e.q&&!e.status} />
+				<${Sr} found=${a} isAll=${!e.q&&!e.status} />
 				<${pe} asked=${n} load=${i=>t(i)()} />
 			`}
-		<//>`}function Or({found:e,isAll:t}){let n=Q(e,"apps",({id:s})=>s);return n.length===0&&!t?o`<${D} title=${c.apps.noMatch} hint=${c.apps.noMatchHint} />`:n.length===0?o`<${D} title=${c.apps.empty} hint=${c.apps.emptyHint} command=${c.apps.emptyCommand} />`:o`<ul class="cards">${n.map(s=>o`<${Sr} key=${s.id} app=${s} />`)}</ul>`}function Sr({app:e}){return o`<li class="card stack">
+		<//>`}function Sr({found:e,isAll:t}){let n=Q(e,"apps",({id:s})=>s);return n.length===0&&!t?o`<${D} title=${c.apps.noMatch} hint=${c.apps.noMatchHint} />`:n.length===0?o`<${D} title=${c.apps.empty} hint=${c.apps.emptyHint} command=${c.apps.emptyCommand} />`:o`<ul class="cards">${n.map(s=>o`<${Ar} key=${s.id} app=${s} />`)}</ul>`}function Ar({app:e}){return o`<li class="card stack">
 		<div class="screen-head">
 			<h2><${S} to=${{view:"app",id:e.id}}>${e.name}<//></h2>
 			<${j} status=${e.ingestStatus} />
@@ -92,18 +92,18 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			`}${" "}
 			<${O} at=${e.updatedAt} />
 		</p>
-	</li>`}var Ar={created:"createdAt",started:"startedAt",ended:"completedAt"};function le({runs:e,selected:t,sort:n="",isBrief:s=!1,isOfOneJob:r=!1}){let a=c.runs.columns,i=n==="started"||n==="ended"?n:"created",l=[{name:"first",title:a.run,cell:$=>o`<${L} id=${$.id} />`},{name:"job",title:a.job,cell:$=>o`<${Z} slug=${$.slug} />`},{name:"status",title:a.status,cell:$=>o`<${Mr} run=${$} />`},{name:"took",title:a.took,cell:$=>o`<${Oe} from=${$.startedAt} to=${$.completedAt} ms=${$.durationMs} />`},{name:"created",title:a[i],cell:$=>o`<${O} at=${$[Ar[i]]} />`}];return s||l.push({name:"why",title:a.details,cell:$=>o`<${Tr} run=${$} />`}),r&&l.splice(1,1),t&&l.unshift(_r(e,t)),o`<${X} label=${c.runs.title} rows=${e} keyOf=${jr} columns=${l}
-		rowClass=${({id:$})=>t?.value.has($)?"is-selected":""} />`}var jr=({id:e})=>e;function Mr({run:e}){let t=e.attempt>1;return o`<${j} status=${e.status} />${" "}
-		${t&&o`<small>${c.runs.attemptOf(e.attempt,e.maxAttempts)}</small>`}`}var Er=500;function Tr({run:e}){if(e.errorMessage)return o`<span class="one-line">${e.errorMessage}</span>`;if(e.status==="pending")return o`<small>${c.runs.dueAt} <${O} at=${e.scheduledAt} /></small>`;let t=Object.entries(e.parameters??{}).map(([n,s])=>`${n}=${JSON.stringify(s)}`);return o`<span class="one-line quiet">${t.join(" ").slice(0,Er)}</span>`}function _r(e,t){let n=a=>{let i=new Set(t.value);i.delete(a)||i.add(a),t.value=i},s=e.length>0&&e.every(({id:a})=>t.value.has(a)),r=()=>t.value=s?new Set:new Set(e.map(({id:a})=>a));return{name:"select",title:o`<input type="checkbox" aria-label=${c.runs.selectAll} checked=${s} onChange=${r} />`,cell:({id:a})=>o`<input type="checkbox" aria-label=${c.runs.select(fe(a))} checked=${t.value.has(a)}
-				onChange=${()=>n(a)} />`}}function Rr(){let{id:e}=T.value,t=k(async n=>{if(!e)return Yn(null,n);let{data:s}=await y(`/bulk/${e}`,R.value,n);return{rows:[s],next:null}},[e]);return o`<h1>${c.views.bulk}</h1>
+	</li>`}var jr={created:"createdAt",started:"startedAt",ended:"completedAt"};function le({runs:e,selected:t,sort:n="",isBrief:s=!1,isOfOneJob:r=!1}){let a=c.runs.columns,i=n==="started"||n==="ended"?n:"created",l=[{name:"first",title:a.run,cell:$=>o`<${L} id=${$.id} />`},{name:"job",title:a.job,cell:$=>o`<${Z} slug=${$.slug} />`},{name:"status",title:a.status,cell:$=>o`<${Er} run=${$} />`},{name:"took",title:a.took,cell:$=>o`<${Oe} from=${$.startedAt} to=${$.completedAt} ms=${$.durationMs} />`},{name:"created",title:a[i],cell:$=>o`<${O} at=${$[jr[i]]} />`}];return s||l.push({name:"why",title:a.details,cell:$=>o`<${_r} run=${$} />`}),r&&l.splice(1,1),t&&l.unshift(Rr(e,t)),o`<${X} label=${c.runs.title} rows=${e} keyOf=${Mr} columns=${l}
+		rowClass=${({id:$})=>t?.value.has($)?"is-selected":""} />`}var Mr=({id:e})=>e;function Er({run:e}){let t=e.attempt>1;return o`<${j} status=${e.status} />${" "}
+		${t&&o`<small>${c.runs.attemptOf(e.attempt,e.maxAttempts)}</small>`}`}var Tr=500;function _r({run:e}){if(e.errorMessage)return o`<span class="one-line">${e.errorMessage}</span>`;if(e.status==="pending")return o`<small>${c.runs.dueAt} <${O} at=${e.scheduledAt} /></small>`;let t=Object.entries(e.parameters??{}).map(([n,s])=>`${n}=${JSON.stringify(s)}`);return o`<span class="one-line quiet">${t.join(" ").slice(0,Tr)}</span>`}function Rr(e,t){let n=a=>{let i=new Set(t.value);i.delete(a)||i.add(a),t.value=i},s=e.length>0&&e.every(({id:a})=>t.value.has(a)),r=()=>t.value=s?new Set:new Set(e.map(({id:a})=>a));return{name:"select",title:o`<input type="checkbox" aria-label=${c.runs.selectAll} checked=${s} onChange=${r} />`,cell:({id:a})=>o`<input type="checkbox" aria-label=${c.runs.select(fe(a))} checked=${t.value.has(a)}
+				onChange=${()=>n(a)} />`}}function Cr(){let{id:e}=T.value,t=k(async n=>{if(!e)return zn(null,n);let{data:s}=await y(`/bulk/${e}`,R.value,n);return{rows:[s],next:null}},[e]);return o`<h1>${c.views.bulk}</h1>
 		<${A} asked=${t} list=${e&&"bulk"}>
 			${({rows:n})=>o`
-				<${Cr} operations=${n} />
-				<${pe} asked=${t} load=${Yn} text=${c.older} />
+				<${Nr} operations=${n} />
+				<${pe} asked=${t} load=${zn} text=${c.older} />
 			`}
-		<//>`}var Yn=(e,t)=>$e("/bulk",R.value,e,t);function Cr({operations:e}){let t=Nr(Q(e,"bulk",({id:n})=>n));return t.length===0?o`<${D} title=${c.bulk.empty} hint=${c.bulk.emptyHint} />`:o`<ul class="stack">
-		${t.map(n=>o`<${Ir} key=${n.id} operation=${n} />`)}
-	</ul>`}function Nr(e){if(T.value.id||_.value)return e;let t=e[0]?.createdAt??"";return[...[...de.value.recent.bulk.values()].filter(({createdAt:s})=>s>t).sort((s,r)=>r.createdAt.localeCompare(s.createdAt)),...e]}function Ir({operation:e}){let{id:t,action:n,filter:s,status:r,total:a,done:i,refused:l,reason:$,requestedBy:u,createdAt:d,refusals:p}=e,m=c.bulk,h={title:m.abort,text:m.abortHint,action:m.abort},f=()=>Ge(h,`/bulk/${t}/abort`,m.abort);return o`<li class="card stack">
+		<//>`}var zn=(e,t)=>$e("/bulk",R.value,e,t);function Nr({operations:e}){let t=Ir(Q(e,"bulk",({id:n})=>n));return t.length===0?o`<${D} title=${c.bulk.empty} hint=${c.bulk.emptyHint} />`:o`<ul class="stack">
+		${t.map(n=>o`<${Lr} key=${n.id} operation=${n} />`)}
+	</ul>`}function Ir(e){if(T.value.id||_.value)return e;let t=e[0]?.createdAt??"";return[...[...de.value.recent.bulk.values()].filter(({createdAt:s})=>s>t).sort((s,r)=>r.createdAt.localeCompare(s.createdAt)),...e]}function Lr({operation:e}){let{id:t,action:n,filter:s,status:r,total:a,done:i,refused:l,reason:$,requestedBy:u,createdAt:d,refusals:p}=e,m=c.bulk,h={title:m.abort,text:m.abortHint,action:m.abort},f=()=>Ke(h,`/bulk/${t}/abort`,m.abort);return o`<li class="card stack">
 		<div class="screen-head">
 			<h2>${c.bulk.title(n)}</h2>
 			<span class="id">${fe(t)}</span> <${j} status=${r} />
@@ -117,14 +117,14 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		</progress>
 		<p>${c.bulk.running(e)}</p>
 		<p class="quiet"><bdi>${$}</bdi> · <bdi>${u}</bdi> · <${O} at=${d} /></p>
-		${n!=="cancel"&&!_.value&&o`<${Pr} operation=${e} isOpen=${T.value.id===t} />`}
+		${n!=="cancel"&&!_.value&&o`<${Hr} operation=${e} isOpen=${T.value.id===t} />`}
 		${p.length>0&&o`<ul class="refused">
 			${p.slice(0,10).map(({run:g,why:v})=>o`<li key=${g}>${c.bulk.one(g,v)}</li>`)}
 		</ul>`}
-	</li>`}var Lr=10,Dr=3e3;function Pr({operation:e,isOpen:t}){let n=b(t);return o`<details open=${t} onToggle=${({target:r})=>n.value=r.open}>
+	</li>`}var Dr=10,Pr=3e3;function Hr({operation:e,isOpen:t}){let n=b(t);return o`<details open=${t} onToggle=${({target:r})=>n.value=r.open}>
 		<summary>${c.bulk.launched}</summary>
-		${n.value&&o`<${Hr} operation=${e} />`}
-	</details>`}function Hr({operation:{id:e,done:t}}){let n=k(r=>y(`/bulk/${e}/runs`,[["limit",Lr]],r),[e],{newer:[t],everyMs:Dr});return o`<${A} asked=${n} lines=${3}>${({data:r,meta:a})=>o`<div class="stack">
+		${n.value&&o`<${qr} operation=${e} />`}
+	</details>`}function qr({operation:{id:e,done:t}}){let n=k(r=>y(`/bulk/${e}/runs`,[["limit",Dr]],r),[e],{newer:[t],everyMs:Pr});return o`<${A} asked=${n} lines=${3}>${({data:r,meta:a})=>o`<div class="stack">
 		${r.length===0&&o`<p class="quiet">${c.bulk.none}</p>`}
 		<p>
 			${Object.entries(a.counts??{}).filter(([,i])=>i>0).map(([i,l])=>o`
@@ -133,14 +133,14 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		</p>
 		${a.hasMore&&o`<p class="quiet">${c.bulk.newest(r.length)}</p>`}
 		${r.length>0&&o`<${le} runs=${r} />`}
-	</div>`}<//>`}function nt({action:e,words:t,onClose:n}){let s={action:e,filter:Cn(t)},r=k(()=>N("/bulk",{...s,dryRun:!0}),[]);return o`<${Ve} title=${c.bulk.title(e)} onClose=${n} className="wide">
+	</div>`}<//>`}function st({action:e,words:t,onClose:n}){let s={action:e,filter:Nn(t)},r=k(()=>N("/bulk",{...s,dryRun:!0}),[]);return o`<${Ge} title=${c.bulk.title(e)} onClose=${n} className="wide">
 		<p class="command"><code>${s.filter.join("  ")}</code></p>
 		<${A} asked=${r}>
 			${({data:a})=>o`
-				<${Fr} preview=${a} /><${Jr} order=${s} count=${a.count} onClose=${n} />
+				<${Jr} preview=${a} /><${Ur} order=${s} count=${a.count} onClose=${n} />
 			`}
 		<//>
-	<//>`}var qr=5;function Fr({preview:e}){let{count:t,position:n,sample:s,refused:r}=e;return o`<div class="stack">
+	<//>`}var Fr=5;function Jr({preview:e}){let{count:t,position:n,sample:s,refused:r}=e;return o`<div class="stack">
 		<p>
 			<strong>${c.bulk.preview(t)}</strong>,${" "}
 			<span class="quiet">${c.bulk.asOfPosition(n)}</span>
@@ -151,20 +151,20 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				${r.slice(0,5).map(({run:a,why:i})=>o`<li key=${a}>${c.bulk.one(a,i)}</li>`)}
 			</ul>
 		</div>`}
-		${s.length>0&&o`<div><h3>${c.bulk.sample}</h3><${le} runs=${s.slice(0,qr)} isBrief /></div>`}
-	</div>`}function Jr({order:e,count:t,onClose:n}){let s=b(""),r=b(""),a=b(""),i=b(""),l=M({body:"",key:""}),$=t>0&&s.value.trim()!==""&&(!jn||a.value===xn.name);return o`<form class="stack" onSubmit=${async d=>{d.preventDefault();try{let p=r.value.trim()&&JSON.parse(r.value),m={...e,reason:s.value,...p&&{patch:{parameters:p}}},h=JSON.stringify(m);l.current.body!==h&&(l.current={body:h,key:se()});let{data:f}=await N("/bulk",m,{"Idempotency-Key":l.current.key});U(c.bulk.title(e.action)),n(),F({view:"bulk",id:f.id})}catch(p){i.value=p instanceof SyntaxError?c.jobs.badJson:G(p).message}}}>
+		${s.length>0&&o`<div><h3>${c.bulk.sample}</h3><${le} runs=${s.slice(0,Fr)} isBrief /></div>`}
+	</div>`}function Ur({order:e,count:t,onClose:n}){let s=b(""),r=b(""),a=b(""),i=b(""),l=M({body:"",key:""}),$=t>0&&s.value.trim()!==""&&(!Mn||a.value===On.name);return o`<form class="stack" onSubmit=${async d=>{d.preventDefault();try{let p=r.value.trim()&&JSON.parse(r.value),m={...e,reason:s.value,...p&&{patch:{parameters:p}}},h=JSON.stringify(m);l.current.body!==h&&(l.current={body:h,key:se()});let{data:f}=await N("/bulk",m,{"Idempotency-Key":l.current.key});U(c.bulk.title(e.action)),n(),F({view:"bulk",id:f.id})}catch(p){i.value=p instanceof SyntaxError?c.jobs.badJson:G(p).message}}}>
 		<label>${c.reason}<input required maxlength="1000" value=${s.value} onInput=${B(s)} /></label>
 		${e.action==="rerun"&&o`
 			<label>${c.bulk.patch}<textarea rows="3" placeholder="{}" value=${r.value} onInput=${B(r)}></textarea></label>
 		`}
-		<${Mn} name=${a} />
+		<${En} name=${a} />
 		${i.value&&o`<p class="problem" role="alert">${i.value}</p>`}
 		<div class="actions">
 			<button type="button" onClick=${n}>${c.leaveIt}</button>
 			<button class="danger" disabled=${!$}>${c.bulk.go(c.bulk.actions[e.action],t)}</button>
 		</div>
-	</form>`}var zn=/[\x00-\x08\x0b-\x1f\x7f-\x9f]/,Ur=new RegExp([/\x1b\[([0-?]*)[ -/]*([@-~])/,/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?/,/\x1b[PX^_][^\x1b]*(?:\x1b\\)?/,/\x1b[ -/]*[0-~]/,/[\x00-\x08\x0b-\x1f\x7f-\x9f]/,/[^\x00-\x08\x0b-\x1f\x7f-\x9f]+/].map(({source:e})=>e).join("|"),"g"),rt={foreground:null,background:null,is:new Set,classes:""},Br=[];function Qn(e,t){if(t===rt&&!zn.test(e)&&!e.includes("	"))return{text:e.length>1e4?e.slice(0,1e4):e,spans:Br,style:t};let n=new qt(t);for(let[s,r,a]of e.matchAll(Ur))a?n.control(a,r):s==="\r"?n.column=0:s==="\b"?n.column=Math.max(n.column-1,0):zn.test(s)||n.write(s);return{text:n.characters.join(""),spans:n.spans(),style:n.style}}var qt=class{constructor(t){this.style=t,this.column=0,this.characters=[],this.classes=[]}write(t){for(let n of t)if(n==="	")do this.#e(" ");while(this.column%8!==0&&this.column<1e4);else this.#e(n)}#e(t){if(!(this.column>=1e4)){for(;this.characters.length<this.column;)this.characters.push(" "),this.classes.push("");this.characters[this.column]=t,this.classes[this.column]=this.style.classes,this.column+=1}}control(t,n){let s=Number.parseInt(n,10)||0;t==="m"&&!Wr.test(n)?this.style=Vr(this.style,n):t==="K"?this.#t(s):t==="C"?this.column=Math.min(this.column+(s||1),1e4):t==="D"?this.column=Math.max(this.column-(s||1),0):t==="G"&&(this.column=Math.min((s||1)-1,1e4))}#t(t){let n=t===0?this.column:0;if(t===1){let s=Math.min(this.column+1,this.characters.length);this.characters.fill(" ",0,s),this.classes.fill("",0,s)}else this.characters.length=Math.min(n,this.characters.length),this.classes.length=this.characters.length}spans(){let t=[],n=0;for(let[s,r]of this.characters.entries()){let a=this.classes[s],i=t.at(-1),l=n+r.length;a&&i?.to===n&&i.classes===a?i.to=l:a&&t.length<500&&t.push({from:n,to:l,classes:a}),n=l}return t}},Wr=/[<=>?]/,Zn={1:"bold",2:"dim",3:"italic",4:"underline",7:"inverse",9:"strike"},Xn={21:["bold"],22:["bold","dim"],23:["italic"],24:["underline"],27:["inverse"],29:["strike"]};function Vr(e,t){let{foreground:n,background:s}=e,r=new Set(e.is),a=t.split(";");for(let i=a.shift();i!==void 0;i=a.shift()){let[l,...$]=i.split(":").map(Number);if(l===0)n=s=null,r=new Set;else if(l===38||l===48){let u=$.length>0?es($[0],$.slice($[0]===2?-3:1)):Gr(a);l===38?n=u:s=u}else if(l===4&&$[0]===0)r.delete("underline");else if(Zn[l])r.add(Zn[l]);else if(Xn[l])for(let u of Xn[l])r.delete(u);else l===39?n=null:l===49?s=null:st(l,30)||st(l,90)?n=l%10:(st(l,40)||st(l,100))&&(s=l%10)}return n===null&&s===null&&r.size===0?rt:{foreground:n,background:s,is:r,classes:Yr(n,s,r)}}var st=(e,t)=>e>=t&&e<t+8;function Gr(e){let t=Number(e.shift());return es(t,e.splice(0,t===2?3:1).map(Number))}function es(e,t){if(e===2)return Ht(t);let[n=0]=t;if(e!==5)return null;if(n<16)return n%8;if(n>=232)return Ht([1,1,1].map(r=>r*(8+10*(n-232))));let s=n-16;return Ht([Math.floor(s/36),Math.floor(s/6)%6,s%6].map(r=>r*51))}var Kr=48;function Ht([e=0,t=0,n=0]){let s=Math.max(e,t,n),r=Math.min(e,t,n);if(s-r<Kr)return s<128?0:7;let a=(s+r)/2;return(e>a?1:0)+(t>a?2:0)+(n>a?4:0)}function Yr(e,t,n){let s=n.has("inverse")?e??7:t,r=s===null?e!==null&&`ansi-${e}`:`ansi-on-${s}`,a=[...n].filter(i=>i!=="inverse").map(i=>`ansi-${i}`);return[r,...a].filter(Boolean).join(" ")}var zr=1e5,Zr=1e4,ts=1e5,rs=/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[Zz] /,ye=class{dropped=0;#e=[];#t=[];#r=new Map;#s=new Set;#o=rt;#n="";#a=!1;get end(){return this.finished+(this.#n!==""&&!this.#a?1:0)}get finished(){return this.dropped+this.#e.length}add(t){let n=(this.#n+t).split(`
-`);this.#n=Xr(n.pop()??"");for(let r of n)this.#i(r);let s=this.#e.length-zr;s>Zr&&this.#l(s)}finish(){this.#n!==""&&!this.#a&&this.#i(this.#n),this.#a=!0}line(t){return t>=this.finished?ns(this.#n,this.#o):{text:this.#e[t-this.dropped]??"",spans:this.#r.get(t)??[],isError:this.#s.has(t)}}errors(){return this.end>this.finished&&this.line(this.finished).isError?[...this.#s,this.finished]:[...this.#s]}width(t){return t>=this.finished?ss(this.line(t).text):this.#t[t-this.dropped]}#i(t){let{text:n,spans:s,style:r,isError:a}=ns(t,this.#o);this.#o=r,a&&this.#s.add(this.finished),s.length>0&&this.#r.set(this.finished,s),this.#e.push(n),this.#t.push(ss(n))}#l(t){this.#e.splice(0,t),this.#t.splice(0,t),this.dropped+=t;for(let n of[this.#r,this.#s])for(let s of n.keys()){if(s>=this.dropped)break;n.delete(s)}}};function ns(e,t){let n=rs.exec(e)?.[0]??"",s=Qn(e.slice(n.length),t),r=s.spans.map(a=>({...a,from:a.from+n.length,to:a.to+n.length}));return{...s,text:n.toUpperCase()+s.text,spans:r,isError:n.endsWith("z ")}}function Xr(e){if(e.length<=ts)return e;let t=rs.exec(e)?.[0]??"",n=e.slice(Math.max(e.lastIndexOf("\r")+1,t.length));return(t+n).slice(0,ts)}var Qr=/^[ -~]*$/,eo=new RegExp("[\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6]|\\p{Emoji_Presentation}|[\\u{20000}-\\u{3fffd}]","gu");function ss(e){if(Qr.test(e))return e.length;let t=e.match(eo)?.length??0;return[...e].length+t}function os(e,t,n,s=null){let r=s===null?e.end-e.dropped:s.length,a=s===null?to(e.dropped,r):no(s,e.end);if(t===null)return{count:r,begins:l=>l,...a};let i=new Float64Array(r+1);for(let l=0;l<r;l+=1){let $=a.numberAt(l),u=n.get($)??Math.max(Math.ceil(e.width($)/t),1);i[l+1]=i[l]+u}return{count:r,begins:l=>i[l],...a}}function to(e,t){return{numberAt:n=>e+n,indexOf:n=>Math.min(Math.max(n-e,0),t)}}function no(e,t){return{numberAt:n=>e[n]??t,indexOf:n=>{let s=0,r=e.length;for(;s<r;){let a=s+r>>1;e[a]<n?s=a+1:r=a}return s}}}function ot(e,{count:t,begins:n}){let s=0,r=Math.max(t-1,0);for(;s<r;){let a=Math.ceil((s+r)/2);n(a)<=e?s=a:r=a-1}return s}function at(e){return e===""?null:new RegExp(e.replace(/[\\^$.*+?()[\]{}|]/g,"\\$&"),"gi")}var Ae=class{hits=[];#e=0;#t;constructor(t){this.#t=new RegExp(t.source,"i")}advance(t,n){for(this.hits[0]<t.dropped&&(this.hits=this.hits.filter(s=>s>=t.dropped)),this.#e=Math.max(this.#e,t.dropped);this.#e<t.finished;){if(this.#e%256===0&&n())return!1;this.#t.test(t.line(this.#e).text)&&this.hits.push(this.#e),this.#e+=1}return!0}};function as(e,t,n,s){if(e.length===0)return null;let r=t??(s===1?n.first-1:n.last+1),a=e.findIndex(l=>l>r);if(s===1)return a===-1?e[0]:e[a];let i=e.findLastIndex(l=>l<r);return i===-1?e[e.length-1]:e[i]}function Pe({text:e,spans:t},n){let r=(n===null?[]:[...e.matchAll(n)]).map(({index:d,0:{length:p}})=>({from:d,to:d+p})),a=[0,e.length,...[...t,...r].flatMap(({from:d,to:p})=>[d,p])],i=[...new Set(a)].sort((d,p)=>d-p),l=d=>{let p=0;return m=>{for(;d[p]?.to<=m;)p+=1;return d[p]?.from<=m?d[p]:null}},$=l(t),u=l(r);return i.slice(1).map((d,p)=>{let m=i[p];return{text:e.slice(m,d),classes:$(m)?.classes??"",isHit:u(m)!==null}})}var re=20,is=20;function cs({run:e}){let t=Object.fromEntries(T.value.words),n=ls(t.attempt,e.attempt)??e.attempt,s=ls(t.line,1/0),r=t.find??"",{log:a,version:i,isGrowing:l,error:$}=mo(e.id,n),u=c.run.log,d=({target:p})=>J({words:[["attempt",p.value]]});return o`<section class="card stack log">
+	</form>`}var Zn=/[\x00-\x08\x0b-\x1f\x7f-\x9f]/,Br=new RegExp([/\x1b\[([0-?]*)[ -/]*([@-~])/,/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?/,/\x1b[PX^_][^\x1b]*(?:\x1b\\)?/,/\x1b[ -/]*[0-~]/,/[\x00-\x08\x0b-\x1f\x7f-\x9f]/,/[^\x00-\x08\x0b-\x1f\x7f-\x9f]+/].map(({source:e})=>e).join("|"),"g"),ot={foreground:null,background:null,is:new Set,classes:""},Wr=[];function es(e,t){if(t===ot&&!Zn.test(e)&&!e.includes("	"))return{text:e.length>1e4?e.slice(0,1e4):e,spans:Wr,style:t};let n=new Ft(t);for(let[s,r,a]of e.matchAll(Br))a?n.control(a,r):s==="\r"?n.column=0:s==="\b"?n.column=Math.max(n.column-1,0):Zn.test(s)||n.write(s);return{text:n.characters.join(""),spans:n.spans(),style:n.style}}var Ft=class{constructor(t){this.style=t,this.column=0,this.characters=[],this.classes=[]}write(t){for(let n of t)if(n==="	")do this.#e(" ");while(this.column%8!==0&&this.column<1e4);else this.#e(n)}#e(t){if(!(this.column>=1e4)){for(;this.characters.length<this.column;)this.characters.push(" "),this.classes.push("");this.characters[this.column]=t,this.classes[this.column]=this.style.classes,this.column+=1}}control(t,n){let s=Number.parseInt(n,10)||0;t==="m"&&!Vr.test(n)?this.style=Gr(this.style,n):t==="K"?this.#t(s):t==="C"?this.column=Math.min(this.column+(s||1),1e4):t==="D"?this.column=Math.max(this.column-(s||1),0):t==="G"&&(this.column=Math.min((s||1)-1,1e4))}#t(t){let n=t===0?this.column:0;if(t===1){let s=Math.min(this.column+1,this.characters.length);this.characters.fill(" ",0,s),this.classes.fill("",0,s)}else this.characters.length=Math.min(n,this.characters.length),this.classes.length=this.characters.length}spans(){let t=[],n=0;for(let[s,r]of this.characters.entries()){let a=this.classes[s],i=t.at(-1),l=n+r.length;a&&i?.to===n&&i.classes===a?i.to=l:a&&t.length<500&&t.push({from:n,to:l,classes:a}),n=l}return t}},Vr=/[<=>?]/,Xn={1:"bold",2:"dim",3:"italic",4:"underline",7:"inverse",9:"strike"},Qn={21:["bold"],22:["bold","dim"],23:["italic"],24:["underline"],27:["inverse"],29:["strike"]};function Gr(e,t){let{foreground:n,background:s}=e,r=new Set(e.is),a=t.split(";");for(let i=a.shift();i!==void 0;i=a.shift()){let[l,...$]=i.split(":").map(Number);if(l===0)n=s=null,r=new Set;else if(l===38||l===48){let u=$.length>0?ts($[0],$.slice($[0]===2?-3:1)):Kr(a);l===38?n=u:s=u}else if(l===4&&$[0]===0)r.delete("underline");else if(Xn[l])r.add(Xn[l]);else if(Qn[l])for(let u of Qn[l])r.delete(u);else l===39?n=null:l===49?s=null:rt(l,30)||rt(l,90)?n=l%10:(rt(l,40)||rt(l,100))&&(s=l%10)}return n===null&&s===null&&r.size===0?ot:{foreground:n,background:s,is:r,classes:zr(n,s,r)}}var rt=(e,t)=>e>=t&&e<t+8;function Kr(e){let t=Number(e.shift());return ts(t,e.splice(0,t===2?3:1).map(Number))}function ts(e,t){if(e===2)return qt(t);let[n=0]=t;if(e!==5)return null;if(n<16)return n%8;if(n>=232)return qt([1,1,1].map(r=>r*(8+10*(n-232))));let s=n-16;return qt([Math.floor(s/36),Math.floor(s/6)%6,s%6].map(r=>r*51))}var Yr=48;function qt([e=0,t=0,n=0]){let s=Math.max(e,t,n),r=Math.min(e,t,n);if(s-r<Yr)return s<128?0:7;let a=(s+r)/2;return(e>a?1:0)+(t>a?2:0)+(n>a?4:0)}function zr(e,t,n){let s=n.has("inverse")?e??7:t,r=s===null?e!==null&&`ansi-${e}`:`ansi-on-${s}`,a=[...n].filter(i=>i!=="inverse").map(i=>`ansi-${i}`);return[r,...a].filter(Boolean).join(" ")}var Zr=1e5,Xr=1e4,ns=1e5,os=/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[Zz] /,ye=class{dropped=0;#e=[];#t=[];#r=new Map;#s=new Set;#o=ot;#n="";#a=!1;get end(){return this.finished+(this.#n!==""&&!this.#a?1:0)}get finished(){return this.dropped+this.#e.length}add(t){let n=(this.#n+t).split(`
+`);this.#n=Qr(n.pop()??"");for(let r of n)this.#i(r);let s=this.#e.length-Zr;s>Xr&&this.#l(s)}finish(){this.#n!==""&&!this.#a&&this.#i(this.#n),this.#a=!0}line(t){return t>=this.finished?ss(this.#n,this.#o):{text:this.#e[t-this.dropped]??"",spans:this.#r.get(t)??[],isError:this.#s.has(t)}}errors(){return this.end>this.finished&&this.line(this.finished).isError?[...this.#s,this.finished]:[...this.#s]}width(t){return t>=this.finished?rs(this.line(t).text):this.#t[t-this.dropped]}#i(t){let{text:n,spans:s,style:r,isError:a}=ss(t,this.#o);this.#o=r,a&&this.#s.add(this.finished),s.length>0&&this.#r.set(this.finished,s),this.#e.push(n),this.#t.push(rs(n))}#l(t){this.#e.splice(0,t),this.#t.splice(0,t),this.dropped+=t;for(let n of[this.#r,this.#s])for(let s of n.keys()){if(s>=this.dropped)break;n.delete(s)}}};function ss(e,t){let n=os.exec(e)?.[0]??"",s=es(e.slice(n.length),t),r=s.spans.map(a=>({...a,from:a.from+n.length,to:a.to+n.length}));return{...s,text:n.toUpperCase()+s.text,spans:r,isError:n.endsWith("z ")}}function Qr(e){if(e.length<=ns)return e;let t=os.exec(e)?.[0]??"",n=e.slice(Math.max(e.lastIndexOf("\r")+1,t.length));return(t+n).slice(0,ns)}var eo=/^[ -~]*$/,to=new RegExp("[\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6]|\\p{Emoji_Presentation}|[\\u{20000}-\\u{3fffd}]","gu");function rs(e){if(eo.test(e))return e.length;let t=e.match(to)?.length??0;return[...e].length+t}function as(e,t,n,s=null){let r=s===null?e.end-e.dropped:s.length,a=s===null?no(e.dropped,r):so(s,e.end);if(t===null)return{count:r,begins:l=>l,...a};let i=new Float64Array(r+1);for(let l=0;l<r;l+=1){let $=a.numberAt(l),u=n.get($)??Math.max(Math.ceil(e.width($)/t),1);i[l+1]=i[l]+u}return{count:r,begins:l=>i[l],...a}}function no(e,t){return{numberAt:n=>e+n,indexOf:n=>Math.min(Math.max(n-e,0),t)}}function so(e,t){return{numberAt:n=>e[n]??t,indexOf:n=>{let s=0,r=e.length;for(;s<r;){let a=s+r>>1;e[a]<n?s=a+1:r=a}return s}}}function at(e,{count:t,begins:n}){let s=0,r=Math.max(t-1,0);for(;s<r;){let a=Math.ceil((s+r)/2);n(a)<=e?s=a:r=a-1}return s}function it(e){return e===""?null:new RegExp(e.replace(/[\\^$.*+?()[\]{}|]/g,"\\$&"),"gi")}var Ae=class{hits=[];#e=0;#t;constructor(t){this.#t=new RegExp(t.source,"i")}advance(t,n){for(this.hits[0]<t.dropped&&(this.hits=this.hits.filter(s=>s>=t.dropped)),this.#e=Math.max(this.#e,t.dropped);this.#e<t.finished;){if(this.#e%256===0&&n())return!1;this.#t.test(t.line(this.#e).text)&&this.hits.push(this.#e),this.#e+=1}return!0}};function is(e,t,n,s){if(e.length===0)return null;let r=t??(s===1?n.first-1:n.last+1),a=e.findIndex(l=>l>r);if(s===1)return a===-1?e[0]:e[a];let i=e.findLastIndex(l=>l<r);return i===-1?e[e.length-1]:e[i]}function Pe({text:e,spans:t},n){let r=(n===null?[]:[...e.matchAll(n)]).map(({index:d,0:{length:p}})=>({from:d,to:d+p})),a=[0,e.length,...[...t,...r].flatMap(({from:d,to:p})=>[d,p])],i=[...new Set(a)].sort((d,p)=>d-p),l=d=>{let p=0;return m=>{for(;d[p]?.to<=m;)p+=1;return d[p]?.from<=m?d[p]:null}},$=l(t),u=l(r);return i.slice(1).map((d,p)=>{let m=i[p];return{text:e.slice(m,d),classes:$(m)?.classes??"",isHit:u(m)!==null}})}var re=20,ls=20;function us({run:e}){let t=Object.fromEntries(T.value.words),n=cs(t.attempt,e.attempt)??e.attempt,s=cs(t.line,1/0),r=t.find??"",{log:a,version:i,isGrowing:l,error:$}=ho(e.id,n),u=c.run.log,d=({target:p})=>J({words:[["attempt",p.value]]});return o`<section class="card stack log">
 		${_.value&&o`<p class="note">${c.past.notHere}</p>`}
 		${e.attempt>1&&o`<label class="inline">
 			${c.run.attempts}
@@ -174,11 +174,11 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				`)}
 			</select>
 		</label>`}
-		${$&&o`<${En} error=${$} />`}
+		${$&&o`<${Tn} error=${$} />`}
 		${a.dropped>0&&o`<p class="note">${u.cut}</p>`}
-		${a.end===0&&!$?o`<p class="quiet">${l?c.loading:u.empty}</p>`:o`<${so} log=${a} version=${i} isGrowing=${l} attempt=${n} linked=${s} find=${r}
-			save=${()=>P(()=>$o(e.id,n))} key=${n} />`}
-	</section>`}function ls(e,t){return/^[1-9][0-9]{0,8}$/.test(e??"")&&Number(e)<=t?Number(e):null}function so({log:e,version:t,isGrowing:n,attempt:s,linked:r,find:a,save:i}){let l=c.run.log,$=b(a),u=b(null),d=K(()=>at($.value),[$.value]),p=K(()=>e.errors(),[e,t]),m=b(!1),h=uo(e,t,d),f=m.value?h.filter(w=>e.line(w).isError):h,g=u.value??(r===null?null:r-1),v=lo(e,t,m.value?p:null,g,r===null),x=M(null);q(()=>{if(r===null||x.current===r||r>v.layout.numberAt(v.layout.count))return;x.current=r;let{first:w,last:H}=v.visible();(r-1<w||r-1>H)&&v.show(r-1)},[r,t]);let W=w=>{let H=as(f,u.value,v.visible(),w);H!==null&&(u.value=H,v.show(H))},oe=w=>{u.value=null,B($)(w)},te=w=>{w.preventDefault(),W(1)},V=({target:w})=>m.value=w.checked,_e=({target:w})=>Le.value=w.checked,Re=w=>{w.key!=="Enter"||!w.shiftKey||(w.preventDefault(),W(-1))},Ce=u.value===null?-1:f.indexOf(u.value),Rt=v.sticks.value?l.follows:l.grows;return o`<form class="group" role="search" onSubmit=${te}>
+		${a.end===0&&!$?o`<p class="quiet">${l?c.loading:u.empty}</p>`:o`<${ro} log=${a} version=${i} isGrowing=${l} attempt=${n} linked=${s} find=${r}
+			save=${()=>P(()=>po(e.id,n))} key=${n} />`}
+	</section>`}function cs(e,t){return/^[1-9][0-9]{0,8}$/.test(e??"")&&Number(e)<=t?Number(e):null}function ro({log:e,version:t,isGrowing:n,attempt:s,linked:r,find:a,save:i}){let l=c.run.log,$=b(a),u=b(null),d=K(()=>it($.value),[$.value]),p=K(()=>e.errors(),[e,t]),m=b(!1),h=$o(e,t,d),f=m.value?h.filter(w=>e.line(w).isError):h,g=u.value??(r===null?null:r-1),v=co(e,t,m.value?p:null,g,r===null),x=M(null);q(()=>{if(r===null||x.current===r||r>v.layout.numberAt(v.layout.count))return;x.current=r;let{first:w,last:H}=v.visible();(r-1<w||r-1>H)&&v.show(r-1)},[r,t]);let W=w=>{let H=is(f,u.value,v.visible(),w);H!==null&&(u.value=H,v.show(H))},oe=w=>{u.value=null,B($)(w)},te=w=>{w.preventDefault(),W(1)},V=({target:w})=>m.value=w.checked,_e=({target:w})=>Le.value=w.checked,Re=w=>{w.key!=="Enter"||!w.shiftKey||(w.preventDefault(),W(-1))},Ce=u.value===null?-1:f.indexOf(u.value),Ct=v.sticks.value?l.follows:l.grows;return o`<form class="group" role="search" onSubmit=${te}>
 			<input type="search" aria-label=${l.search} placeholder=${l.search} value=${$.value}
 				onInput=${oe} onKeyDown=${Re} />
 			<button type="button" aria-label=${l.previous} title=${l.previous} disabled=${f.length===0}
@@ -187,7 +187,7 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				onClick=${()=>W(1)}>↓</button>
 			${d&&o`<span class="quiet" role="status">
 				${Ce===-1?l.found(f.length):l.hit(Ce+1,f.length)}</span>`}
-			<span class="quiet">${l.lines(e.end)}${n?` \xB7 ${Rt}`:""}</span>
+			<span class="quiet">${l.lines(e.end)}${n?` \xB7 ${Ct}`:""}</span>
 			<label class="check"><input type="checkbox" checked=${m.value} disabled=${p.length===0}
 				onChange=${V} />${l.errors(p.length)}</label>
 			<label class="check"><input type="checkbox" checked=${Le.value}
@@ -198,28 +198,28 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		<div class="log-box ${Le.value?"is-wrapped":""}" ref=${v.element} tabindex="0" role="log"
 			aria-live="off" aria-label=${c.run.tabs.log} ...${v.handlers}>
 			<div class="line is-ruler" aria-hidden="true"><span class="line-number"></span><span class="line-stream"></span><span class="line-text"
-				><span>${"0".repeat(ds)}</span></span></div>
-			<${ro} log=${e} version=${t} box=${v} pattern=${d} attempt=${s}
+				><span>${"0".repeat(ps)}</span></span></div>
+			<${oo} log=${e} version=${t} box=${v} pattern=${d} attempt=${s}
 				current=${u.value} linked=${r} />
-		</div>`}function ro({log:e,box:t,pattern:n,attempt:s,current:r,linked:a}){let{begins:i,count:l}=t.layout,{top:$,height:u}=t.view.value,d=ot(Math.floor($/re)-is,t.layout),p=Math.min(ot(Math.ceil(($+u)/re)+is,t.layout)+1,l),m=Array.from({length:p-d},(v,x)=>t.layout.numberAt(d+x)),h=M(null);ve(()=>h.current?t.measure(h.current):void 0);let f=v=>({...T.value,words:[["attempt",s],["line",v+1]]}),g=v=>v===r?"is-current":v+1===a?"is-linked":"";return o`<svg class="spacer" width="1" height=${i(d)*re} aria-hidden="true"></svg>
+		</div>`}function oo({log:e,box:t,pattern:n,attempt:s,current:r,linked:a}){let{begins:i,count:l}=t.layout,{top:$,height:u}=t.view.value,d=at(Math.floor($/re)-ls,t.layout),p=Math.min(at(Math.ceil(($+u)/re)+ls,t.layout)+1,l),m=Array.from({length:p-d},(v,x)=>t.layout.numberAt(d+x)),h=M(null);ve(()=>h.current?t.measure(h.current):void 0);let f=v=>({...T.value,words:[["attempt",s],["line",v+1]]}),g=v=>v===r?"is-current":v+1===a?"is-linked":"";return o`<svg class="spacer" width="1" height=${i(d)*re} aria-hidden="true"></svg>
 		<div ref=${h}>
 			${m.map(v=>({number:v,line:e.line(v)})).map(({number:v,line:x})=>o`
 				<div class="line ${g(v)}" key=${v} data-number=${v}>
 					<${S} to=${f(v)} class="line-number" tabindex="-1" aria-label=${c.run.log.line(v+1)}>
 						${v+1}<//>
-					<${$s} isError=${x.isError} />
-					<span class="line-text">${Pe(x,n).map(it)}</span>
+					<${ds} isError=${x.isError} />
+					<span class="line-text">${Pe(x,n).map(lt)}</span>
 				</div>`)}
 		</div>
-		<svg class="spacer" width="1" height=${(i(l)-i(p))*re} aria-hidden="true"></svg>`}function us({text:e}){let t=K(()=>oo(e),[e]);return Array.from({length:t.end},(n,s)=>{let r=t.line(s);return o`<${$s} isError=${r.isError} />${Pe(r,null).map(it)}${`
-`}`})}function $s({isError:e}){return e?o`<span class="line-stream" role="img" aria-label="stderr" title="stderr">!</span>`:o`<span class="line-stream"></span>`}function oo(e){let t=new ye;return t.add(e),t.finish(),t}function it({text:e,classes:t,isHit:n}){let s=t?o`<span class=${t}>${e}</span>`:e;return n?o`<mark>${s}</mark>`:s}var ds=100,ao=200,io=["ArrowUp","PageUp","Home"];function lo(e,t,n,s,r){let a=M(null),i=b({top:0,height:480,columns:80}),l=b(r),$=M(0),u=M({first:0,last:0}),d=M({before:0,now:0,at:0}),p=M({columns:null,rows:new Map}),m=b(0),h=Le.value?i.value.columns:null;p.current.columns!==h&&(p.current={columns:h,rows:new Map});let f=K(()=>os(e,h,p.current.rows,n),[e,t,n,h,m.value]),g=()=>{let{top:w,height:H}=i.value,he=ke=>f.numberAt(ot(ke,f));return{first:he(Math.ceil(w/re)),last:he(Math.floor((w+H)/re)-1)}},v=()=>a.current.scrollHeight-a.current.clientHeight,x=()=>performance.now()-d.current.at<ao?d.current.before:v(),W=()=>{let{scrollTop:w,clientHeight:H}=a.current;i.value={...i.value,top:w,height:H},u.current=g()},oe=w=>f.begins(f.indexOf(w))*re,te=w=>{a.current.scrollTop=w,$.current=a.current.scrollTop,W()},V=w=>{l.value=!1,te(Math.max(oe(w)-a.current.clientHeight/2,0))},_e=()=>{l.value=!0,te(a.current.scrollHeight)},Re=()=>{a.current.scrollTop>0&&(l.value=!1)},Ce=()=>{let{scrollTop:w}=a.current;return w<$.current&&w<v()-re},Rt=()=>{let{scrollTop:w}=a.current;Ce()?l.value=!1:w>$.current&&w>x()-re&&(l.value=!0),$.current=w,W()};return ve(()=>{d.current={before:d.current.now,now:v(),at:performance.now()},l.value&&Ce()&&(l.value=!1),l.value&&_e()},[t,n===null,h,m.value,i.value.height]),ve(()=>{if(l.value)return;let{first:w,last:H}=u.current;s!==null&&s>=w&&s<=H?V(s):te(oe(w))},[n===null,h]),ve(()=>{let w=new ResizeObserver(()=>{let H=a.current.querySelector(".is-ruler .line-text"),he=H.firstElementChild.getBoundingClientRect().width/ds,{clientHeight:ke}=a.current;i.value={...i.value,height:ke,columns:Math.max(Math.floor(H.clientWidth/he),1)},l.peek()&&_e()});return w.observe(a.current),()=>w.disconnect()},[]),{element:a,view:i,sticks:l,layout:f,toEnd:_e,visible:g,show:V,measure:w=>{if(h===null)return;let H=!1;for(let he of w.children){let ke=Number(he.dataset.number),pn=f.indexOf(ke),fn=Math.max(Math.round(he.offsetHeight/re),1);fn!==f.begins(pn+1)-f.begins(pn)&&(p.current.rows.set(ke,fn),H=!0)}H&&(m.value+=1)},handlers:{onScroll:Rt,onWheel:({deltaY:w})=>w<0&&Re(),onTouchMove:Re,onKeyDown:({key:w})=>io.includes(w)&&Re()}}}var co=8;function uo(e,t,n){let s=K(()=>n&&new Ae(n),[e,n]),r=b(0);return q(()=>{if(s===null)return;let a,i=()=>{let l=performance.now(),$=s.advance(e,()=>performance.now()-l>co);r.value+=1,$||(a=setTimeout(i))};return i(),()=>clearTimeout(a)},[s,t]),r.value>=0&&s!==null?s.hits:[]}async function $o(e,t){let n=[];for await(let{piece:r}of be(`/job-runs/${e}/logs`,[["attempt",t]]))n.push(r);let s=document.createElement("a");s.href=URL.createObjectURL(new Blob(n,{type:"text/plain"})),s.download=`${e}-${t}.log`,s.click(),URL.revokeObjectURL(s.href)}var po=1e3,fo=80;function mo(e,t){let n=()=>({log:new ye,version:0,isGrowing:!0,error:null}),s=b(n());return q(()=>{let r=new AbortController;s.value=n();let{log:a}=s.value,i=l=>s.value={...s.value,version:s.value.version+1,...l};return ho(e,t,a,r.signal,i),()=>r.abort()},[e,t]),s.value}async function ho(e,t,n,s,r){let a=0,i,l=()=>{i=void 0,s.aborted||r({error:null})};for(;!s.aborted;){try{let $=[["attempt",t],["offset",a],["follow",!0]];for await(let{piece:d,bytes:p}of be(`/job-runs/${e}/logs`,$,s))n.add(d),a+=p,i??=setTimeout(l,fo);clearTimeout(i),i=void 0;let u=await vo(e,t,s);if(s.aborted||(u&&n.finish(),r({error:null,isGrowing:!u}),u))return}catch($){if(s.aborted)return;let u=G($),d=u.status!==void 0&&u.status>=400&&u.status<500;if(r(d?{error:u,isGrowing:!1}:{error:u}),d)return}await new Promise($=>setTimeout($,po))}}async function vo(e,t,n){let{data:{run:s}}=await y(`/job-runs/${e}`,[],n);return s.completedAt!==null||s.attempt>t}var bo=1e3,go=4,wo=3;function ps({runs:e}){let t=c.failures.logs,n=b(""),s=b(null),r=M(null);return q(()=>()=>r.current?.abort(),[]),o`<section class="stack">
-		<form class="group" role="search" onSubmit=${i=>{i.preventDefault(),r.current?.abort(),r.current=new AbortController,ko(e,n.value,r.current.signal,l=>s.value=l)}}>
+		<svg class="spacer" width="1" height=${(i(l)-i(p))*re} aria-hidden="true"></svg>`}function $s({text:e}){let t=K(()=>ao(e),[e]);return Array.from({length:t.end},(n,s)=>{let r=t.line(s);return o`<${ds} isError=${r.isError} />${Pe(r,null).map(lt)}${`
+`}`})}function ds({isError:e}){return e?o`<span class="line-stream" role="img" aria-label="stderr" title="stderr">!</span>`:o`<span class="line-stream"></span>`}function ao(e){let t=new ye;return t.add(e),t.finish(),t}function lt({text:e,classes:t,isHit:n}){let s=t?o`<span class=${t}>${e}</span>`:e;return n?o`<mark>${s}</mark>`:s}var ps=100,io=200,lo=["ArrowUp","PageUp","Home"];function co(e,t,n,s,r){let a=M(null),i=b({top:0,height:480,columns:80}),l=b(r),$=M(0),u=M({first:0,last:0}),d=M({before:0,now:0,at:0}),p=M({columns:null,rows:new Map}),m=b(0),h=Le.value?i.value.columns:null;p.current.columns!==h&&(p.current={columns:h,rows:new Map});let f=K(()=>as(e,h,p.current.rows,n),[e,t,n,h,m.value]),g=()=>{let{top:w,height:H}=i.value,he=ke=>f.numberAt(at(ke,f));return{first:he(Math.ceil(w/re)),last:he(Math.floor((w+H)/re)-1)}},v=()=>a.current.scrollHeight-a.current.clientHeight,x=()=>performance.now()-d.current.at<io?d.current.before:v(),W=()=>{let{scrollTop:w,clientHeight:H}=a.current;i.value={...i.value,top:w,height:H},u.current=g()},oe=w=>f.begins(f.indexOf(w))*re,te=w=>{a.current.scrollTop=w,$.current=a.current.scrollTop,W()},V=w=>{l.value=!1,te(Math.max(oe(w)-a.current.clientHeight/2,0))},_e=()=>{l.value=!0,te(a.current.scrollHeight)},Re=()=>{a.current.scrollTop>0&&(l.value=!1)},Ce=()=>{let{scrollTop:w}=a.current;return w<$.current&&w<v()-re},Ct=()=>{let{scrollTop:w}=a.current;Ce()?l.value=!1:w>$.current&&w>x()-re&&(l.value=!0),$.current=w,W()};return ve(()=>{d.current={before:d.current.now,now:v(),at:performance.now()},l.value&&Ce()&&(l.value=!1),l.value&&_e()},[t,n===null,h,m.value,i.value.height]),ve(()=>{if(l.value)return;let{first:w,last:H}=u.current;s!==null&&s>=w&&s<=H?V(s):te(oe(w))},[n===null,h]),ve(()=>{let w=new ResizeObserver(()=>{let H=a.current.querySelector(".is-ruler .line-text"),he=H.firstElementChild.getBoundingClientRect().width/ps,{clientHeight:ke}=a.current;i.value={...i.value,height:ke,columns:Math.max(Math.floor(H.clientWidth/he),1)},l.peek()&&_e()});return w.observe(a.current),()=>w.disconnect()},[]),{element:a,view:i,sticks:l,layout:f,toEnd:_e,visible:g,show:V,measure:w=>{if(h===null)return;let H=!1;for(let he of w.children){let ke=Number(he.dataset.number),fn=f.indexOf(ke),mn=Math.max(Math.round(he.offsetHeight/re),1);mn!==f.begins(fn+1)-f.begins(fn)&&(p.current.rows.set(ke,mn),H=!0)}H&&(m.value+=1)},handlers:{onScroll:Ct,onWheel:({deltaY:w})=>w<0&&Re(),onTouchMove:Re,onKeyDown:({key:w})=>lo.includes(w)&&Re()}}}var uo=8;function $o(e,t,n){let s=K(()=>n&&new Ae(n),[e,n]),r=b(0);return q(()=>{if(s===null)return;let a,i=()=>{let l=performance.now(),$=s.advance(e,()=>performance.now()-l>uo);r.value+=1,$||(a=setTimeout(i))};return i(),()=>clearTimeout(a)},[s,t]),r.value>=0&&s!==null?s.hits:[]}async function po(e,t){let n=[];for await(let{piece:r}of be(`/job-runs/${e}/logs`,[["attempt",t]]))n.push(r);let s=document.createElement("a");s.href=URL.createObjectURL(new Blob(n,{type:"text/plain"})),s.download=`${e}-${t}.log`,s.click(),URL.revokeObjectURL(s.href)}var fo=1e3,mo=80;function ho(e,t){let n=()=>({log:new ye,version:0,isGrowing:!0,error:null}),s=b(n());return q(()=>{let r=new AbortController;s.value=n();let{log:a}=s.value,i=l=>s.value={...s.value,version:s.value.version+1,...l};return vo(e,t,a,r.signal,i),()=>r.abort()},[e,t]),s.value}async function vo(e,t,n,s,r){let a=0,i,l=()=>{i=void 0,s.aborted||r({error:null})};for(;!s.aborted;){try{let $=[["attempt",t],["offset",a],["follow",!0]];for await(let{piece:d,bytes:p}of be(`/job-runs/${e}/logs`,$,s))n.add(d),a+=p,i??=setTimeout(l,mo);clearTimeout(i),i=void 0;let u=await bo(e,t,s);if(s.aborted||(u&&n.finish(),r({error:null,isGrowing:!u}),u))return}catch($){if(s.aborted)return;let u=G($),d=u.status!==void 0&&u.status>=400&&u.status<500;if(r(d?{error:u,isGrowing:!1}:{error:u}),d)return}await new Promise($=>setTimeout($,fo))}}async function bo(e,t,n){let{data:{run:s}}=await y(`/job-runs/${e}`,[],n);return s.completedAt!==null||s.attempt>t}var go=1e3,wo=4,yo=3;function fs({runs:e}){let t=c.failures.logs,n=b(""),s=b(null),r=M(null);return q(()=>()=>r.current?.abort(),[]),o`<section class="stack">
+		<form class="group" role="search" onSubmit=${i=>{i.preventDefault(),r.current?.abort(),r.current=new AbortController,xo(e,n.value,r.current.signal,l=>s.value=l)}}>
 			<input type="search" required aria-label=${t.search} placeholder=${t.search} value=${n.value}
 				onInput=${B(n)} />
 			<button>${t.go}</button>
 		</form>
-		${s.value&&o`<${yo} ...${s.value} count=${e.length} />`}
-	</section>`}function yo({sought:e,results:t,count:n}){let s=c.failures.logs,r=t.filter(l=>l!==void 0),a=r.filter(({hits:l})=>l),i=r.filter(({hits:l})=>l===null).length;return o`<p class="quiet" role="status">
+		${s.value&&o`<${ko} ...${s.value} count=${e.length} />`}
+	</section>`}function ko({sought:e,results:t,count:n}){let s=c.failures.logs,r=t.filter(l=>l!==void 0),a=r.filter(({hits:l})=>l),i=r.filter(({hits:l})=>l===null).length;return o`<p class="quiet" role="status">
 			${s.searched(a.length,r.length,n)}${i>0&&` ${s.unread(i)}`}
 		</p>
 		<ul class="stack found-logs">
@@ -227,34 +227,34 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				<p><${L} id=${l.id} /> · <${S}
 					to=${{view:"run",id:l.id,tab:"log",words:[["attempt",l.attempt],["find",e]]}}>
 					${s.hits($??0)}<//></p>
-				<pre class="json" tabindex="0"><code>${u.map(d=>o`${d.map(it)}${`
+				<pre class="json" tabindex="0"><code>${u.map(d=>o`${d.map(lt)}${`
 `}`)}</code></pre>
 			</li>`)}
-		</ul>`}async function ko(e,t,n,s){let r=at(t);if(!r)return;let a=Array.from(e,()=>{}),i=0,l=async()=>{for(;i<e.length&&!n.aborted;){let $=i;i+=1;let u=await xo(e[$],r,n);if(n.aborted)return;a[$]=u,s({sought:t,results:[...a]})}};s({sought:t,results:a}),await Promise.all(Array.from({length:go},l))}async function xo(e,t,n){if(e.attempt===0)return{run:e,hits:0,lines:[]};let s=new ye;try{let i=[["attempt",e.attempt],["last",bo]];for await(let{piece:l}of be(`/job-runs/${e.id}/logs`,i,n))s.add(l)}catch{return{run:e,hits:null,lines:[]}}s.finish();let r=new Ae(t);r.advance(s,()=>!1);let{hits:a}=r;return{run:e,hits:a.length,lines:a.slice(0,wo).map(i=>Pe(s.line(i),t))}}var Oo=["open","resolved","ignored"];function So(){let{words:e,id:t}=T.value,n=Object.fromEntries(e),s=n.status??"open",r=JSON.stringify([t,s,n.job,_.value]),a=M({list:r,count:0});a.current.list!==r&&(a.current={list:r,count:0});let i=k(u=>vn(d=>fs(t,s,n.job,u,d),a.current.count),[t,s,n.job]);I("failures",i.again);let l=u=>J({id:"",words:[["status",u],...e.filter(([d])=>d!=="status")]}),$=async u=>{let d=await fs("",s,n.job,void 0,u);return a.current.count=Math.max(a.current.count,i.answer?.rows.length??0)+d.rows.length,d};return o`<div class="screen-head">
+		</ul>`}async function xo(e,t,n,s){let r=it(t);if(!r)return;let a=Array.from(e,()=>{}),i=0,l=async()=>{for(;i<e.length&&!n.aborted;){let $=i;i+=1;let u=await Oo(e[$],r,n);if(n.aborted)return;a[$]=u,s({sought:t,results:[...a]})}};s({sought:t,results:a}),await Promise.all(Array.from({length:wo},l))}async function Oo(e,t,n){if(e.attempt===0)return{run:e,hits:0,lines:[]};let s=new ye;try{let i=[["attempt",e.attempt],["last",go]];for await(let{piece:l}of be(`/job-runs/${e.id}/logs`,i,n))s.add(l)}catch{return{run:e,hits:null,lines:[]}}s.finish();let r=new Ae(t);r.advance(s,()=>!1);let{hits:a}=r;return{run:e,hits:a.length,lines:a.slice(0,yo).map(i=>Pe(s.line(i),t))}}var So=["open","resolved","ignored"];function Ao(){let{words:e,id:t}=T.value,n=Object.fromEntries(e),s=n.status??"open",r=JSON.stringify([t,s,n.job,_.value]),a=M({list:r,count:0});a.current.list!==r&&(a.current={list:r,count:0});let i=k(u=>bn(d=>ms(t,s,n.job,u,d),a.current.count),[t,s,n.job]);I("failures",i.again);let l=u=>J({id:"",words:[["status",u],...e.filter(([d])=>d!=="status")]}),$=async u=>{let d=await ms("",s,n.job,void 0,u);return a.current.count=Math.max(a.current.count,i.answer?.rows.length??0)+d.rows.length,d};return o`<div class="screen-head">
 			<h1>${c.failures.title}</h1>
 			<div class="group" role="group" aria-label=${c.runs.columns.status}>
-				${Oo.map(u=>o`
+				${So.map(u=>o`
 					<button key=${u} aria-pressed=${!t&&u===s} onClick=${()=>l(u)}>${u}</button>
 				`)}
 			</div>
 		</div>
 		<${A} asked=${i} list=${t&&"failures"}>
-			${({rows:u})=>o`<${jo} key=${r} groups=${u} asked=${i} load=${$} />`}
-		<//>`}async function fs(e,t,n,s,r=null){return e?{rows:[await Ao(e,s)],next:null}:$e("/failures",[["status",t],["job",n],...R.value],r,s)}async function Ao(e,t){if(_.value==="")return(await y(`/failures/${e}`,[],t)).data;let s=(await ne("/failures",R.value,t)).find(({fingerprint:r})=>r===e);if(!s)throw new mn(404,"failure_not_found",c.failures.notThen);return s}function jo({groups:e,asked:t,load:n}){let s=Mo(e),r=_o(s);return s.length===0?o`<${D} title=${c.failures.empty} hint=${c.failures.emptyHint} />`:o`<ul class="stack">
+			${({rows:u})=>o`<${Mo} key=${r} groups=${u} asked=${i} load=${$} />`}
+		<//>`}async function ms(e,t,n,s,r=null){return e?{rows:[await jo(e,s)],next:null}:$e("/failures",[["status",t],["job",n],...R.value],r,s)}async function jo(e,t){if(_.value==="")return(await y(`/failures/${e}`,[],t)).data;let s=(await ne("/failures",R.value,t)).find(({fingerprint:r})=>r===e);if(!s)throw new hn(404,"failure_not_found",c.failures.notThen);return s}function Mo({groups:e,asked:t,load:n}){let s=Eo(e),r=Ro(s);return s.length===0?o`<${D} title=${c.failures.empty} hint=${c.failures.emptyHint} />`:o`<ul class="stack">
 			${s.map(a=>o`
-				<${No} key=${a.fingerprint} group=${a} trend=${r.get(a.fingerprint)} again=${t.again}
+				<${Io} key=${a.fingerprint} group=${a} trend=${r.get(a.fingerprint)} again=${t.again}
 					isOpen=${T.value.id===a.fingerprint} />
 			`)}
 		</ul>
-		<${pe} asked=${t} load=${n} />`}function Mo(e){let t=M([]);t.current=Pn(t.current,e.map(({fingerprint:r})=>r));let n=new Map(t.current.map((r,a)=>[r,a])),s=({fingerprint:r})=>n.get(r)??0;return e.toSorted((r,a)=>s(r)-s(a))}var Eo=864e5,lt=18e5,To=1e4,ms=100;function _o(e){let t=e.map(({fingerprint:s})=>s);return k(s=>Ro(t,s),[t.toSorted().join(",")],{everyMs:To}).answer??new Map}async function Ro(e,t){if(_.value||e.length===0)return new Map;let n=[];for(let u=0;u<e.length;u+=ms)n.push(e.slice(u,u+ms));let s=Math.ceil(We.value/lt)*lt,[r,a]=[s-Eo,s].map(u=>new Date(u).toISOString()),i={from:r,to:a,bucketMs:lt},l=await Promise.all(n.map(u=>y("/failures/over-time",[["group",u.join(",")],["from",r],["bucketMs",lt]],t))),$=({fingerprint:u,since:d,buckets:p})=>{let m=p.reduce((h,{failures:f})=>h+f,0);return[u,{buckets:qn(p,i),failed:m,isWhole:Date.parse(d)<=Date.parse(r),since:d}]};return new Map(l.flatMap(({data:u})=>u).map($))}var Co={open:["resolve","ignore"],resolved:["reopen"],ignored:["reopen"]},Ft=ue("");function No({group:e,trend:t,again:n,isOpen:s}){let r=b(s),{fingerprint:a,title:i,job:l,reason:$,frame:u,status:d,count:p,recovered:m,firstAt:h,lastAt:f,affectedVersions:g,sampleRun:v}=e,x=c.failures,W=V=>P(()=>N(`/failures/${a}/${V}`).then(n),x.done[V]),oe=({target:V})=>r.value=V.open,te=[["failureGroup",a]];return o`<li class="card stack">
+		<${pe} asked=${t} load=${n} />`}function Eo(e){let t=M([]);t.current=Hn(t.current,e.map(({fingerprint:r})=>r));let n=new Map(t.current.map((r,a)=>[r,a])),s=({fingerprint:r})=>n.get(r)??0;return e.toSorted((r,a)=>s(r)-s(a))}var To=864e5,ct=18e5,_o=1e4,hs=100;function Ro(e){let t=e.map(({fingerprint:s})=>s);return k(s=>Co(t,s),[t.toSorted().join(","),Ve.value],{everyMs:_o}).answer??new Map}async function Co(e,t){if(_.value||e.length===0)return new Map;let n=[];for(let u=0;u<e.length;u+=hs)n.push(e.slice(u,u+hs));let s=Math.ceil(We.value/ct)*ct,[r,a]=[s-To,s].map(u=>new Date(u).toISOString()),i={from:r,to:a,bucketMs:ct},l=await Promise.all(n.map(u=>y("/failures/over-time",[["group",u.join(",")],["from",r],["bucketMs",ct]],t))),$=({fingerprint:u,since:d,buckets:p})=>{let m=p.reduce((h,{failures:f})=>h+f,0);return[u,{buckets:Fn(p,i),failed:m,isWhole:Date.parse(d)<=Date.parse(r),since:d}]};return new Map(l.flatMap(({data:u})=>u).map($))}var No={open:["resolve","ignore"],resolved:["reopen"],ignored:["reopen"]},Jt=ue("");function Io({group:e,trend:t,again:n,isOpen:s}){let r=b(s),{fingerprint:a,title:i,job:l,reason:$,frame:u,status:d,count:p,recovered:m,firstAt:h,lastAt:f,affectedVersions:g,sampleRun:v}=e,x=c.failures,W=V=>P(()=>N(`/failures/${a}/${V}`).then(n),x.done[V]),oe=({target:V})=>r.value=V.open,te=[["failureGroup",a]];return o`<li class="card stack">
 		<div class="screen-head">
 			<${j} status=${d} />
 			<h2 class="failure-title">${i}</h2>
 			${E.value&&o`<div class="actions">
 				${d==="open"&&o`
-					<button onClick=${()=>Ft.value=a}>${x.retryAll} …</button>
+					<button onClick=${()=>Jt.value=a}>${x.retryAll} …</button>
 				`}
-				${Co[d].map(V=>o`<button key=${V} onClick=${()=>W(V)}>${x[V]}</button>`)}
+				${No[d].map(V=>o`<button key=${V} onClick=${()=>W(V)}>${x[V]}</button>`)}
 			</div>`}
 		</div>
 		<p>
@@ -266,44 +266,44 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			${x.first} <${O} at=${h} /> · ${x.last} <${O} at=${f} /> · ${x.sample}:${" "}
 			<${L} id=${v} /> · <${S} to=${{view:"runs",words:te}}>${c.runs.title}<//>
 		</p>
-		${t&&o`<p><${tt} buckets=${t.buckets} /> <small>${t.isWhole?x.day(t.failed):x.since(t.failed,ee(t.since))}</small></p>`}
+		${t&&o`<p><${nt} buckets=${t.buckets} /> <small>${t.isWhole?x.day(t.failed):x.since(t.failed,ee(t.since))}</small></p>`}
 		<details open=${s} onToggle=${oe}>
 			<summary>${x.details}</summary>
-			${r.value&&o`<${Do} group=${e} />`}
+			${r.value&&o`<${Po} group=${e} />`}
 		</details>
-		${Ft.value===a&&o`
-			<${nt} action="retry" words=${[["job",l],...te,["retried","false"]]} onClose=${()=>Ft.value=""} />
+		${Jt.value===a&&o`
+			<${st} action="retry" words=${[["job",l],...te,["retried","false"]]} onClose=${()=>Jt.value=""} />
 		`}
-	</li>`}var Io=50,hs=30,Lo=1e3;function Do({group:e}){let{fingerprint:t,lastAt:n}=e,s=[["failureGroup",t],["limit",Io],...R.value],r=k(async a=>(await y("/job-runs",s,a)).data.map(({run:i})=>i),[t],{newer:[n]});return o`<${A} asked=${r}>
-		${a=>o`<${Po} runs=${a} lastAt=${Date.parse(n)} />`}
-	<//>`}function Po({runs:e,lastAt:t}){let n=c.failures;if(e.length===0)return o`<${D} title=${n.noRuns} hint=${n.noRunsHint} />`;let s=Math.min(...e.map(({completedAt:i})=>i?Date.parse(i):t)),r=Math.max((t-s)/(hs-1),Lo),a=Fn(e,t,hs,r);return o`<div class="stack">
-		${e.length>1&&o`<${_n} buckets=${a} text=${n.trend(e.length,C(t-s))}
+	</li>`}var Lo=50,vs=30,Do=1e3;function Po({group:e}){let{fingerprint:t,lastAt:n}=e,s=[["failureGroup",t],["limit",Lo],...R.value],r=k(async a=>(await y("/job-runs",s,a)).data.map(({run:i})=>i),[t],{newer:[n]});return o`<${A} asked=${r}>
+		${a=>o`<${Ho} runs=${a} lastAt=${Date.parse(n)} />`}
+	<//>`}function Ho({runs:e,lastAt:t}){let n=c.failures;if(e.length===0)return o`<${D} title=${n.noRuns} hint=${n.noRunsHint} />`;let s=Math.min(...e.map(({completedAt:i})=>i?Date.parse(i):t)),r=Math.max((t-s)/(vs-1),Do),a=Jn(e,t,vs,r);return o`<div class="stack">
+		${e.length>1&&o`<${Rn} buckets=${a} text=${n.trend(e.length,C(t-s))}
 			told=${({all:i})=>n.times(i)} />`}
 		<${le} runs=${e.slice(0,10)} isBrief />
-		<${ps} runs=${e} />
-	</div>`}function ct(e){let t=c.jobs.limitOf,{maxConcurrentRuns:n,concurrencyKey:s,concurrencyLimit:r,rateLimit:a,fairnessKey:i,workerLabels:l}=e,$=Object.entries(l??{}).map(([u,d])=>`${u}=${d}`);return[n&&t.runs(n),s&&t.key(s,r),a&&t.rate(a.limit,C(a.periodMs)),i&&t.turns(i),...$].filter(u=>typeof u=="string")}var Ho=["id","slug","version","createdAt","updatedAt","paused"];function bs(e){return Object.fromEntries(Object.entries(e).filter(([t])=>!Ho.includes(t)))}function gs(e,t){let n=[...new Set([...Object.keys(e),...Object.keys(t)])],s=r=>JSON.stringify(e[r])!==JSON.stringify(t[r]);return Object.fromEntries(n.filter(s).map(r=>[r,t[r]??null]))}var qo=["job_definition.registered","job_definition.registered_again"];function ws(e){let t={};return e.map(({position:s,type:r,occurredAt:a,actor:i,data:l})=>{let $=t;qo.includes(r)?t=l.spec??{}:r==="job_definition.revised"&&(t={...t,...l.changes});let u=r==="job_definition.registered"?[]:Jt($,t),d=r.replace("job_definition.","").replaceAll("_"," "),{version:p,reason:m=null}=l;return{position:s,kind:d,version:p,at:a,by:i,reason:m,changes:u}}).reverse()}var Fo=new Set(["id","createdAt","updatedAt","scheduledAt","startedAt","completedAt","logsUrl","idempotencyKey"]);function Jt(e,t){let n=[],s=new Set([...Object.keys(e),...Object.keys(t)]);for(let r of s)Fo.has(r)||ys(r,e[r],t[r],n);return n}function ys(e,t,n,s){if(vs(t)&&vs(n)&&Array.isArray(t)===Array.isArray(n)){let r=new Set([...Object.keys(t),...Object.keys(n)]);for(let a of r)ys(`${e}.${a}`,t[a],n[a],s)}else Object.is(t,n)||s.push({path:e,before:t,after:n})}var vs=e=>typeof e=="object"&&e!==null;var Jo=["string","integer","number","boolean"];function Ut(e){let t=ut("",e??{},!0,e??{},0);return t.kind==="json"&&Uo(e??{})?{...t,kind:"object",fields:[]}:t}var Uo=e=>Object.keys(e).every(t=>["type","title","description","$schema","$defs"].includes(t));function ut(e,t,n,s,r){let{schema:a,isNullable:i}=Go(Bt(t,s),s),l={name:e,title:e,hint:"",kind:"json",isRequired:n,isNullable:i};if(!a||r>6)return l;let{title:$=e,format:u,type:d}=a,p={...l,title:$,hint:[a.description,...Vo(a)].filter(Boolean).join(" \xB7 "),..."default"in a&&{initial:a.default},isSecret:a.writeOnly===!0||u==="password"},m=a.enum??("const"in a?[a.const]:void 0);if(m)return{...p,kind:"choice",choices:m};let h=a.oneOf??a.anyOf;if(h&&!a.properties)return Bo(p,h,s,r);if(h||a.allOf||a.patternProperties||a.prefixItems)return p;if(d==="string")return{...p,kind:d,format:u,isLong:!u&&!((a.maxLength??1/0)<=100)};if(Jo.includes(d))return{...p,kind:d};if(a.properties){let f=a.required??[],g=Object.entries(a.properties).map(([v,x])=>ut(v,x,f.includes(v),s,r+1));return{...p,kind:"object",fields:g.sort((v,x)=>Number(x.isRequired)-Number(v.isRequired))}}return d==="array"&&a.items?{...p,kind:"array",item:{...ut("",a.items,!0,s,r+1),title:""}}:p}function Bo(e,t,n,s){let r=t.map((a,i)=>{let l=ut(e.name,a,!0,n,s+1),$=(l.fields??[]).filter(({kind:d,choices:p})=>d==="choice"&&p?.length===1),u=l.title!==e.name&&l.title?l.title:$[0]?.choices?.[0]??Wo(l);return{...l,title:String(u||i+1)}});return{...e,kind:"union",options:r}}var Wo=({kind:e,choices:t})=>t?t.map(String).join(", "):e;function Vo(e){let t=($,u,d)=>$!==void 0&&u!==void 0?`${$} to ${u}${d}`:$!==void 0?`at least ${$}${d}`:u!==void 0?`at most ${u}${d}`:"",{minimum:n,maximum:s,exclusiveMinimum:r,exclusiveMaximum:a,multipleOf:i,pattern:l}=e;return[t(n,s,""),r!==void 0&&`more than ${r}`,a!==void 0&&`less than ${a}`,i!==void 0&&`a multiple of ${i}`,t(e.minLength,e.maxLength," characters"),t(e.minItems,e.maxItems," entries"),l!==void 0&&`as ${l}`].filter(Boolean)}function Bt(e,t,n=0){if(typeof e!="object"||e===null)return{};if(!e.$ref)return e;let r=(e.$ref==="#"?[]:e.$ref.startsWith("#/")?e.$ref.slice(2).split("/"):null)?.reduce((a,i)=>a?.[i.replaceAll("~1","/").replaceAll("~0","~")],t);return!r||n>6?null:{...Bt(r,t,n+1),...e,$ref:void 0}}function Go(e,t){if(!e)return{schema:null,isNullable:!1};let n=e.anyOf?"anyOf":"oneOf",s=Array.isArray(e.type)?e.type.map(u=>({type:u})):e[n];if(!s)return{schema:e,isNullable:!1};let r=s.filter(({type:u})=>u!=="null"),a=r.length<s.length,{[n]:i,type:l,...$}=e;return r.length===1?{schema:{...Bt(r[0],t),...$},isNullable:a}:{schema:{...$,anyOf:r},isNullable:a}}function je(e,t){if(t===void 0||e.kind==="choice"&&e.choices?.some(n=>Ko(n,t)))return!0;if(t===null)return e.isNullable||e.kind==="json";switch(e.kind){case"string":return typeof t=="string";case"integer":return Number.isSafeInteger(t);case"number":return typeof t=="number";case"boolean":return typeof t=="boolean";case"choice":return!1;case"array":return Array.isArray(t);case"union":return!!e.options?.some(n=>$t(n,t));case"object":return typeof t=="object"&&!Array.isArray(t);default:return!0}}var Ko=(e,t)=>JSON.stringify(e)===JSON.stringify(t);function $t(e,t){return t===void 0||!je(e,t)?!1:e.kind==="array"&&t!==null?t.every(n=>$t(e.item,n)):e.kind!=="object"||t===null?!0:(e.fields??[]).every(n=>t[n.name]===void 0?!n.isRequired:je(n,t[n.name]))}function ks({options:e=[]},t,n){if(e[n]&&$t(e[n],t))return n;let s=e.findIndex(r=>$t(r,t));return s===-1?n:s}function Wt({kind:e,isRequired:t,isNullable:n,initial:s}){let r=s!=null;if(!(!t&&!r))return n?null:e==="string"?"":void 0}var xs=(e,t)=>Object.keys(t??{}).filter(n=>!e.fields?.some(s=>s.name===n));function dt(e){if(e.initial!==void 0)return e.initial;switch(e.kind){case"choice":return e.choices?.[0];case"string":return"";case"integer":case"number":return 0;case"boolean":return!1;case"array":return[];case"object":return pt(e);case"union":return e.options?.[0]?dt(e.options[0]):null;default:return null}}function pt(e){let t=(e.fields??[]).map(n=>n.initial!==void 0?[n.name,n.initial]:n.isRequired&&n.kind==="choice"&&n.choices?.length===1?[n.name,n.choices[0]]:n.isRequired&&n.kind==="object"?[n.name,pt(n)]:[n.name,void 0]);return Object.fromEntries(t.filter(([,n])=>n!==void 0))}function He(e){return typeof e=="number"?Number.isInteger(e)&&!Number.isSafeInteger(e):typeof e=="object"&&e!==null&&Object.values(e).some(He)}function qe(e){try{let t=JSON.parse(e);return typeof t=="object"&&!Array.isArray(t)?t:null}catch{return null}}function Os(e,t,n){let{[t]:s,...r}=e;return n===void 0?r:{...e,[t]:n}}function Ss(e,t){let n=`/parameters${t}`;return e.filter(s=>s.path===n).map(({message:s})=>s)}var Me=ue(new Map),ft={order:"",key:""};function mt({job:e,origin:t,onLaunched:n=()=>{}}){let s=c.jobs,r=`${e.slug} ${t?.id??""}`,a=b({message:"",issues:[]}),i=()=>Me.value.get(r)??Yo(e,t),{draft:l,options:$}=i(),u=h=>Me.value=new Map(Me.value).set(r,{...i(),...h}),d=()=>Me.value=new Map([...Me.value].filter(([h])=>h!==r)),p=()=>{d(),a.value={message:"",issues:[]}};return o`<form class="stack launch" onSubmit=${async h=>{h.preventDefault();let f=ht(l,e);if(a.value={message:f?"":s.badJson,issues:[]},!!f)try{let g={...Xo($,t),parameters:f},v=`${e.slug} ${JSON.stringify(g)}`;ft.order!==v&&(ft={order:v,key:se()});let{data:x}=await N(`/jobs/${e.slug}/run`,g,{"Idempotency-Key":ft.key});ft={order:"",key:""},d(),U(s.launched(x.id)),n(),F({view:"run",id:x.id})}catch(g){let{message:v,issues:x=[]}=G(g);a.value={message:g instanceof SyntaxError?s.badContext:v,issues:x},Kt(h.target)}}} noValidate>
+		<${fs} runs=${e} />
+	</div>`}function ut(e){let t=c.jobs.limitOf,{maxConcurrentRuns:n,concurrencyKey:s,concurrencyLimit:r,rateLimit:a,fairnessKey:i,workerLabels:l}=e,$=Object.entries(l??{}).map(([u,d])=>`${u}=${d}`);return[n&&t.runs(n),s&&t.key(s,r),a&&t.rate(a.limit,C(a.periodMs)),i&&t.turns(i),...$].filter(u=>typeof u=="string")}var qo=["id","slug","version","createdAt","updatedAt","paused"];function gs(e){return Object.fromEntries(Object.entries(e).filter(([t])=>!qo.includes(t)))}function ws(e,t){let n=[...new Set([...Object.keys(e),...Object.keys(t)])],s=r=>JSON.stringify(e[r])!==JSON.stringify(t[r]);return Object.fromEntries(n.filter(s).map(r=>[r,t[r]??null]))}var Fo=["job_definition.registered","job_definition.registered_again"];function ys(e){let t={};return e.map(({position:s,type:r,occurredAt:a,actor:i,data:l})=>{let $=t;Fo.includes(r)?t=l.spec??{}:r==="job_definition.revised"&&(t={...t,...l.changes});let u=r==="job_definition.registered"?[]:Ut($,t),d=r.replace("job_definition.","").replaceAll("_"," "),{version:p,reason:m=null}=l;return{position:s,kind:d,version:p,at:a,by:i,reason:m,changes:u}}).reverse()}var Jo=new Set(["id","createdAt","updatedAt","scheduledAt","startedAt","completedAt","logsUrl","idempotencyKey"]);function Ut(e,t){let n=[],s=new Set([...Object.keys(e),...Object.keys(t)]);for(let r of s)Jo.has(r)||ks(r,e[r],t[r],n);return n}function ks(e,t,n,s){if(bs(t)&&bs(n)&&Array.isArray(t)===Array.isArray(n)){let r=new Set([...Object.keys(t),...Object.keys(n)]);for(let a of r)ks(`${e}.${a}`,t[a],n[a],s)}else Object.is(t,n)||s.push({path:e,before:t,after:n})}var bs=e=>typeof e=="object"&&e!==null;var Uo=["string","integer","number","boolean"];function Bt(e){let t=$t("",e??{},!0,e??{},0);return t.kind==="json"&&Bo(e??{})?{...t,kind:"object",fields:[]}:t}var Bo=e=>Object.keys(e).every(t=>["type","title","description","$schema","$defs"].includes(t));function $t(e,t,n,s,r){let{schema:a,isNullable:i}=Ko(Wt(t,s),s),l={name:e,title:e,hint:"",kind:"json",isRequired:n,isNullable:i};if(!a||r>6)return l;let{title:$=e,format:u,type:d}=a,p={...l,title:$,hint:[a.description,...Go(a)].filter(Boolean).join(" \xB7 "),..."default"in a&&{initial:a.default},isSecret:a.writeOnly===!0||u==="password"},m=a.enum??("const"in a?[a.const]:void 0);if(m)return{...p,kind:"choice",choices:m};let h=a.oneOf??a.anyOf;if(h&&!a.properties)return Wo(p,h,s,r);if(h||a.allOf||a.patternProperties||a.prefixItems)return p;if(d==="string")return{...p,kind:d,format:u,isLong:!u&&!((a.maxLength??1/0)<=100)};if(Uo.includes(d))return{...p,kind:d};if(a.properties){let f=a.required??[],g=Object.entries(a.properties).map(([v,x])=>$t(v,x,f.includes(v),s,r+1));return{...p,kind:"object",fields:g.sort((v,x)=>Number(x.isRequired)-Number(v.isRequired))}}return d==="array"&&a.items?{...p,kind:"array",item:{...$t("",a.items,!0,s,r+1),title:""}}:p}function Wo(e,t,n,s){let r=t.map((a,i)=>{let l=$t(e.name,a,!0,n,s+1),$=(l.fields??[]).filter(({kind:d,choices:p})=>d==="choice"&&p?.length===1),u=l.title!==e.name&&l.title?l.title:$[0]?.choices?.[0]??Vo(l);return{...l,title:String(u||i+1)}});return{...e,kind:"union",options:r}}var Vo=({kind:e,choices:t})=>t?t.map(String).join(", "):e;function Go(e){let t=($,u,d)=>$!==void 0&&u!==void 0?`${$} to ${u}${d}`:$!==void 0?`at least ${$}${d}`:u!==void 0?`at most ${u}${d}`:"",{minimum:n,maximum:s,exclusiveMinimum:r,exclusiveMaximum:a,multipleOf:i,pattern:l}=e;return[t(n,s,""),r!==void 0&&`more than ${r}`,a!==void 0&&`less than ${a}`,i!==void 0&&`a multiple of ${i}`,t(e.minLength,e.maxLength," characters"),t(e.minItems,e.maxItems," entries"),l!==void 0&&`as ${l}`].filter(Boolean)}function Wt(e,t,n=0){if(typeof e!="object"||e===null)return{};if(!e.$ref)return e;let r=(e.$ref==="#"?[]:e.$ref.startsWith("#/")?e.$ref.slice(2).split("/"):null)?.reduce((a,i)=>a?.[i.replaceAll("~1","/").replaceAll("~0","~")],t);return!r||n>6?null:{...Wt(r,t,n+1),...e,$ref:void 0}}function Ko(e,t){if(!e)return{schema:null,isNullable:!1};let n=e.anyOf?"anyOf":"oneOf",s=Array.isArray(e.type)?e.type.map(u=>({type:u})):e[n];if(!s)return{schema:e,isNullable:!1};let r=s.filter(({type:u})=>u!=="null"),a=r.length<s.length,{[n]:i,type:l,...$}=e;return r.length===1?{schema:{...Wt(r[0],t),...$},isNullable:a}:{schema:{...$,anyOf:r},isNullable:a}}function je(e,t){if(t===void 0||e.kind==="choice"&&e.choices?.some(n=>Yo(n,t)))return!0;if(t===null)return e.isNullable||e.kind==="json";switch(e.kind){case"string":return typeof t=="string";case"integer":return Number.isSafeInteger(t);case"number":return typeof t=="number";case"boolean":return typeof t=="boolean";case"choice":return!1;case"array":return Array.isArray(t);case"union":return!!e.options?.some(n=>dt(n,t));case"object":return typeof t=="object"&&!Array.isArray(t);default:return!0}}var Yo=(e,t)=>JSON.stringify(e)===JSON.stringify(t);function dt(e,t){return t===void 0||!je(e,t)?!1:e.kind==="array"&&t!==null?t.every(n=>dt(e.item,n)):e.kind!=="object"||t===null?!0:(e.fields??[]).every(n=>t[n.name]===void 0?!n.isRequired:je(n,t[n.name]))}function xs({options:e=[]},t,n){if(e[n]&&dt(e[n],t))return n;let s=e.findIndex(r=>dt(r,t));return s===-1?n:s}function Vt({kind:e,isRequired:t,isNullable:n,initial:s}){let r=s!=null;if(!(!t&&!r))return n?null:e==="string"?"":void 0}var Os=(e,t)=>Object.keys(t??{}).filter(n=>!e.fields?.some(s=>s.name===n));function pt(e){if(e.initial!==void 0)return e.initial;switch(e.kind){case"choice":return e.choices?.[0];case"string":return"";case"integer":case"number":return 0;case"boolean":return!1;case"array":return[];case"object":return ft(e);case"union":return e.options?.[0]?pt(e.options[0]):null;default:return null}}function ft(e){let t=(e.fields??[]).map(n=>n.initial!==void 0?[n.name,n.initial]:n.isRequired&&n.kind==="choice"&&n.choices?.length===1?[n.name,n.choices[0]]:n.isRequired&&n.kind==="object"?[n.name,ft(n)]:[n.name,void 0]);return Object.fromEntries(t.filter(([,n])=>n!==void 0))}function He(e){return typeof e=="number"?Number.isInteger(e)&&!Number.isSafeInteger(e):typeof e=="object"&&e!==null&&Object.values(e).some(He)}function qe(e){try{let t=JSON.parse(e);return typeof t=="object"&&!Array.isArray(t)?t:null}catch{return null}}function Ss(e,t,n){let{[t]:s,...r}=e;return n===void 0?r:{...e,[t]:n}}function As(e,t){let n=`/parameters${t}`;return e.filter(s=>s.path===n).map(({message:s})=>s)}var Me=ue(new Map),mt={order:"",key:""};function ht({job:e,origin:t,onLaunched:n=()=>{}}){let s=c.jobs,r=`${e.slug} ${t?.id??""}`,a=b({message:"",issues:[]}),i=()=>Me.value.get(r)??zo(e,t),{draft:l,options:$}=i(),u=h=>Me.value=new Map(Me.value).set(r,{...i(),...h}),d=()=>Me.value=new Map([...Me.value].filter(([h])=>h!==r)),p=()=>{d(),a.value={message:"",issues:[]}};return o`<form class="stack launch" onSubmit=${async h=>{h.preventDefault();let f=vt(l,e);if(a.value={message:f?"":s.badJson,issues:[]},!!f)try{let g={...Qo($,t),parameters:f},v=`${e.slug} ${JSON.stringify(g)}`;mt.order!==v&&(mt={order:v,key:se()});let{data:x}=await N(`/jobs/${e.slug}/run`,g,{"Idempotency-Key":mt.key});mt={order:"",key:""},d(),U(s.launched(x.id)),n(),F({view:"run",id:x.id})}catch(g){let{message:v,issues:x=[]}=G(g);a.value={message:g instanceof SyntaxError?s.badContext:v,issues:x},Yt(h.target)}}} noValidate>
 		${t&&o`<p class="quiet">${s.rerunOf} <${L} id=${t.id} /></p>`}
-		<${Yt} job=${e} draft=${l} onChange=${h=>u({draft:h})}
+		<${zt} job=${e} draft=${l} onChange=${h=>u({draft:h})}
 			issues=${a.value.issues} isWrong=${a.value.message!==""} />
-		<${Qo} options=${$} onChange=${h=>u({options:h})}
+		<${ea} options=${$} onChange=${h=>u({options:h})}
 			issues=${a.value.issues} />
 		${a.value.message&&o`<p class="problem" role="alert">${a.value.message}</p>`}
 		<div class="actions">
 			<button class="main">${s.launch}</button>
 			${Me.value.has(r)&&o`<button type="button" onClick=${p}>${s.discard}</button>`}
 		</div>
-	</form>`}var Yo=(e,t)=>({draft:{typed:t?.parameters,raw:null},options:t?Zo(t,e):{}}),Kt=e=>requestAnimationFrame(()=>e.querySelector("[aria-invalid]")?.focus());function ht({typed:e,raw:t},n){return t!==null?qe(t):e??{...pt(Ut(n?.parametersSchema)),...zo(n?.defaultParameters)}}function Yt({job:e,draft:t,onChange:n,issues:s,isWrong:r}){let a=c.jobs,i=K(()=>Ut(e.parametersSchema),[e.parametersSchema]),l=i.kind==="union"||i.kind==="object"&&i.fields?.length,$=t.raw!==null||!l,u=ht(t,e),d=t.raw??JSON.stringify(u,null,2),p=u===null,m=({target:g})=>{g.checked?n({...t,raw:d}):p||n({typed:u,raw:null})},h=({target:g})=>n({...t,raw:g.value}),f=g=>n({typed:g,raw:null});return o`
+	</form>`}var zo=(e,t)=>({draft:{typed:t?.parameters,raw:null},options:t?Xo(t,e):{}}),Yt=e=>requestAnimationFrame(()=>e.querySelector("[aria-invalid]")?.focus());function vt({typed:e,raw:t},n){return t!==null?qe(t):e??{...ft(Bt(n?.parametersSchema)),...Zo(n?.defaultParameters)}}function zt({job:e,draft:t,onChange:n,issues:s,isWrong:r}){let a=c.jobs,i=K(()=>Bt(e.parametersSchema),[e.parametersSchema]),l=i.kind==="union"||i.kind==="object"&&i.fields?.length,$=t.raw!==null||!l,u=vt(t,e),d=t.raw??JSON.stringify(u,null,2),p=u===null,m=({target:g})=>{g.checked?n({...t,raw:d}):p||n({typed:u,raw:null})},h=({target:g})=>n({...t,raw:g.value}),f=g=>n({typed:g,raw:null});return o`
 		${l&&o`
 			<label class="check"><input type="checkbox" checked=${$} disabled=${p} onChange=${m} />${a.raw}</label>
 		`}
 		${$?o`<textarea rows="10" aria-label=${c.run.parameters} aria-invalid=${r||p?"true":void 0}
-				value=${d} onInput=${h}></textarea>`:o`<${i.kind==="union"?Rs:Es} field=${i} value=${u} path="" common=${{id:"field"}}
+				value=${d} onInput=${h}></textarea>`:o`<${i.kind==="union"?Cs:Ts} field=${i} value=${u} path="" common=${{id:"field"}}
 				issues=${s} onChange=${f} />`}
 		${He(u)&&o`<p class="note" role="status">${a.rounded}</p>`}
-	`}function zo(e){return Object.fromEntries(Object.entries(e??{}).filter(([,t])=>t!==null))}var Vt=["delayMs","timeoutMs","maxAttempts","priority","startDeadlineMs"];function Zo(e,t){let{retryOf:n,rerunOf:s,...r}=e.context??{},a=(i,l)=>i==null||i===l?"":String(i);return{delayMs:a(e.delayMs,0),timeoutMs:a(e.timeoutMs,t.timeoutMs),maxAttempts:a(e.maxAttempts,t.retryPolicy?.maxAttempts??1),priority:a(e.priority,t.priority??0),startDeadlineMs:a(e.startDeadlineMs,t.startDeadlineMs),context:Object.keys(r).length>0?JSON.stringify(r,null,2):""}}function Xo(e,t){let n=Vt.filter(r=>(e[r]??"")!=="").map(r=>[r,Number(e[r])]),s=e.context?qe(e.context):{};if(s===null)throw new SyntaxError("the context is no JSON object");return t&&(s.rerunOf=t.id),{...Object.fromEntries(n),...Object.keys(s).length>0&&{context:s}}}function Qo({options:e,onChange:t,issues:n}){let s=c.jobs.options,r=$=>n.filter(({path:u})=>u===`/${$}`).map(({message:u})=>u),a=$=>({target:u})=>t({...e,[$]:u.value}),i=b(Object.values(e).some(Boolean)),l=({target:$})=>i.value=$.open;return o`<details open=${i.value||[...Vt,"context"].some($=>r($).length>0)} onToggle=${l}>
+	`}function Zo(e){return Object.fromEntries(Object.entries(e??{}).filter(([,t])=>t!==null))}var Gt=["delayMs","timeoutMs","maxAttempts","priority","startDeadlineMs"];function Xo(e,t){let{retryOf:n,rerunOf:s,...r}=e.context??{},a=(i,l)=>i==null||i===l?"":String(i);return{delayMs:a(e.delayMs,0),timeoutMs:a(e.timeoutMs,t.timeoutMs),maxAttempts:a(e.maxAttempts,t.retryPolicy?.maxAttempts??1),priority:a(e.priority,t.priority??0),startDeadlineMs:a(e.startDeadlineMs,t.startDeadlineMs),context:Object.keys(r).length>0?JSON.stringify(r,null,2):""}}function Qo(e,t){let n=Gt.filter(r=>(e[r]??"")!=="").map(r=>[r,Number(e[r])]),s=e.context?qe(e.context):{};if(s===null)throw new SyntaxError("the context is no JSON object");return t&&(s.rerunOf=t.id),{...Object.fromEntries(n),...Object.keys(s).length>0&&{context:s}}}function ea({options:e,onChange:t,issues:n}){let s=c.jobs.options,r=$=>n.filter(({path:u})=>u===`/${$}`).map(({message:u})=>u),a=$=>({target:u})=>t({...e,[$]:u.value}),i=b(Object.values(e).some(Boolean)),l=({target:$})=>i.value=$.open;return o`<details open=${i.value||[...Gt,"context"].some($=>r($).length>0)} onToggle=${l}>
 		<summary>${s.title}</summary>
 		<div class="options">
-			${Vt.map($=>o`<label key=${$}>
+			${Gt.map($=>o`<label key=${$}>
 				${s[$]}
 				<input type="number" value=${e[$]??""} onInput=${a($)}
 					aria-invalid=${r($).length>0?"true":void 0} />
@@ -311,45 +311,45 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			</label>`)}
 			<label>${s.context}<textarea rows="2" value=${e.context??""} onInput=${a("context")}></textarea></label>
 		</div>
-	</details>`}function Es({field:e,value:t,path:n,issues:s,onChange:r}){let a=i=>l=>r(Os(t??{},i,l));return o`
-		${(e.fields??[]).map(i=>o`<${Gt} key=${i.name} field=${i} value=${t?.[i.name]}
-			path=${`${n}/${As(i.name)}`} issues=${s} onChange=${a(i.name)} />`)}
-		${xs(e,t).map(i=>o`<${Gt} key=${i} field=${ea(i)} value=${t[i]}
-			path=${`${n}/${As(i)}`} issues=${s} onChange=${a(i)} />`)}
-	`}var As=e=>e.replaceAll("~","~0").replaceAll("/","~1"),ea=e=>({name:e,title:e,hint:c.jobs.unlisted,kind:"json",isRequired:!1,isNullable:!0});function Gt({field:e,value:t,path:n,issues:s,onChange:r}){let a=Ss(s,n),i=`field${n}`,l=[e.hint&&`${i}-hint`,a.length>0&&`${i}-wrong`].filter(Boolean).join(" ")||void 0,$={id:i,"aria-describedby":l,"aria-invalid":a.length>0?"true":void 0,"aria-required":e.isRequired},u=M({value:t,kind:je(e,t)?e.kind:"json"});u.current.value!==t&&(u.current={value:t,kind:je(e,t)?e.kind:"json"});let{kind:d}=u.current,p=g=>{u.current={value:g,kind:d},r(g)},m=["object","array","union"].includes(d),h=o`<${Ts[d]}
+	</details>`}function Ts({field:e,value:t,path:n,issues:s,onChange:r}){let a=i=>l=>r(Ss(t??{},i,l));return o`
+		${(e.fields??[]).map(i=>o`<${Kt} key=${i.name} field=${i} value=${t?.[i.name]}
+			path=${`${n}/${js(i.name)}`} issues=${s} onChange=${a(i.name)} />`)}
+		${Os(e,t).map(i=>o`<${Kt} key=${i} field=${ta(i)} value=${t[i]}
+			path=${`${n}/${js(i)}`} issues=${s} onChange=${a(i)} />`)}
+	`}var js=e=>e.replaceAll("~","~0").replaceAll("/","~1"),ta=e=>({name:e,title:e,hint:c.jobs.unlisted,kind:"json",isRequired:!1,isNullable:!0});function Kt({field:e,value:t,path:n,issues:s,onChange:r}){let a=As(s,n),i=`field${n}`,l=[e.hint&&`${i}-hint`,a.length>0&&`${i}-wrong`].filter(Boolean).join(" ")||void 0,$={id:i,"aria-describedby":l,"aria-invalid":a.length>0?"true":void 0,"aria-required":e.isRequired},u=M({value:t,kind:je(e,t)?e.kind:"json"});u.current.value!==t&&(u.current={value:t,kind:je(e,t)?e.kind:"json"});let{kind:d}=u.current,p=g=>{u.current={value:g,kind:d},r(g)},m=["object","array","union"].includes(d),h=o`<${_s[d]}
 		field=${e} value=${t} path=${n} issues=${s} common=${$} onChange=${p} />`,f=o`<bdi>${e.title}</bdi> ${e.isRequired&&o`<small>${c.jobs.required}</small>`}`;return o`<div class="field">
 		${m?o`<fieldset aria-describedby=${l}><legend>${f}</legend>${h}</fieldset>`:o`<label for=${i}>${f}</label>${h}`}
 		${e.hint&&o`<small id=${`${i}-hint`}>${e.hint}</small>`}
 		${a.length>0&&o`<p class="problem" id=${`${i}-wrong`}>${a.join("; ")}</p>`}
-	</div>`}var Ts={string:na,integer:js,number:js,boolean:sa,choice:_s,object:Es,array:ra,union:Rs,json:oa},ta={date:"date",email:"email",uri:"url"};function na({field:e,value:t,common:n,onChange:s}){let r=({target:i})=>s(i.value===""?Wt(e):i.value);if(e.isSecret)return o`<input ...${n} type="password" autocomplete="new-password" value=${t??""} onInput=${r} />`;if(e.isLong||/[\r\n]/.test(t??""))return o`<textarea ...${n} class="growing" rows="1" value=${t??""} onInput=${r}></textarea>`;if(e.format==="date-time")return o`<${zt} value=${t} common=${n} set=${r} onChange=${s} />`;let a=e.format!=="date"||/^(\d{4}-\d\d-\d\d)?$/.test(t??"");return o`<input
-		...${n} type=${a?ta[e.format??""]??"text":"text"} value=${t??""} onInput=${r} />`}function zt({value:e,common:t,set:n,onChange:s}){let r=({target:a})=>a.value&&s(new Date(a.value).toISOString());return o`<div class="group">
+	</div>`}var _s={string:sa,integer:Ms,number:Ms,boolean:ra,choice:Rs,object:Ts,array:oa,union:Cs,json:aa},na={date:"date",email:"email",uri:"url"};function sa({field:e,value:t,common:n,onChange:s}){let r=({target:i})=>s(i.value===""?Vt(e):i.value);if(e.isSecret)return o`<input ...${n} type="password" autocomplete="new-password" value=${t??""} onInput=${r} />`;if(e.isLong||/[\r\n]/.test(t??""))return o`<textarea ...${n} class="growing" rows="1" value=${t??""} onInput=${r}></textarea>`;if(e.format==="date-time")return o`<${Zt} value=${t} common=${n} set=${r} onChange=${s} />`;let a=e.format!=="date"||/^(\d{4}-\d\d-\d\d)?$/.test(t??"");return o`<input
+		...${n} type=${a?na[e.format??""]??"text":"text"} value=${t??""} onInput=${r} />`}function Zt({value:e,common:t,set:n,onChange:s}){let r=({target:a})=>a.value&&s(new Date(a.value).toISOString());return o`<div class="group">
 		<input ...${t} value=${e??""} placeholder="2026-12-24T18:00:00Z" onInput=${n} />
 		<input type="datetime-local" step="1" aria-label=${c.jobs.pick} title=${c.jobs.pick} onChange=${r} />
-	</div>`}function js({field:e,value:t,common:n,onChange:s}){let r=({target:a})=>s(a.value===""?Wt(e):a.valueAsNumber);return o`<input
-		...${n} type="number" step=${e.kind==="integer"?1:"any"} value=${t??""} onInput=${r} />`}function sa(e){let{field:t,value:n,common:s,onChange:r}=e;return n==null?o`<${_s} ...${e} field=${{...t,choices:[!0,!1]}} />`:o`<input ...${s} type="checkbox" checked=${n} onChange=${({target:i})=>r(i.checked)} />`}function _s({field:{choices:e=[],isRequired:t},value:n,common:s,onChange:r}){let a=e.findIndex(l=>JSON.stringify(l)===JSON.stringify(n));return o`<select ...${s} value=${a} onChange=${({target:l})=>r(l.value==="-1"?void 0:e[Number(l.value)])}>
+	</div>`}function Ms({field:e,value:t,common:n,onChange:s}){let r=({target:a})=>s(a.value===""?Vt(e):a.valueAsNumber);return o`<input
+		...${n} type="number" step=${e.kind==="integer"?1:"any"} value=${t??""} onInput=${r} />`}function ra(e){let{field:t,value:n,common:s,onChange:r}=e;return n==null?o`<${Rs} ...${e} field=${{...t,choices:[!0,!1]}} />`:o`<input ...${s} type="checkbox" checked=${n} onChange=${({target:i})=>r(i.checked)} />`}function Rs({field:{choices:e=[],isRequired:t},value:n,common:s,onChange:r}){let a=e.findIndex(l=>JSON.stringify(l)===JSON.stringify(n));return o`<select ...${s} value=${a} onChange=${({target:l})=>r(l.value==="-1"?void 0:e[Number(l.value)])}>
 		${(a<0||!t)&&o`<option value="-1">–</option>`}
 		${e.map((l,$)=>o`
 			<option key=${$} value=${$}>${typeof l=="string"?l:JSON.stringify(l)}</option>
 		`)}
-	</select>`}function ra({field:e,value:t,path:n,issues:s,onChange:r}){let a=e.item,i=t??[],l=($,u)=>r(i.map((d,p)=>p===$?u:d));return o`${i.map(($,u)=>o`<div class="array-item" key=${u}>
-			<${Gt}
+	</select>`}function oa({field:e,value:t,path:n,issues:s,onChange:r}){let a=e.item,i=t??[],l=($,u)=>r(i.map((d,p)=>p===$?u:d));return o`${i.map(($,u)=>o`<div class="array-item" key=${u}>
+			<${Kt}
 				field=${{...a,title:`${u+1}`}} value=${$} path=${`${n}/${u}`}
 				issues=${s} onChange=${d=>l(u,d)} />
 			<button type="button" class="plain" onClick=${()=>r(i.filter((d,p)=>p!==u))}>
 				${c.jobs.remove}
 			</button>
 		</div>`)}
-		<button type="button" onClick=${()=>r([...i,dt(a)])}>${c.jobs.item}</button>`}function Rs({field:e,value:t,path:n,issues:s,common:r,onChange:a}){let{options:i=[]}=e,l=M(-1);l.current=ks(e,t,l.current);let $=l.current,u=i[$],d=M(new Map),p=({target:m})=>{d.current.set($,t),l.current=Number(m.value);let h=d.current.get(l.current);a(l.current<0?void 0:h??dt(i[l.current]))};return o`
+		<button type="button" onClick=${()=>r([...i,pt(a)])}>${c.jobs.item}</button>`}function Cs({field:e,value:t,path:n,issues:s,common:r,onChange:a}){let{options:i=[]}=e,l=M(-1);l.current=xs(e,t,l.current);let $=l.current,u=i[$],d=M(new Map),p=({target:m})=>{d.current.set($,t),l.current=Number(m.value);let h=d.current.get(l.current);a(l.current<0?void 0:h??pt(i[l.current]))};return o`
 		<select aria-label=${`${e.title} ${c.jobs.kind}`.trim()} value=${$} onChange=${p}>
 			${($<0||!e.isRequired)&&o`<option value="-1">–</option>`}
 			${i.map(({title:m},h)=>o`<option key=${h} value=${h}>${m}</option>`)}
 		</select>
-		${u&&o`<${Ts[je(u,t)?u.kind:"json"]} key=${$}
+		${u&&o`<${_s[je(u,t)?u.kind:"json"]} key=${$}
 			field=${u} value=${t} path=${n} issues=${s} common=${r} onChange=${a} />`}
-	`}function oa({value:e,common:t,onChange:n}){let s=Ms(e),r=M({json:s,text:s});r.current.json!==s&&(r.current={json:s,text:s});let{text:a}=r.current;return o`<textarea ...${t} rows="3" value=${a} onInput=${({target:l})=>{let $=aa(l.value);r.current={json:Ms($),text:l.value},n($)}}></textarea>
-		${e===a&&a!==""&&o`<small>${c.jobs.asText}</small>`}`}var Ms=e=>JSON.stringify(e,null,2)??"";function aa(e){try{return JSON.parse(e)}catch{return e===""?void 0:e}}var ia=50,Cs={runs:Ns,launch:ua,definition:$a,versions:ha,revise:ga};function la(){let{id:e}=T.value,t=k(async r=>(await y(`/jobs/${e}`,[["limit",ia],...R.value],r)).data,[e]),{job:n,runs:s=[]}=t.answer??{};return I("jobs",t.again,r=>n!==void 0&&r.has(n.slug)),I("deletedJobs",t.again,r=>n!==void 0&&r.has(n.slug)),I("runs",t.again,r=>[...r.values()].some(({slug:a,createdAt:i,id:l})=>a===n?.slug&&i>=(s[0]?.createdAt??"")&&s.every($=>$.id!==l))),o`<${A} asked=${t} lines=${8} list="jobs">
-		${r=>o`<${ca} job=${r.job} runs=${r.runs} again=${t.again} />`}
-	<//>`}function ca({job:e,runs:t,again:n}){let{tab:s}=T.value,r=Cs[s]??Ns,{launch:a,revise:i,...l}=c.jobs.tabs;return o`<div class="screen-head">
+	`}function aa({value:e,common:t,onChange:n}){let s=Es(e),r=M({json:s,text:s});r.current.json!==s&&(r.current={json:s,text:s});let{text:a}=r.current;return o`<textarea ...${t} rows="3" value=${a} onInput=${({target:l})=>{let $=ia(l.value);r.current={json:Es($),text:l.value},n($)}}></textarea>
+		${e===a&&a!==""&&o`<small>${c.jobs.asText}</small>`}`}var Es=e=>JSON.stringify(e,null,2)??"";function ia(e){try{return JSON.parse(e)}catch{return e===""?void 0:e}}var la=50,Ns={runs:Is,launch:$a,definition:da,versions:va,revise:wa};function ca(){let{id:e}=T.value,t=k(async r=>(await y(`/jobs/${e}`,[["limit",la],...R.value],r)).data,[e]),{job:n,runs:s=[]}=t.answer??{};return I("jobs",t.again,r=>n!==void 0&&r.has(n.slug)),I("deletedJobs",t.again,r=>n!==void 0&&r.has(n.slug)),I("runs",t.again,r=>[...r.values()].some(({slug:a,createdAt:i,id:l})=>a===n?.slug&&i>=(s[0]?.createdAt??"")&&s.every($=>$.id!==l))),o`<${A} asked=${t} lines=${8} list="jobs">
+		${r=>o`<${ua} job=${r.job} runs=${r.runs} again=${t.again} />`}
+	<//>`}function ua({job:e,runs:t,again:n}){let{tab:s}=T.value,r=Ns[s]??Is,{launch:a,revise:i,...l}=c.jobs.tabs;return o`<div class="screen-head">
 			<div>
 				<h1>${e.name}</h1>
 				<p class="quiet">
@@ -357,7 +357,7 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				</p>
 			</div>
 			${E.value&&o`<div class="actions">
-				<${ze} paused=${e.paused} name=${e.slug} path=${`/jobs/${e.slug}`} text=${c.jobs.pauseText} again=${n} />
+				<${Ze} paused=${e.paused} name=${e.slug} path=${`/jobs/${e.slug}`} text=${c.jobs.pauseText} again=${n} />
 				${s!=="launch"&&o`<button class="main" onClick=${()=>F({view:"job",id:e.slug,tab:"launch"})}>
 					${c.jobs.launch}
 				</button>`}
@@ -370,18 +370,18 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				${e.paused.reason&&o` · <bdi>${e.paused.reason}</bdi>`}
 			</p>
 		`}
-		<${wa} job=${e} />
-		<${Ye} tabs=${E.value?c.jobs.tabs:l} current=${Cs[s]?s:"runs"} />
-		<${r} job=${e} runs=${t} again=${n} />`}function Ns({job:e,runs:t}){let n=Q(t,"runs",({id:s})=>s);return o`<${Wn} job=${e.slug} />
+		<${ya} job=${e} />
+		<${ze} tabs=${E.value?c.jobs.tabs:l} current=${Ns[s]?s:"runs"} />
+		<${r} job=${e} runs=${t} again=${n} />`}function Is({job:e,runs:t}){let n=Q(t,"runs",({id:s})=>s);return o`<${Vn} job=${e.slug} />
 		<section class="card stack">
 			<h2>${c.jobs.durations}</h2>
-			<${pa} runs=${n} />
+			<${fa} runs=${n} />
 		</section>
 		<div class="screen-head">
 			<h2>${c.jobs.runs}</h2>
 			<div class="actions"><${S} to=${{view:"runs",words:[["job",e.slug]]}}>${c.runs.title}<//></div>
 		</div>
-		<${le} runs=${n} isOfOneJob />`}function ua({job:e}){return E.value?o`<section class="card"><${mt} job=${e} key=${e.slug} /></section>`:o`<${we} />`}function $a({job:e}){let t=ct(e);return o`<dl class="facts card">
+		<${le} runs=${n} isOfOneJob />`}function $a({job:e}){return E.value?o`<section class="card"><${ht} job=${e} key=${e.slug} /></section>`:o`<${we} />`}function da({job:e}){let t=ut(e);return o`<dl class="facts card">
 			<div><dt>${c.jobs.entryPoint}</dt><dd><code>${e.entryPoint}</code></dd></div>
 			<div><dt>${c.jobs.limits}</dt><dd>${t.join(", ")||c.none}</dd></div>
 			<div><dt>${c.run.facts.timeout}</dt><dd>${C(e.timeoutMs)}</dd></div>
@@ -395,31 +395,31 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				<h2>${c.jobs.definition}</h2>
 				<${z} value=${e} label=${c.jobs.definition} />
 			</section>
-		</div>`}var Zt=1e3,Xt=100,da=2;function pa({runs:e}){let t=Jn(e);if(t.length<da)return o`<p class="quiet">${c.jobs.needMore}</p>`;let[n,s,r]=[.5,.95,.99].map(a=>C(Un(t,a)));return o`<p>${c.jobs.percentiles(n,s,r)}</p>
-		<${fa} ...${Bn(e)} />`}function fa({points:e,first:t,last:n,longest:s}){return o`<figure class="plot" aria-hidden="true">
+		</div>`}var Xt=1e3,Qt=100,pa=2;function fa({runs:e}){let t=Un(e);if(t.length<pa)return o`<p class="quiet">${c.jobs.needMore}</p>`;let[n,s,r]=[.5,.95,.99].map(a=>C(Bn(t,a)));return o`<p>${c.jobs.percentiles(n,s,r)}</p>
+		<${ma} ...${Wn(e)} />`}function ma({points:e,first:t,last:n,longest:s}){return o`<figure class="plot" aria-hidden="true">
 		<div class="plot-scale"><span>${C(s)}</span><span>${C(s/2)}</span><span>0</span></div>
-		<svg viewBox="0 0 ${Zt} ${Xt}" preserveAspectRatio="none">
+		<svg viewBox="0 0 ${Xt} ${Qt}" preserveAspectRatio="none">
 			${[0,.5,1].map(r=>o`
-				<path class="rule" key=${r} d=${`M0 ${r*Xt}H${Zt}`} vector-effect="non-scaling-stroke" />
+				<path class="rule" key=${r} d=${`M0 ${r*Qt}H${Xt}`} vector-effect="non-scaling-stroke" />
 			`)}
 			${e.map(({run:r,x:a,y:i})=>o`<path key=${r.id} class="point status-${r.status}"
-				d=${`M${a*Zt} ${(1-i)*Xt}h0.01`}>
+				d=${`M${a*Xt} ${(1-i)*Qt}h0.01`}>
 				<title>${C(r.durationMs)} · ${c.status(r.status)} · ${ee(r.completedAt??"")}</title>
 			</path>`)}
 		</svg>
 		<figcaption><span>${ee(t)}</span><span>${ee(n)}</span></figcaption>
-	</figure>`}var ma=1e3;function ha({job:e}){let t=[["subject",e.id]],n=k(async s=>ws((await ne("/events",t,s,ma)).filter(Ne)),[e.id],{newer:[e.version,e.paused?.at]});return o`<${A} asked=${n}>
+	</figure>`}var ha=1e3;function va({job:e}){let t=[["subject",e.id]],n=k(async s=>ys((await ne("/events",t,s,ha)).filter(Ne)),[e.id],{newer:[e.version,e.paused?.at]});return o`<${A} asked=${n}>
 		${s=>o`<ol class="events">
-			${s.map(r=>o`<${va} key=${r.position} change=${r} />`)}
+			${s.map(r=>o`<${ba} key=${r.position} change=${r} />`)}
 		</ol>`}
-	<//>`}function va({change:e}){let{kind:t,version:n,at:s,by:r,reason:a,changes:i}=e;return o`<li class="card">
+	<//>`}function ba({change:e}){let{kind:t,version:n,at:s,by:r,reason:a,changes:i}=e;return o`<li class="card">
 		<header>
 			<h2>${t} ${n&&c.jobs.versionOf(n)}</h2>
 			<span class="quiet"><${O} at=${s} full /> · <bdi>${r}</bdi></span>
 		</header>
 		${a&&o`<p>${a}</p>`}
-		${i.length>0&&o`<${Ke} found=${i} />`}
-	</li>`}var Ee=ue(new Map);function ba(e){let t=bs(e);return{version:e.version,before:t,text:JSON.stringify(t,null,2)}}function ga({job:e,again:t}){let n=Ee.value.get(e.slug)??ba(e),s=({target:d})=>Ee.value=new Map(Ee.value).set(e.slug,{...n,text:d.value}),r=()=>Ee.value=new Map([...Ee.value].filter(([d])=>d!==e.slug)),a=b({message:"",issues:[]}),i=c.jobs;if(!E.value)return o`<${we} />`;let l=async d=>{d.preventDefault();try{let p=gs(n.before,JSON.parse(n.text));if(Object.keys(p).length===0){a.value={message:i.unchanged,issues:[]};return}let{data:m}=await ae("PATCH",`/jobs/${e.slug}`,{...p,version:n.version+1});r(),U(i.revised(m.version)),t(),F({view:"job",id:e.slug,tab:"versions"})}catch(p){let{message:m,issues:h=[]}=G(p);a.value={message:p instanceof SyntaxError?i.badJson:m,issues:h}}},{message:$,issues:u}=a.value;return o`<form class="card stack" onSubmit=${l}>
+		${i.length>0&&o`<${Ye} found=${i} />`}
+	</li>`}var Ee=ue(new Map);function ga(e){let t=gs(e);return{version:e.version,before:t,text:JSON.stringify(t,null,2)}}function wa({job:e,again:t}){let n=Ee.value.get(e.slug)??ga(e),s=({target:d})=>Ee.value=new Map(Ee.value).set(e.slug,{...n,text:d.value}),r=()=>Ee.value=new Map([...Ee.value].filter(([d])=>d!==e.slug)),a=b({message:"",issues:[]}),i=c.jobs;if(!E.value)return o`<${we} />`;let l=async d=>{d.preventDefault();try{let p=ws(n.before,JSON.parse(n.text));if(Object.keys(p).length===0){a.value={message:i.unchanged,issues:[]};return}let{data:m}=await ae("PATCH",`/jobs/${e.slug}`,{...p,version:n.version+1});r(),U(i.revised(m.version)),t(),F({view:"job",id:e.slug,tab:"versions"})}catch(p){let{message:m,issues:h=[]}=G(p);a.value={message:p instanceof SyntaxError?i.badJson:m,issues:h}}},{message:$,issues:u}=a.value;return o`<form class="card stack" onSubmit=${l}>
 		<p class="quiet">${i.revisionHint}</p>
 		${n.version!==e.version&&o`<p class="note" role="status">${i.newer(e.version)}</p>`}
 		<textarea rows="22" aria-label=${i.definition}
@@ -434,20 +434,20 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<button class="main">${i.revise}</button>
 			${Ee.value.has(e.slug)&&o`<button type="button" onClick=${r}>${i.discard}</button>`}
 		</div>
-	</form>`}function wa({job:e}){let{slug:t}=e,s=k(r=>y("/job-runs/counts",[["job",t],...R.value],r),[t]);return I("runs",s.again,r=>[...r.values()].some(a=>a.slug===t)),o`<${A} asked=${s} lines=${1}>${({data:r})=>o`<${ya} counts=${r} job=${e} />`}<//>`}function ya({counts:e,job:t}){let{slug:n,maxConcurrentRuns:s}=t,r=s&&c.jobs.used(e.running,s),a=i=>[["job",n],["status",i]];return o`<ul class="standing">
-		${Xe.map(i=>o`<li key=${i}>
+	</form>`}function ya({job:e}){let{slug:t}=e,s=k(r=>y("/job-runs/counts",[["job",t],...R.value],r),[t]);return I("runs",s.again,r=>[...r.values()].some(a=>a.slug===t)),o`<${A} asked=${s} lines=${1}>${({data:r})=>o`<${ka} counts=${r} job=${e} />`}<//>`}function ka({counts:e,job:t}){let{slug:n,maxConcurrentRuns:s}=t,r=s&&c.jobs.used(e.running,s),a=i=>[["job",n],["status",i]];return o`<ul class="standing">
+		${Qe.map(i=>o`<li key=${i}>
 			<${S} to=${{view:"runs",words:a(i)}}><${j} status=${i} /><//> ${xe(e[i])}
 		</li>`)}
 		${s&&o`<li>
 			<meter min="0" max=${s} value=${e.running} aria-label=${r}></meter> <small>${r}</small>
 		</li>`}
-	</ul>`}function ka(){let e=k(xa,[]);I("jobs",e.again),I("deletedJobs",e.again),I("failures",e.again);let t=Sa();return o`<div class="screen-head"><h1>${c.jobs.title}</h1></div>
-		<${A} asked=${e}>${n=>o`<${ja} ...${n} trends=${t} />`}<//>`}async function xa(e){let[t,n]=await Promise.all([y("/jobs",R.value,e),ne("/failures",[["status","open"],...R.value],e)]),s=new Map;for(let{job:r}of n)s.set(r,(s.get(r)??0)+1);return{jobs:t.data,failing:s}}var Oa=1e4;function Sa(){return k(Aa,[kn.value],{everyMs:Oa}).answer??new Map}async function Aa(e){let{from:t,to:n,bucketMs:s}=Hn("24h",Ie.value),r=[["from",t],["to",n],["bucketMs",s],["groupBy","job"],...R.value],{data:a,meta:i}=await y("/job-runs/statistics",r,e);return new Map(Gn(a.buckets,i).map(l=>[l.slug,l]))}function ja({jobs:e,failing:t,trends:n}){let s=({slug:i})=>n.get(i.toLowerCase()),r=c.jobs.columns;if(e.length===0)return o`<${D} title=${c.jobs.empty} hint=${c.jobs.emptyHint} command=${c.jobs.emptyCommand} />`;let a=[{name:"first",title:r.job,cell:i=>o`<${Z} slug=${i.slug}><strong>${i.name}</strong><//>${" "}
-					<small class="id">${i.slug}</small>`},{name:"state",title:r.health,cell:i=>o`<${Ta} job=${i} failing=${t.get(i.slug)??0} />`},{name:"day",title:r.day,cell:i=>o`<${Ea} trend=${s(i)} />`},{name:"took",title:r.took,cell:i=>Ma(s(i))},{name:"version",title:r.version,cell:({version:i})=>i},{name:"limits",title:r.limits,cell:i=>o`<small>${ct(i).join(", ")||"\u2013"}</small>`},{name:"updated",title:r.updated,cell:({updatedAt:i})=>o`<${O} at=${i} />`}];return o`<${X} label=${c.jobs.title} rows=${e} keyOf=${({slug:i})=>i} columns=${a} />`}var Is=6e4,Ma=e=>e&&e.ended>0?Vn(e.buckets,"durationMs").join(" / "):"\u2013";function Ea({trend:e}){if(!e||e.ended===0)return o`<span class="quiet">–</span>`;let{buckets:t,ended:n,failed:s,worse:r}=e,a=t.findLast(l=>l.ended>0),i=a&&C(Math.ceil((Ie.value-Date.parse(a.at))/Is)*Is);return o`<span class="day"><${tt} buckets=${t} />
+	</ul>`}function xa(){let e=k(Oa,[]);I("jobs",e.again),I("deletedJobs",e.again),I("failures",e.again);let t=Aa();return o`<div class="screen-head"><h1>${c.jobs.title}</h1></div>
+		<${A} asked=${e}>${n=>o`<${Ma} ...${n} trends=${t} />`}<//>`}async function Oa(e){let[t,n]=await Promise.all([y("/jobs",R.value,e),ne("/failures",[["status","open"],...R.value],e)]),s=new Map;for(let{job:r}of n)s.set(r,(s.get(r)??0)+1);return{jobs:t.data,failing:s}}var Sa=1e4;function Aa(){return k(ja,[xn.value,Ve.value],{everyMs:Sa}).answer??new Map}async function ja(e){let{from:t,to:n,bucketMs:s}=qn("24h",Ie.value),r=[["from",t],["to",n],["bucketMs",s],["groupBy","job"],...R.value],{data:a,meta:i}=await y("/job-runs/statistics",r,e);return new Map(Kn(a.buckets,i).map(l=>[l.slug,l]))}function Ma({jobs:e,failing:t,trends:n}){let s=({slug:i})=>n.get(i.toLowerCase()),r=c.jobs.columns;if(e.length===0)return o`<${D} title=${c.jobs.empty} hint=${c.jobs.emptyHint} command=${c.jobs.emptyCommand} />`;let a=[{name:"first",title:r.job,cell:i=>o`<${Z} slug=${i.slug}><strong>${i.name}</strong><//>${" "}
+					<small class="id">${i.slug}</small>`},{name:"state",title:r.health,cell:i=>o`<${_a} job=${i} failing=${t.get(i.slug)??0} />`},{name:"day",title:r.day,cell:i=>o`<${Ta} trend=${s(i)} />`},{name:"took",title:r.took,cell:i=>Ea(s(i))},{name:"version",title:r.version,cell:({version:i})=>i},{name:"limits",title:r.limits,cell:i=>o`<small>${ut(i).join(", ")||"\u2013"}</small>`},{name:"updated",title:r.updated,cell:({updatedAt:i})=>o`<${O} at=${i} />`}];return o`<${X} label=${c.jobs.title} rows=${e} keyOf=${({slug:i})=>i} columns=${a} />`}var Ls=6e4,Ea=e=>e&&e.ended>0?Gn(e.buckets,"durationMs").join(" / "):"\u2013";function Ta({trend:e}){if(!e||e.ended===0)return o`<span class="quiet">–</span>`;let{buckets:t,ended:n,failed:s,worse:r}=e,a=t.findLast(l=>l.ended>0),i=a&&C(Math.ceil((Ie.value-Date.parse(a.at))/Ls)*Ls);return o`<span class="day"><${nt} buckets=${t} />
 		<small>${c.trends.day(n,s)}<br />${i&&c.trends.lastWithin(i)}</small></span>
-		${r&&o`<strong class="worse">${c.trends.worse[r.what](r.factor,ee(r.since))}</strong>`}`}function Ta({job:e,failing:t}){return e.paused?o`<${j} status="paused" />`:t===0?o`<${j} status="ready" label=${c.schedules.active} />`:o`<${S} to=${{view:"failures",words:[["job",e.slug]]}}>
+		${r&&o`<strong class="worse">${c.trends.worse[r.what](r.factor,ee(r.since))}</strong>`}`}function _a({job:e,failing:t}){return e.paused?o`<${j} status="paused" />`:t===0?o`<${j} status="ready" label=${c.schedules.active} />`:o`<${S} to=${{view:"failures",words:[["job",e.slug]]}}>
 		<${j} status="failed" label=${c.jobs.failing(t)}
-	/><//>`}var Ls=(e,t)=>e===""&&t.after===void 0;function Ds({next:e,last:t},n){return e!==null&&n-t>500?n-30:t}function Ps(e,t,n,s){let r=t.next===null?Math.max(t.last,s):t.last,a=n>Math.max(e.last,e.next??0)?[]:e.events;return{next:t.next,last:r,events:[...a,...t.events].slice(-500)}}var Ra=50,Ca=1e3;function Na(){let{words:e}=T.value,t=Object.fromEntries(e),n=b(!0),s=Ls(_.value,t),r=s&&n.value,a=t.after??(s?Math.max(Ct.peek()-30,0):0),i=k(l=>Hs({...t,after:a},l),[JSON.stringify(e),Ct.value>0]);return o`<div class="screen-head">
+	/><//>`}var Ds=(e,t)=>e===""&&t.after===void 0;function Ps({next:e,last:t},n){return e!==null&&n-t>500?n-30:t}function Hs(e,t,n,s){let r=t.next===null?Math.max(t.last,s):t.last,a=n>Math.max(e.last,e.next??0)?[]:e.events;return{next:t.next,last:r,events:[...a,...t.events].slice(-500)}}var Ca=50,Na=1e3;function Ia(){let{words:e}=T.value,t=Object.fromEntries(e),n=b(!0),s=Ds(_.value,t),r=s&&n.value,a=t.after??(s?Math.max(Nt.peek()-30,0):0),i=k(l=>qs({...t,after:a},l),[JSON.stringify(e),Nt.value>0]);return o`<div class="screen-head">
 			<h1>${c.log.title}</h1>
 			<div class="actions">
 				<label class="check">
@@ -455,20 +455,20 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 						onChange=${({target:l})=>n.value=l.checked} />${c.log.live}</label>
 			</div>
 		</div>
-		<${Ha} given=${t} key=${JSON.stringify(e)} />
+		<${qa} given=${t} key=${JSON.stringify(e)} />
 		<${A} asked=${i}>
-			${l=>o`<${La} page=${l} given=${t} asked=${i} isFollowing=${r} />`}
+			${l=>o`<${Da} page=${l} given=${t} asked=${i} isFollowing=${r} />`}
 		<//>
 		<section class="card stack">
-			<${Ia} />
+			<${La} />
 			<p class="quiet">${c.log.verify}</p>
-			<${An} text=${c.log.verifyCommand} />
-		</section>`}function Ia(){let{answer:e}=k(t=>y("/events/seal",[],t),[],{everyMs:5e3});return e&&o`<p>${c.log.sealed(e.data)}</p>`}async function Hs(e,t){let n=bn(_.value),s=_.value&&n!==null?[["until",new Date(n).toISOString()]]:[],{data:r,meta:a}=await y("/events",[...Object.entries(e),["limit",Ra],...s],t),l=_.value!==""&&n===null?r.filter(({position:u})=>u<=Number(_.value)):r,$=l.length<r.length;return{events:l,next:$?null:a.next,last:r.at(-1)?.position??Number(e.after)}}function La({page:e,given:t,asked:n,isFollowing:s}){let r=async u=>{let d=de.value.position,p=await Hs({...t,after:u});n.set(e,Ps(e,p,u,d))},{position:a}=de.value,i=M(0),l=b(0);if(q(()=>{if(!s||a<=e.last||i.current===null)return;let d=setTimeout(()=>{i.current=null,r(Ds(e,a)).catch(()=>{}).finally(()=>{i.current=Date.now(),l.value+=1})},i.current+Ca-Date.now());return()=>clearTimeout(d)},[s,a,e,l.value]),e.events.length===0)return o`<${D} title=${c.log.empty} hint=${c.log.emptyHint} />`;let $=s?[...e.events].reverse():e.events;return o`<ol class="log-events">
-			${$.map(u=>o`<${Da} key=${u.position} event=${u} />`)}
+			<${jn} text=${c.log.verifyCommand} />
+		</section>`}function La(){let{answer:e}=k(t=>y("/events/seal",[],t),[],{everyMs:5e3});return e&&o`<p>${c.log.sealed(e.data)}</p>`}async function qs(e,t){let n=gn(_.value),s=_.value&&n!==null?[["until",new Date(n).toISOString()]]:[],{data:r,meta:a}=await y("/events",[...Object.entries(e),["limit",Ca],...s],t),l=_.value!==""&&n===null?r.filter(({position:u})=>u<=Number(_.value)):r,$=l.length<r.length;return{events:l,next:$?null:a.next,last:r.at(-1)?.position??Number(e.after)}}function Da({page:e,given:t,asked:n,isFollowing:s}){let r=async u=>{let d=de.value.position,p=await qs({...t,after:u});n.set(e,Hs(e,p,u,d))},{position:a}=de.value,i=M(0),l=b(0);if(q(()=>{if(!s||a<=e.last||i.current===null)return;let d=setTimeout(()=>{i.current=null,r(Ps(e,a)).catch(()=>{}).finally(()=>{i.current=Date.now(),l.value+=1})},i.current+Na-Date.now());return()=>clearTimeout(d)},[s,a,e,l.value]),e.events.length===0)return o`<${D} title=${c.log.empty} hint=${c.log.emptyHint} />`;let $=s?[...e.events].reverse():e.events;return o`<ol class="log-events">
+			${$.map(u=>o`<${Pa} key=${u.position} event=${u} />`)}
 		</ol>
 		${e.next!==null&&!s&&o`
-			<${On} text=${c.log.newer} load=${()=>r(e.next??e.last)} />
-		`}`}function Da({event:e}){let{position:t,type:n,subject:s,occurredAt:r,actor:a,correlationId:i}=e,l=b(!1);return o`<li>
+			<${Sn} text=${c.log.newer} load=${()=>r(e.next??e.last)} />
+		`}`}function Pa({event:e}){let{position:t,type:n,subject:s,occurredAt:r,actor:a,correlationId:i}=e,l=b(!1);return o`<li>
 		<details onToggle=${({target:u})=>l.value=u.open}>
 			<summary>
 				<span class="position">${t}</span> <code class="event-type">${n}</code>
@@ -487,35 +487,35 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				<${z} value=${e} label=${c.log.show} />
 			</div>`}
 		</details>
-	</li>`}var Qt=["type","subject","actor","after"],Pa={type:"job_run.started",subject:"",actor:"worker:\u2026",after:"0"};function Ha({given:e}){return o`<form class="group log-filter" role="search" onSubmit=${n=>{n.preventDefault();let s=new FormData(n.target),a=Qt.map(i=>[i,String(s.get(i)).trim()]).filter(([,i])=>i!=="");J({words:e.correlation?[...a,["correlation",e.correlation]]:a})}}>
-		${Qt.map(n=>o`<label key=${n}>
+	</li>`}var en=["type","subject","actor","after"],Ha={type:"job_run.started",subject:"",actor:"worker:\u2026",after:"0"};function qa({given:e}){return o`<form class="group log-filter" role="search" onSubmit=${n=>{n.preventDefault();let s=new FormData(n.target),a=en.map(i=>[i,String(s.get(i)).trim()]).filter(([,i])=>i!=="");J({words:e.correlation?[...a,["correlation",e.correlation]]:a})}}>
+		${en.map(n=>o`<label key=${n}>
 			${c.log[n]}
-			<input name=${n} defaultValue=${e[n]??""} placeholder=${Pa[n]}
-				data-filter=${n===Qt[0]} />
+			<input name=${n} defaultValue=${e[n]??""} placeholder=${Ha[n]}
+				data-filter=${n===en[0]} />
 		</label>`)}
 		<button>${c.log.apply}</button>
 		${e.correlation&&o`<span class="tag">correlation ${e.correlation}</span>`}
-	</form>`}var qa=e=>JSON.stringify({parameters:e.parameters},null,2),vt=e=>`'${e.replaceAll("'","'\\''")}'`;function tn(e){let{origin:t,pathname:n}=new URL(".",e);return t+n.slice(0,-1)}function qs(e,t,n){return[`curl -X POST ${vt(`${tn(t)}/jobs/${e.slug}/run`)}`,"-H 'Content-Type: application/json'",...n?['-H "Authorization: Bearer $APPHUB_TOKEN"']:[],`-d ${vt(qa(e))}`].join(` \\
-  `)}function Fs(e,t){let n=`apphub-jobs run ${e.slug} --url ${vt(tn(t))} --params -`;return`printf %s ${vt(JSON.stringify(e.parameters))} |
-  ${n}`}function Js(e,t){return["from apphub_jobs import Client","",`with Client("${tn(t)}") as client:`,`    run = client.launch("${e.slug}", ${en(e.parameters)})`,"    print(run.result())"].join(`
-`)}function en(e){return e===null?"None":e===!0?"True":e===!1?"False":Array.isArray(e)?`[${e.map(en).join(", ")}]`:typeof e=="object"&&e?`{${Object.entries(e).map(([t,n])=>`${JSON.stringify(t)}: ${en(n)}`).join(", ")}}`:JSON.stringify(e)}function Us(e){let t=new Map,n=new Map,s=[];for(let{eventId:r,type:a,subject:i,occurredAt:l,causationId:$,data:u}of e){let d=Fa(a),p=t.get(i.id);if(p)p.last=d;else{let m=n.get($),h=m?.type??"";p={...i,app:u?.repository_id,at:l,last:d,cause:h,children:[]},t.set(i.id,p),(m?.subject.children??s).push(p)}n.set(r,{subject:p,type:d})}return s}var Fa=e=>e.slice(e.lastIndexOf(".")+1).replaceAll("_"," ");var Ja=/(^<|[\\/](site-packages|dist-packages|python3[^\\/]*|apphub_jobs)[\\/])/,Ua=/^ {2}File "(?<file>[^"]+)", line (?<line>\d+), in (?<name>.+)$/;function Bs(e){let t=e.split(`
-`);return t.flatMap((s,r)=>{let a=Ua.exec(s)?.groups;if(!a||Ja.test(a.file))return[];let i=t[r+1]??"",l=i.startsWith("    ")?i.trim():"";return[{file:a.file,line:Number(a.line),name:a.name,code:l}]}).reverse()}var Ws=e=>e.split(/[\\/]/).slice(-2).join("/");var bt=["failed","expired"],Ba=50,Wa=5e3;function Vs({run:e,related:t,worker:n}){let s=e.context?.stack;return o`<section class="card stack failure" aria-label=${c.run.failed.title}>
+	</form>`}var Fa=e=>JSON.stringify({parameters:e.parameters},null,2),bt=e=>`'${e.replaceAll("'","'\\''")}'`;function nn(e){let{origin:t,pathname:n}=new URL(".",e);return t+n.slice(0,-1)}function Fs(e,t,n){return[`curl -X POST ${bt(`${nn(t)}/jobs/${e.slug}/run`)}`,"-H 'Content-Type: application/json'",...n?['-H "Authorization: Bearer $APPHUB_TOKEN"']:[],`-d ${bt(Fa(e))}`].join(` \\
+  `)}function Js(e,t){let n=`apphub-jobs run ${e.slug} --url ${bt(nn(t))} --params -`;return`printf %s ${bt(JSON.stringify(e.parameters))} |
+  ${n}`}function Us(e,t){return["from apphub_jobs import Client","",`with Client("${nn(t)}") as client:`,`    run = client.launch("${e.slug}", ${tn(e.parameters)})`,"    print(run.result())"].join(`
+`)}function tn(e){return e===null?"None":e===!0?"True":e===!1?"False":Array.isArray(e)?`[${e.map(tn).join(", ")}]`:typeof e=="object"&&e?`{${Object.entries(e).map(([t,n])=>`${JSON.stringify(t)}: ${tn(n)}`).join(", ")}}`:JSON.stringify(e)}function Bs(e){let t=new Map,n=new Map,s=[];for(let{eventId:r,type:a,subject:i,occurredAt:l,causationId:$,data:u}of e){let d=Ja(a),p=t.get(i.id);if(p)p.last=d;else{let m=n.get($),h=m?.type??"";p={...i,app:u?.repository_id,at:l,last:d,cause:h,children:[]},t.set(i.id,p),(m?.subject.children??s).push(p)}n.set(r,{subject:p,type:d})}return s}var Ja=e=>e.slice(e.lastIndexOf(".")+1).replaceAll("_"," ");var Ua=/(^<|[\\/](site-packages|dist-packages|python3[^\\/]*|apphub_jobs)[\\/])/,Ba=/^ {2}File "(?<file>[^"]+)", line (?<line>\d+), in (?<name>.+)$/;function Ws(e){let t=e.split(`
+`);return t.flatMap((s,r)=>{let a=Ba.exec(s)?.groups;if(!a||Ua.test(a.file))return[];let i=t[r+1]??"",l=i.startsWith("    ")?i.trim():"";return[{file:a.file,line:Number(a.line),name:a.name,code:l}]}).reverse()}var Vs=e=>e.split(/[\\/]/).slice(-2).join("/");var gt=["failed","expired"],Wa=50,Va=5e3;function Gs({run:e,related:t,worker:n}){let s=e.context?.stack;return o`<section class="card stack failure" aria-label=${c.run.failed.title}>
 		<h2>${c.run.failed.title} <code class="quiet">${e.failureReason}</code></h2>
 		${e.errorMessage&&o`<p class="error-message" tabindex="0"><code>${e.errorMessage}</code></p>`}
 		<div class="cards">
-			${typeof s=="string"&&o`<${Va} stack=${s} />`}
-			<${za} run=${e} related=${t} worker=${n} />
+			${typeof s=="string"&&o`<${Ga} stack=${s} />`}
+			<${Za} run=${e} related=${t} worker=${n} />
 		</div>
-		<${Ga} run=${e} />
+		<${Ka} run=${e} />
 		<div>
 			<h3>${c.run.parameters}</h3>
 			<${z} value=${e.parameters} label=${c.run.parameters} />
 		</div>
-	</section>`}function Va({stack:e}){let t=c.run.failed,n=Bs(e);return o`<div class="stack">
+	</section>`}function Ga({stack:e}){let t=c.run.failed,n=Ws(e);return o`<div class="stack">
 		${n.length>0&&o`<h3>${t.own}</h3>
 			<ol class="frames">
 				${n.map(({file:s,line:r,name:a,code:i},l)=>o`<li key=${l}>
-					<span title=${s}>${Ws(s)}:${r}</span> <span class="quiet">${t.inside(a)}</span>
+					<span title=${s}>${Vs(s)}:${r}</span> <span class="quiet">${t.inside(a)}</span>
 					${i&&o`<pre><code>${i}</code></pre>`}
 				</li>`)}
 			</ol>
@@ -524,143 +524,143 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<summary>${t.traceback}</summary>
 			<pre class="json" tabindex="0"><code>${e}</code></pre>
 		</details>
-	</div>`}function Ga({run:e}){let t=c.run.failed,n=k(s=>Ya(e,s),[e.id,e.attempt]);return o`<div>
+	</div>`}function Ka({run:e}){let t=c.run.failed,n=k(s=>za(e,s),[e.id,e.attempt]);return o`<div>
 		<h3>${t.lastLines} · <${S} to=${{view:"run",id:e.id,tab:"log"}}>${t.wholeLog}<//></h3>
 		<${A} asked=${n} lines=${3}>
-			${s=>s?o`<${Ka} lines=${s} />`:o`<p class="quiet">${c.run.log.empty}</p>`}
+			${s=>s?o`<${Ya} lines=${s} />`:o`<p class="quiet">${c.run.log.empty}</p>`}
 		<//>
-	</div>`}function Ka({lines:e}){let t=M(null);return q(()=>{t.current?.scrollTo(0,t.current.scrollHeight)},[e]),o`<pre class="json" tabindex="0" ref=${t}><code><${us} text=${e} /></code></pre>`}async function Ya({id:e,attempt:t},n){if(t===0)return"";let s=[],r=[["attempt",t],["last",Ba]];for await(let{piece:a}of be(`/job-runs/${e}/logs`,r,n))s.push(a);return s.join("").trimEnd()}var nn=({worker:e})=>o`<${S} to=${{view:"runs",words:[["worker",e]]}}><code>${e}</code><//>`;function za({run:e,related:t,worker:n}){let s=c.run.failed;return o`<div class="stack">
-		${n&&o`<p>${c.run.worker}: <${nn} worker=${n} /></p>`}
-		${_.value?o`<p class="note">${c.past.notHere}</p>`:o`<${Za} related=${t} />`}
+	</div>`}function Ya({lines:e}){let t=M(null);return q(()=>{t.current?.scrollTo(0,t.current.scrollHeight)},[e]),o`<pre class="json" tabindex="0" ref=${t}><code><${$s} text=${e} /></code></pre>`}async function za({id:e,attempt:t},n){if(t===0)return"";let s=[],r=[["attempt",t],["last",Wa]];for await(let{piece:a}of be(`/job-runs/${e}/logs`,r,n))s.push(a);return s.join("").trimEnd()}var sn=({worker:e})=>o`<${S} to=${{view:"runs",words:[["worker",e]]}}><code>${e}</code><//>`;function Za({run:e,related:t,worker:n}){let s=c.run.failed;return o`<div class="stack">
+		${n&&o`<p>${c.run.worker}: <${sn} worker=${n} /></p>`}
+		${_.value?o`<p class="note">${c.past.notHere}</p>`:o`<${Xa} related=${t} />`}
 		<p>
 			<${S} to=${{view:"runs",words:[["job",e.slug],["status","failed,expired"]]}}>${s.others(e.slug)}<//>
 		</p>
-	</div>`}function Za({related:e}){let t=c.run.failed;return o`<${A} asked=${e} lines=${2}>${({failureGroup:s,retries:r})=>o`
+	</div>`}function Xa({related:e}){let t=c.run.failed;return o`<${A} asked=${e} lines=${2}>${({failureGroup:s,retries:r})=>o`
 		${s&&o`<p>
 			${t.group}: <${S} to=${{view:"failures",id:s.fingerprint}}>${s.title}<//>,${" "}
 			<strong>${c.failures.times(s.count+s.recovered)}</strong>
 			${s.recovered>0&&`, ${c.failures.recovered(s.recovered)}`}
 		</p>`}
 		<p>${r.length>0?t.retried:t.notRetried}</p>
-		<${sn} runs=${r} />
-	`}<//>`}var sn=({runs:e})=>e.length>0&&o`<ul class="needs">
+		<${rn} runs=${r} />
+	`}<//>`}var rn=({runs:e})=>e.length>0&&o`<ul class="needs">
 		${e.map(({id:t,status:n,createdAt:s})=>o`<li key=${t}>
 			<${L} id=${t} /> <${j} status=${n} /> <small><${O} at=${s} /></small>
 		</li>`)}
-	</ul>`,Xa={failureGroup:null,retries:[],bulkOperation:null};function Gs(e,t){let n=e.completedAt!==null,s=_.value===""&&(n||e.context?.retryOf!==void 0);return k(async r=>s?(await y(`/job-runs/${e.id}/related`,[],r)).data:Xa,[e.id,s],{newer:[t],everyMs:n?Wa:void 0})}var gt={"job_run.succeeded":"succeeded","job_run.attempt_failed":"failed","job_run.attempt_timed_out":"timed_out","job_run.attempt_lost":"lost","job_run.handed_back":"handed_back","job_run.canceled":"canceled","job_run.start_deadline_passed":"expired"},Ks=["job_run.started",...Object.keys(gt)];function Ys(e,t){let n=[],s=null,r=(a,i)=>{s&&(n.push({...s,number:n.length,to:a,outcome:i,isOpen:!1}),s=null)};for(let{type:a,data:i,occurredAt:l}of e){let $=Date.parse(l);a==="job_run.requested"?s={kind:"wait",from:$}:a==="job_run.started"?(r($),s={kind:"run",from:$,attempt:i.attempt,worker:i.worker_id}):gt[a]&&(r($,gt[a]),i.retry_at?s={kind:"backoff",from:$}:a==="job_run.handed_back"&&(s={kind:"wait",from:$}))}return s&&n.push({...s,number:n.length,to:Math.max(t,s.from),isOpen:!0}),n}var Qa=.6,ei=.02;function zs(e){let t=({from:u,to:d})=>Math.max(d-u,1),n=e.filter(({kind:u})=>u==="run").reduce((u,d)=>u+t(d),0),s=n>0?n*Qa:1/0,r=e.map(u=>{let d=u.kind!=="run"&&t(u)>s;return{...u,isCollapsed:d,drawn:d?s:t(u)}}),a=r.reduce((u,d)=>u+d.drawn,0),i=r.map(u=>Math.max(u.drawn/a,ei)),l=i.reduce((u,d)=>u+d,0),$=0;return r.map(({drawn:u,...d},p)=>{let m=i[p]/l,h={...d,start:$,width:m};return $+=m,h})}function Zs(e){let t=[];for(let{type:n,data:s}of e){let r=ti(n,s,t.at(-1));r&&r!==t.at(-1)&&t.push(r)}return t}function ti(e,t,n){return e==="job_run.requested"||e==="job_run.handed_back"?"pending":e==="job_run.started"?"running":e==="job_run.succeeded"?"succeeded":e==="job_run.canceled"?"canceled":e==="job_run.start_deadline_passed"?"expired":gt[e]?t.retry_at?"pending":e==="job_run.attempt_timed_out"?"expired":"failed":n}function ln({run:e,events:t,related:n}){let s=e.completedAt!==null,r=Ys(t,s?0:Ie.value),a=r.filter(({kind:l})=>l==="run"),i=bt.includes(e.status);return o`
-		${i&&o`<${Vs} run=${e} related=${n} worker=${a.at(-1)?.worker} />`}
+	</ul>`,Qa={failureGroup:null,retries:[],bulkOperation:null};function Ks(e,t){let n=e.completedAt!==null,s=_.value===""&&(n||e.context?.retryOf!==void 0);return k(async r=>s?(await y(`/job-runs/${e.id}/related`,[],r)).data:Qa,[e.id,s],{newer:[t],everyMs:n?Va:void 0})}var wt={"job_run.succeeded":"succeeded","job_run.attempt_failed":"failed","job_run.attempt_timed_out":"timed_out","job_run.attempt_lost":"lost","job_run.handed_back":"handed_back","job_run.canceled":"canceled","job_run.start_deadline_passed":"expired"},Ys=["job_run.started",...Object.keys(wt)];function zs(e,t){let n=[],s=null,r=(a,i)=>{s&&(n.push({...s,number:n.length,to:a,outcome:i,isOpen:!1}),s=null)};for(let{type:a,data:i,occurredAt:l}of e){let $=Date.parse(l);a==="job_run.requested"?s={kind:"wait",from:$}:a==="job_run.started"?(r($),s={kind:"run",from:$,attempt:i.attempt,worker:i.worker_id}):wt[a]&&(r($,wt[a]),i.retry_at?s={kind:"backoff",from:$}:a==="job_run.handed_back"&&(s={kind:"wait",from:$}))}return s&&n.push({...s,number:n.length,to:Math.max(t,s.from),isOpen:!0}),n}var ei=.6,ti=.02;function Zs(e){let t=({from:u,to:d})=>Math.max(d-u,1),n=e.filter(({kind:u})=>u==="run").reduce((u,d)=>u+t(d),0),s=n>0?n*ei:1/0,r=e.map(u=>{let d=u.kind!=="run"&&t(u)>s;return{...u,isCollapsed:d,drawn:d?s:t(u)}}),a=r.reduce((u,d)=>u+d.drawn,0),i=r.map(u=>Math.max(u.drawn/a,ti)),l=i.reduce((u,d)=>u+d,0),$=0;return r.map(({drawn:u,...d},p)=>{let m=i[p]/l,h={...d,start:$,width:m};return $+=m,h})}function Xs(e){let t=[];for(let{type:n,data:s}of e){let r=ni(n,s,t.at(-1));r&&r!==t.at(-1)&&t.push(r)}return t}function ni(e,t,n){return e==="job_run.requested"||e==="job_run.handed_back"?"pending":e==="job_run.started"?"running":e==="job_run.succeeded"?"succeeded":e==="job_run.canceled"?"canceled":e==="job_run.start_deadline_passed"?"expired":wt[e]?t.retry_at?"pending":e==="job_run.attempt_timed_out"?"expired":"failed":n}function cn({run:e,events:t,related:n}){let s=e.completedAt!==null,r=zs(t,s?0:Ie.value),a=r.filter(({kind:l})=>l==="run"),i=gt.includes(e.status);return o`
+		${i&&o`<${Gs} run=${e} related=${n} worker=${a.at(-1)?.worker} />`}
 		<div class="story">
 			<div class="stack">
-				${!i&&o`<${$i} run=${e} />`}
+				${!i&&o`<${di} run=${e} />`}
 				<section class="card stack">
 					<h2>${c.run.timeline}</h2>
-					<${si} segments=${r} />
-					<${ni} attempts=${a} events=${t} known=${i?e.errorMessage:null} />
+					<${ri} segments=${r} />
+					<${si} attempts=${a} events=${t} known=${i?e.errorMessage:null} />
 				</section>
 			</div>
-			<section class="card"><h2>${c.run.states}</h2><${ai} path=${Zs(t)} /></section>
+			<section class="card"><h2>${c.run.states}</h2><${ii} path=${Xs(t)} /></section>
 		</div>
-	`}function ni({attempts:e,events:t,known:n}){if(e.length===0)return o`<p class="quiet">${c.run.noAttempts}</p>`;let s=c.run,r=new Map;for(let{data:{error_message:i},occurredAt:l}of t)i&&i!==n&&r.set(Date.parse(l),i);let a=[{name:"first",title:s.attempts,cell:({attempt:i=0})=>s.attempt(i)},{name:"status",title:c.runs.columns.status,cell:({isOpen:i,outcome:l})=>o`<${j} status=${i?"running":l} />`},{name:"took",title:c.runs.columns.took,cell:({from:i,to:l})=>C(l-i)},{name:"started",title:s.facts.started,cell:({from:i})=>o`<${O} at=${new Date(i).toISOString()} />`},{name:"worker",title:s.worker,cell:({worker:i})=>o`<${nn} worker=${i} />`},{name:"why",title:c.runs.columns.details,cell:({to:i,isOpen:l})=>l?"":r.get(i)}];return o`<${X} label=${s.attempts} rows=${e} keyOf=${({number:i})=>i} columns=${a} />`}var rn=1e3,Fe=44;function si({segments:e}){if(e.length===0)return null;let t=zs(e),n=e[0].from,s=e[e.length-1].to;return o`<figure class="timeline">
-		<svg viewBox="0 0 ${rn} ${Fe}" preserveAspectRatio="none" role="img"
-			aria-label=${t.map(on).join("; ")}>
-			${t.map(r=>o`<${ri} key=${r.number} place=${r} />`)}
+	`}function si({attempts:e,events:t,known:n}){if(e.length===0)return o`<p class="quiet">${c.run.noAttempts}</p>`;let s=c.run,r=new Map;for(let{data:{error_message:i},occurredAt:l}of t)i&&i!==n&&r.set(Date.parse(l),i);let a=[{name:"first",title:s.attempts,cell:({attempt:i=0})=>s.attempt(i)},{name:"status",title:c.runs.columns.status,cell:({isOpen:i,outcome:l})=>o`<${j} status=${i?"running":l} />`},{name:"took",title:c.runs.columns.took,cell:({from:i,to:l})=>C(l-i)},{name:"started",title:s.facts.started,cell:({from:i})=>o`<${O} at=${new Date(i).toISOString()} />`},{name:"worker",title:s.worker,cell:({worker:i})=>o`<${sn} worker=${i} />`},{name:"why",title:c.runs.columns.details,cell:({to:i,isOpen:l})=>l?"":r.get(i)}];return o`<${X} label=${s.attempts} rows=${e} keyOf=${({number:i})=>i} columns=${a} />`}var on=1e3,Fe=44;function ri({segments:e}){if(e.length===0)return null;let t=Zs(e),n=e[0].from,s=e[e.length-1].to;return o`<figure class="timeline">
+		<svg viewBox="0 0 ${on} ${Fe}" preserveAspectRatio="none" role="img"
+			aria-label=${t.map(an).join("; ")}>
+			${t.map(r=>o`<${oi} key=${r.number} place=${r} />`)}
 		</svg>
 		<ul class="timeline-legend" aria-hidden="true">
 			${t.map(r=>o`
-				<li key=${r.number}><span class="swatch ${Xs(r)}"></span>${on(r)}</li>
+				<li key=${r.number}><span class="swatch ${Qs(r)}"></span>${an(r)}</li>
 			`)}
 		</ul>
 		<figcaption>
-			${[n,s].map(r=>o`<${Tn} key=${r} at=${new Date(r).toISOString()} />`)}
+			${[n,s].map(r=>o`<${_n} key=${r} at=${new Date(r).toISOString()} />`)}
 		</figcaption>
-	</figure>`}function ri({place:e}){let{kind:t,start:n,width:s,isCollapsed:r}=e,a=t==="run"?Fe-8:12,i=n*rn,l=Math.max(s*rn-1,2);return o`<g class="segment ${Xs(e)}">
-		<title>${on(e)}</title>
+	</figure>`}function oi({place:e}){let{kind:t,start:n,width:s,isCollapsed:r}=e,a=t==="run"?Fe-8:12,i=n*on,l=Math.max(s*on-1,2);return o`<g class="segment ${Qs(e)}">
+		<title>${an(e)}</title>
 		<rect x=${i} y=${(Fe-a)/2} width=${l} height=${a} />
 		${r&&o`
 			<path d=${`M${i+l/2-6} 4L${i+l/2-2} ${Fe-4}M${i+l/2+2} 4L${i+l/2+6} ${Fe-4}`} />
 		`}
-	</g>`}function Xs({kind:e,outcome:t="",isOpen:n}){return e!=="run"?`segment-${e}`:`segment-run status-${n?"running":De(t)}`}function on({kind:e,attempt:t=0,from:n,to:s,isCollapsed:r}){let a=C(s-n);if(e==="run")return`${c.run.attempt(t)} ${c.run.ran(a)}`;let i=c.run.waited(a);return r?c.run.collapsed(i):i}var wt={pending:[62,90],running:[212,90],succeeded:[390,24],failed:[390,68],expired:[390,112],canceled:[390,156]},ce=104,an=30,oi=[["pending","running"],["running","pending"],["running","succeeded"],["running","failed"],["running","expired"],["running","canceled"],["pending","canceled"],["pending","expired"]];function ai({path:e}){let t=new Map;for(let n=1;n<e.length;n+=1){let s=`${e[n-1]} ${e[n]}`;t.set(s,(t.get(s)??0)+1)}return o`<svg class="diagram" viewBox="0 0 452 184" role="img" aria-label=${e.join(", ")}>
+	</g>`}function Qs({kind:e,outcome:t="",isOpen:n}){return e!=="run"?`segment-${e}`:`segment-run status-${n?"running":De(t)}`}function an({kind:e,attempt:t=0,from:n,to:s,isCollapsed:r}){let a=C(s-n);if(e==="run")return`${c.run.attempt(t)} ${c.run.ran(a)}`;let i=c.run.waited(a);return r?c.run.collapsed(i):i}var yt={pending:[62,90],running:[212,90],succeeded:[390,24],failed:[390,68],expired:[390,112],canceled:[390,156]},ce=104,ln=30,ai=[["pending","running"],["running","pending"],["running","succeeded"],["running","failed"],["running","expired"],["running","canceled"],["pending","canceled"],["pending","expired"]];function ii({path:e}){let t=new Map;for(let n=1;n<e.length;n+=1){let s=`${e[n-1]} ${e[n]}`;t.set(s,(t.get(s)??0)+1)}return o`<svg class="diagram" viewBox="0 0 452 184" role="img" aria-label=${e.join(", ")}>
 		<defs>
 			${["","taken-"].map(n=>o`<marker key=${n} id=${`${n}arrow`} class=${`${n}arrow`}
 				viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6" orient="auto">
 				<path d="M0 0L6 3L0 6z" />
 			</marker>`)}
 		</defs>
-		${oi.map(([n,s])=>o`
-			<${li} key=${`${n} ${s}`} from=${n} to=${s} times=${t.get(`${n} ${s}`)??0} />
+		${ai.map(([n,s])=>o`
+			<${ci} key=${`${n} ${s}`} from=${n} to=${s} times=${t.get(`${n} ${s}`)??0} />
 		`)}
-		${Object.keys(wt).map(n=>o`
-			<${ii} key=${n} status=${n} wasThere=${e.includes(n)} isThere=${e.at(-1)===n} />
+		${Object.keys(yt).map(n=>o`
+			<${li} key=${n} status=${n} wasThere=${e.includes(n)} isThere=${e.at(-1)===n} />
 		`)}
-	</svg>`}function ii({status:e,wasThere:t,isThere:n}){let[s,r]=wt[e];return o`<g class="place status-${e} ${n?"is-there":t?"was-there":""}" aria-hidden="true">
-		<rect x=${s-ce/2} y=${r-an/2} width=${ce} height=${an} rx="15" />
+	</svg>`}function li({status:e,wasThere:t,isThere:n}){let[s,r]=yt[e];return o`<g class="place status-${e} ${n?"is-there":t?"was-there":""}" aria-hidden="true">
+		<rect x=${s-ce/2} y=${r-ln/2} width=${ce} height=${ln} rx="15" />
 		<text x=${s} y=${r+4.5}>${e}</text>
-	</g>`}function li({from:e,to:t,times:n}){let s=ci(e,t);return o`<g class="way ${n>0?"was-taken":""}" aria-hidden="true">
+	</g>`}function ci({from:e,to:t,times:n}){let s=ui(e,t);return o`<g class="way ${n>0?"was-taken":""}" aria-hidden="true">
 		<path d=${s} marker-end=${n>0?"url(#taken-arrow)":"url(#arrow)"} />
 		${n>1&&o`<text x="137" y=${e==="pending"?76:114}>${n} ×</text>`}
-	</g>`}function ci(e,t){let[n,s]=wt[e],[r,a]=wt[t];return e==="pending"&&t==="running"?`M${n+ce/2} ${s-5}H${r-ce/2}`:t==="pending"?`M${n-ce/2} ${s+5}H${r+ce/2}`:e==="pending"?`M${n} ${s+an/2}Q${n} ${a+8} ${n+80} ${a+8}H${r-ce/2}`:`M${n+ce/2} ${s}C${n+90} ${s} ${r-90} ${a} ${r-ce/2} ${a}`}var ui=3e3;function $i({run:e}){let t=e.status==="pending"?ui:void 0,n=k(s=>y(`/job-runs/${e.id}/explain`,R.value,s),[e.id],{newer:[Se(e.updatedAt)],everyMs:t});return o`<section class="card explanation">
+	</g>`}function ui(e,t){let[n,s]=yt[e],[r,a]=yt[t];return e==="pending"&&t==="running"?`M${n+ce/2} ${s-5}H${r-ce/2}`:t==="pending"?`M${n-ce/2} ${s+5}H${r+ce/2}`:e==="pending"?`M${n} ${s+ln/2}Q${n} ${a+8} ${n+80} ${a+8}H${r-ce/2}`:`M${n+ce/2} ${s}C${n+90} ${s} ${r-90} ${a} ${r-ce/2} ${a}`}var $i=3e3;function di({run:e}){let t=e.status==="pending"?$i:void 0,n=k(s=>y(`/job-runs/${e.id}/explain`,R.value,s),[e.id],{newer:[Se(e.updatedAt)],everyMs:t});return o`<section class="card explanation">
 		<h2>${e.completedAt?c.run.outcome:c.run.explain}</h2>
-		<${A} asked=${n} lines=${2}>${({data:s})=>o`<${di} explanation=${s} hasEnded=${e.completedAt!==null} />`}<//>
-	</section>`}function di({explanation:e,hasEnded:t}){let{status:n,summary:s,reasons:r,nextChangeAt:a,unknown:i}=e,l=n==="pending"&&r.some(({binding:$})=>$);return o`
-		${!l&&o`<p class="summary">${t?s:o`<${Nt} text=${s} />`}</p>`}
+		<${A} asked=${n} lines=${2}>${({data:s})=>o`<${pi} explanation=${s} hasEnded=${e.completedAt!==null} />`}<//>
+	</section>`}function pi({explanation:e,hasEnded:t}){let{status:n,summary:s,reasons:r,nextChangeAt:a,unknown:i}=e,l=n==="pending"&&r.some(({binding:$})=>$);return o`
+		${!l&&o`<p class="summary">${t?s:o`<${It} text=${s} />`}</p>`}
 		${r.length>0&&o`<ul class="stack">
-			${r.map($=>o`<${pi} key=${$.code} reason=${$} hasEnded=${t} />`)}
+			${r.map($=>o`<${fi} key=${$.code} reason=${$} hasEnded=${t} />`)}
 		</ul>`}
 		${a&&o`<p class="quiet">${c.run.until} <${O} at=${a} /></p>`}
 		${i.map($=>o`<p class="note" key=${$}>${$}</p>`)}
-	`}function pi({reason:e,hasEnded:t}){let{code:n,message:s,binding:r,since:a}=e;return o`<li class=${r?"reason is-binding":"reason"}>
+	`}function fi({reason:e,hasEnded:t}){let{code:n,message:s,binding:r,since:a}=e;return o`<li class=${r?"reason is-binding":"reason"}>
 		${r&&o`<${Y} name="next" label=${c.run.binding} />`}
-		<span>${t?s:o`<${Nt} text=${s} />`} <code class="quiet">${n}</code> ${a&&o`<small><${O} at=${a} /></small>`}</span>
-	</li>`}var Qs={story:ln,log:cs,events:Mi,causes:_i,data:Ni};function fi(){let{id:e}=T.value,t=k(async n=>(await y(`/job-runs/${e}`,R.value,n)).data,[e]);return o`<${A} asked=${t} lines=${8} list="runs">
-		${({run:n,job:s})=>o`<${mi} asked=${n} job=${s} />`}
-	<//>`}function mi({asked:e,job:t}){let n=K(()=>[e],[e]),[s]=Q(n,"runs",({id:d})=>d),r=Se(s.updatedAt),a=Gs(s,r),i=k(d=>vi(s.id,d),[s.id],{newer:[r]}),{tab:l}=T.value,$=M(s.status);q(()=>{$.current!==s.status&&U(c.run.isNow(s.status)),$.current=s.status},[s.status]);let u=Qs[l]??ln;return o`
+		<span>${t?s:o`<${It} text=${s} />`} <code class="quiet">${n}</code> ${a&&o`<small><${O} at=${a} /></small>`}</span>
+	</li>`}var er={story:cn,log:us,events:Ei,causes:Ri,data:Ii};function mi(){let{id:e}=T.value,t=k(async n=>(await y(`/job-runs/${e}`,R.value,n)).data,[e]);return o`<${A} asked=${t} lines=${8} list="runs">
+		${({run:n,job:s})=>o`<${hi} asked=${n} job=${s} />`}
+	<//>`}function hi({asked:e,job:t}){let n=K(()=>[e],[e]),[s]=Q(n,"runs",({id:d})=>d),r=Se(s.updatedAt),a=Ks(s,r),i=k(d=>bi(s.id,d),[s.id],{newer:[r]}),{tab:l}=T.value,$=M(s.status);q(()=>{$.current!==s.status&&U(c.run.isNow(s.status)),$.current=s.status},[s.status]);let u=er[l]??cn;return o`
 		<div class="screen-head">
 			<div>
 				<p class="quiet"><${Z} slug=${s.slug}>${t.name}<//></p>
 				<h1 class="run-title"><${j} status=${s.status} /> <span class="id">${s.id}</span></h1>
 			</div>
-			<${ki} run=${s} />
+			<${xi} run=${s} />
 		</div>
-		<${hi} run=${s} />
-		${s.errorMessage&&!bt.includes(s.status)&&o`
+		<${vi} run=${s} />
+		${s.errorMessage&&!gt.includes(s.status)&&o`
 			<p class="error-message" tabindex="0"><code>${s.errorMessage}</code></p>
 		`}
-		<${bi} run=${s} related=${a.answer} />
-		<${Ye} tabs=${c.run.tabs} current=${Qs[l]?l:"story"} />
+		<${gi} run=${s} related=${a.answer} />
+		<${ze} tabs=${c.run.tabs} current=${er[l]?l:"story"} />
 		<${A} asked=${i}>
 			${d=>o`<${u} run=${s} events=${d} related=${a} />`}
 		<//>
-	`}function hi({run:e}){let t=e.metrics?.progress;return e.status!=="running"||typeof t!="number"?null:o`<progress max="1" value=${t} aria-label=${c.run.progress}></progress>`}async function vi(e,t){let{data:n,meta:s}=await y(`/job-runs/${e}/events`,[["limit",yt]],t),r=[["subject",e],["type",Ks.join()],["after",n.at(-1)?.position],["limit",yt]],a=s.nextCursor?(await y("/events",r,t)).data:[];return[...n,...a].filter(Ne)}function bi({run:e,related:t}){let n=c.run.facts,s=a=>o`<${O} at=${a} full />`,r=[[n.created,s(e.createdAt)],e.scheduledAt!==e.createdAt&&[n.due,s(e.scheduledAt)],e.startedAt&&[n.started,s(e.startedAt)],e.completedAt&&[n.completed,s(e.completedAt)],e.startedAt&&[c.runs.columns.took,o`<${Oe} from=${e.startedAt} to=${e.completedAt} ms=${e.durationMs} />`],[n.attempts,c.runs.attemptOf(e.attempt,e.maxAttempts)],[n.by,e.requestedBy],e.failureReason&&[n.failure,o`<code>${e.failureReason}</code>`],e.timeoutMs&&[n.timeout,C(e.timeoutMs)],e.priority!==0&&[n.priority,e.priority],e.context?.retryOf&&[n.retryOf,o`<${L} id=${e.context.retryOf} />`],e.context?.rerunOf&&[c.jobs.rerunOf,o`<${L} id=${e.context.rerunOf} />`],t?.bulkOperation&&[n.bulk,o`<${wi} ...${t.bulkOperation} />`],t?.retries.length&&[n.repeated,o`<${sn} runs=${t.retries.slice(0,gi)} />`],e.idempotencyKey&&[n.key,o`<code>${e.idempotencyKey}</code>`]];return o`<dl class="facts card">
+	`}function vi({run:e}){let t=e.metrics?.progress;return e.status!=="running"||typeof t!="number"?null:o`<progress max="1" value=${t} aria-label=${c.run.progress}></progress>`}async function bi(e,t){let{data:n,meta:s}=await y(`/job-runs/${e}/events`,[["limit",kt]],t),r=[["subject",e],["type",Ys.join()],["after",n.at(-1)?.position],["limit",kt]],a=s.nextCursor?(await y("/events",r,t)).data:[];return[...n,...a].filter(Ne)}function gi({run:e,related:t}){let n=c.run.facts,s=a=>o`<${O} at=${a} full />`,r=[[n.created,s(e.createdAt)],e.scheduledAt!==e.createdAt&&[n.due,s(e.scheduledAt)],e.startedAt&&[n.started,s(e.startedAt)],e.completedAt&&[n.completed,s(e.completedAt)],e.startedAt&&[c.runs.columns.took,o`<${Oe} from=${e.startedAt} to=${e.completedAt} ms=${e.durationMs} />`],[n.attempts,c.runs.attemptOf(e.attempt,e.maxAttempts)],[n.by,e.requestedBy],e.failureReason&&[n.failure,o`<code>${e.failureReason}</code>`],e.timeoutMs&&[n.timeout,C(e.timeoutMs)],e.priority!==0&&[n.priority,e.priority],e.context?.retryOf&&[n.retryOf,o`<${L} id=${e.context.retryOf} />`],e.context?.rerunOf&&[c.jobs.rerunOf,o`<${L} id=${e.context.rerunOf} />`],t?.bulkOperation&&[n.bulk,o`<${yi} ...${t.bulkOperation} />`],t?.retries.length&&[n.repeated,o`<${rn} runs=${t.retries.slice(0,wi)} />`],e.idempotencyKey&&[n.key,o`<code>${e.idempotencyKey}</code>`]];return o`<dl class="facts card">
 		${r.filter(Array.isArray).map(([a,i])=>o`<div key=${a}><dt>${a}</dt><dd>${i}</dd></div>`)}
-	</dl>`}var gi=3,wi=({id:e,action:t,reason:n})=>o`<${S} to=${{view:"bulk",id:e}}>${c.bulk.title(t)}<//> · <bdi>${n}</bdi>`,yi=["pending","running"];function ki({run:e}){let t=b(!1),n=M(se()),s=yi.includes(e.status);return o`<div class="actions">
+	</dl>`}var wi=3,yi=({id:e,action:t,reason:n})=>o`<${S} to=${{view:"bulk",id:e}}>${c.bulk.title(t)}<//> · <bdi>${n}</bdi>`,ki=["pending","running"];function xi({run:e}){let t=b(!1),n=M(se()),s=ki.includes(e.status);return o`<div class="actions">
 		${_.value&&o`<span class="quiet">${c.past.noActions}</span>`}
 		${E.value&&s&&o`
-			<button class="danger" disabled=${e.cancelRequestedAt!==null} onClick=${()=>xi(e)}>${c.run.cancel} …</button>
+			<button class="danger" disabled=${e.cancelRequestedAt!==null} onClick=${()=>Oi(e)}>${c.run.cancel} …</button>
 		`}
-		${E.value&&!s&&o`<button onClick=${()=>Oi(e,n)}>${c.run.retry}</button>`}
+		${E.value&&!s&&o`<button onClick=${()=>Si(e,n)}>${c.run.retry}</button>`}
 		${E.value&&o`<button onClick=${()=>t.value=!0}>${c.run.rerun} …</button>`}
-		<${ji} run=${e} />
-		${t.value&&o`<${Si} run=${e} onClose=${()=>t.value=!1} />`}
-	</div>`}function xi(e){let t=c.run,n={title:`${t.cancel} ${e.slug}`,text:t.cancelText,action:t.cancel};return Ge(n,`/job-runs/${e.id}/cancel`,t.canceled)}async function Oi(e,t){let n=await P(()=>N(`/job-runs/${e.id}/retry`,void 0,{"Idempotency-Key":t.current}));n&&(t.current=se(),F({view:"run",id:n.data.id}))}function Si({run:e,onClose:t}){let n=k(async s=>{let[r,a]=await Promise.all([y(`/jobs/${e.slug}`,[["limit",1]],s),y(`/job-runs/${e.id}/events`,[["limit",1]],s)]);return{job:r.data.job,origin:{...e,...Ai(a.data[0])}}},[]);return o`<${Ve} title=${c.run.rerun} onClose=${t} className="wide">
+		<${Mi} run=${e} />
+		${t.value&&o`<${Ai} run=${e} onClose=${()=>t.value=!1} />`}
+	</div>`}function Oi(e){let t=c.run,n={title:`${t.cancel} ${e.slug}`,text:t.cancelText,action:t.cancel};return Ke(n,`/job-runs/${e.id}/cancel`,t.canceled)}async function Si(e,t){let n=await P(()=>N(`/job-runs/${e.id}/retry`,void 0,{"Idempotency-Key":t.current}));n&&(t.current=se(),F({view:"run",id:n.data.id}))}function Ai({run:e,onClose:t}){let n=k(async s=>{let[r,a]=await Promise.all([y(`/jobs/${e.slug}`,[["limit",1]],s),y(`/job-runs/${e.id}/events`,[["limit",1]],s)]);return{job:r.data.job,origin:{...e,...ji(a.data[0])}}},[]);return o`<${Ge} title=${c.run.rerun} onClose=${t} className="wide">
 		<${A} asked=${n}>
-			${s=>o`<${mt} ...${s} onLaunched=${t} />`}
+			${s=>o`<${ht} ...${s} onLaunched=${t} />`}
 		<//>
-	<//>`}function Ai(e){let{context:t=null,start_deadline_at:n,scheduled_at:s}=e?.data??{},r=(a,i)=>a&&i?Math.max(Date.parse(i)-Date.parse(a),0):null;return{context:t,delayMs:r(e?.occurredAt,s),startDeadlineMs:r(s,n)}}function ji({run:e}){let t=document.baseURI,n={curl:qs(e,t,hn()!==""),CLI:Fs(e,t),Python:Js(e,t)};return o`<details class="menu">
+	<//>`}function ji(e){let{context:t=null,start_deadline_at:n,scheduled_at:s}=e?.data??{},r=(a,i)=>a&&i?Math.max(Date.parse(i)-Date.parse(a),0):null;return{context:t,delayMs:r(e?.occurredAt,s),startDeadlineMs:r(s,n)}}function Mi({run:e}){let t=document.baseURI,n={curl:Fs(e,t,vn()!==""),CLI:Js(e,t),Python:Us(e,t)};return o`<details class="menu">
 		<summary>${c.run.copyAs}</summary>
 		<div class="menu-box stack">
 			${Object.entries(n).map(([s,r])=>o`<div key=${s}>
 				<h3>${s}</h3>
 				<div class="with-copy">
-					<${Sn} text=${r} label=${c.copyOf(s)} />
+					<${An} text=${r} label=${c.copyOf(s)} />
 					<pre class="json"><code>${r}</code></pre>
 				</div>
 			</div>`)}
 		</div>
-	</details>`}var yt=500;function Mi({events:e}){let t=new Map(e.map(n=>[n.eventId,n]));return o`${e.length>=yt&&o`<p class="note">${c.ofFirst(yt)}</p>`}<ol class="events">
+	</details>`}var kt=500;function Ei({events:e}){let t=new Map(e.map(n=>[n.eventId,n]));return o`${e.length>=kt&&o`<p class="note">${c.ofFirst(kt)}</p>`}<ol class="events">
 		${e.map(n=>o`
-			<${Ei} key=${n.position} event=${n} cause=${t.get(n.causationId)} />
+			<${Ti} key=${n.position} event=${n} cause=${t.get(n.causationId)} />
 		`)}
-	</ol>`}function Ei({event:e,cause:t}){let{type:n,position:s,occurredAt:r,actor:a,causationId:i,correlationId:l,data:$}=e,u=c.run.events;return o`<li class="card">
+	</ol>`}function Ti({event:e,cause:t}){let{type:n,position:s,occurredAt:r,actor:a,causationId:i,correlationId:l,data:$}=e,u=c.run.events;return o`<li class="card">
 		<header>
 			<h2><code>${n.replace("job_run.","")}</code></h2>
 			<span class="quiet">
@@ -676,44 +676,44 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			`}
 		</p>
 		<details><summary>${u.data}</summary><${z} value=${$} label=${u.data} /></details>
-	</li>`}var er=500,Ti=5e3;function _i({run:e,events:t}){let n=t[0]?.correlationId,s=k(async r=>n?y("/events",[["correlation",n],["limit",er]],r):{data:t},[n],{newer:[e.status],everyMs:Ti});return o`<section class="card stack">
+	</li>`}var tr=500,_i=5e3;function Ri({run:e,events:t}){let n=t[0]?.correlationId,s=k(async r=>n?y("/events",[["correlation",n],["limit",tr]],r):{data:t},[n],{newer:[e.status],everyMs:_i});return o`<section class="card stack">
 		<p class="quiet">${c.run.causesHint}</p>
 		<${A} asked=${s}>
 			${({data:r,meta:a})=>o`
-				${a?.next&&o`<p class="note">${c.ofFirst(er)}</p>`}
-				<${tr} subjects=${Us(r.filter(Ne))} current=${e.id} />
+				${a?.next&&o`<p class="note">${c.ofFirst(tr)}</p>`}
+				<${nr} subjects=${Bs(r.filter(Ne))} current=${e.id} />
 			`}
 		<//>
-	</section>`}function tr({subjects:e,current:t}){return o`<ul class="tree">
+	</section>`}function nr({subjects:e,current:t}){return o`<ul class="tree">
 		${e.map(n=>o`<li key=${n.id}>
-			<${Ri} subject=${n} isCurrent=${n.id===t} />
-			${n.children.length>0&&o`<${tr} subjects=${n.children} current=${t} />`}
+			<${Ci} subject=${n} isCurrent=${n.id===t} />
+			${n.children.length>0&&o`<${nr} subjects=${n.children} current=${t} />`}
 		</li>`)}
-	</ul>`}function Ri({subject:e,isCurrent:t}){let{type:n,id:s,app:r,at:a,last:i,cause:l}=e,$=n==="job_run"?{view:"run",id:s}:r&&{view:"app",id:r},u=o`${n.replaceAll("_"," ")} <span class="id">${fe(s)}</span>`;return o`<span class=${t?"is-current":""} aria-current=${t?"true":void 0}>
+	</ul>`}function Ci({subject:e,isCurrent:t}){let{type:n,id:s,app:r,at:a,last:i,cause:l}=e,$=n==="job_run"?{view:"run",id:s}:r&&{view:"app",id:r},u=o`${n.replaceAll("_"," ")} <span class="id">${fe(s)}</span>`;return o`<span class=${t?"is-current":""} aria-current=${t?"true":void 0}>
 			${$&&!t?o`<${S} to=${$}>${u}<//>`:u}
 		</span>${" "}
 		<span class="tag">${i}</span>${" "}
-		<small>${l&&`${c.run.causedBy(l)} \xB7 `}<${O} at=${a} /></small>`}var Ci=["parameters","result","metrics","context"];function Ni({run:e}){let{compare:t}=T.value;return o`<div class="cards pairs">
-			${Ci.map(n=>o`<section class="card" key=${n}>
+		<small>${l&&`${c.run.causedBy(l)} \xB7 `}<${O} at=${a} /></small>`}var Ni=["parameters","result","metrics","context"];function Ii({run:e}){let{compare:t}=T.value;return o`<div class="cards pairs">
+			${Ni.map(n=>o`<section class="card" key=${n}>
 				<h2>${c.run[n]}</h2>
 				<${z} value=${e[n]} label=${c.run[n]} />
 			</section>`)}
 		</div>
 		<section class="card stack">
 			<h2>${c.run.compare}</h2>
-			<${Ii} />
-			${t&&o`<${Li} run=${e} other=${t} key=${t} />`}
-		</section>`}function Ii(){let e=b(T.value.compare);return o`<form class="group" onSubmit=${n=>{n.preventDefault(),J({compare:e.value.trim()},{replace:!0})}}>
+			<${Li} />
+			${t&&o`<${Di} run=${e} other=${t} key=${t} />`}
+		</section>`}function Li(){let e=b(T.value.compare);return o`<form class="group" onSubmit=${n=>{n.preventDefault(),J({compare:e.value.trim()},{replace:!0})}}>
 		<input class="id-input" aria-label=${c.run.compareId} placeholder=${c.run.compareId} value=${e.value}
 			onInput=${B(e)} />
 		<button>${c.run.compareGo}</button>
-	</form>`}function Li({run:e,other:t}){let n=k(s=>y(`/job-runs/${t}`,R.value,s),[t]);return o`<${A} asked=${n}>
-		${({data:s})=>o`<${Di} found=${Jt(e,s.run)} />`}
-	<//>`}function Di({found:e}){return e.length===0?o`<p>${c.run.same}</p>`:o`<${Ke} found=${e} />`}var Pi={ArrowDown:1,ArrowUp:-1};function nr({words:e,setWords:t}){let n=b(""),s=b(-1),r=b(!1),a=M(null),i=Ze(),l=n.value.split(/\s+/).at(-1)??"",$=r.value?Ln(l,qi(i)):[],u=f=>{n.value="",s.value=-1,t(Qe(f).reduce(et,e))},d=f=>{let g=n.value.slice(0,n.value.length-l.length);/[^=]$/.test(f)?u(g+f):n.value=g+f,s.value=-1,a.current?.focus()},p=(f,g)=>{f.preventDefault(),d(g)},m=f=>{let g=Pi[f.key];g&&$.length>0?(f.preventDefault(),s.value=Math.min(Math.max(s.value+g,-1),$.length-1)):f.key==="Enter"?(f.preventDefault(),$[s.value]?d($[s.value]):u(n.value)):f.key==="Escape"?(r.value=!1,s.value=-1):f.key==="Backspace"&&n.value===""&&e.length>0&&t(Dt(e,e.length-1))},h=f=>{n.value=f.target.value,s.value=-1,r.value=!0};return o`<div class="filter" role="search">
+	</form>`}function Di({run:e,other:t}){let n=k(s=>y(`/job-runs/${t}`,R.value,s),[t]);return o`<${A} asked=${n}>
+		${({data:s})=>o`<${Pi} found=${Ut(e,s.run)} />`}
+	<//>`}function Pi({found:e}){return e.length===0?o`<p>${c.run.same}</p>`:o`<${Ye} found=${e} />`}var Hi={ArrowDown:1,ArrowUp:-1};function sr({words:e,setWords:t}){let n=b(""),s=b(-1),r=b(!1),a=M(null),i=Xe(),l=n.value.split(/\s+/).at(-1)??"",$=r.value?Dn(l,Fi(i)):[],u=f=>{n.value="",s.value=-1,t(et(f).reduce(tt,e))},d=f=>{let g=n.value.slice(0,n.value.length-l.length);/[^=]$/.test(f)?u(g+f):n.value=g+f,s.value=-1,a.current?.focus()},p=(f,g)=>{f.preventDefault(),d(g)},m=f=>{let g=Hi[f.key];g&&$.length>0?(f.preventDefault(),s.value=Math.min(Math.max(s.value+g,-1),$.length-1)):f.key==="Enter"?(f.preventDefault(),$[s.value]?d($[s.value]):u(n.value)):f.key==="Escape"?(r.value=!1,s.value=-1):f.key==="Backspace"&&n.value===""&&e.length>0&&t(Pt(e,e.length-1))},h=f=>{n.value=f.target.value,s.value=-1,r.value=!0};return o`<div class="filter" role="search">
 		<div class="filter-box">
 			<${Y} name="filter" />
 			${e.map((f,g)=>o`
-				<${Hi} key=${Lt(f)} word=${f} remove=${()=>t(Dt(e,g))} />
+				<${qi} key=${Dt(f)} word=${f} remove=${()=>t(Pt(e,g))} />
 			`)}
 			<input ref=${a} data-filter role="combobox" aria-label=${c.runs.filter}
 				aria-expanded=${$.length>0} aria-controls="filter-found" aria-autocomplete="list"
@@ -734,18 +734,18 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				${f}
 			</li>`)}
 		</ul>
-	</div>`}function Hi({word:e,remove:t}){let n=Lt(e);return o`<span class="chip ${e[0].endsWith("!")?"is-negated":""}">
+	</div>`}function qi({word:e,remove:t}){let n=Dt(e);return o`<span class="chip ${e[0].endsWith("!")?"is-negated":""}">
 		${n}
 		<button class="plain" onClick=${t} aria-label=${c.runs.remove(n)}><${Y} name="close" /></button>
-	</span>`}function qi(e){let t=e.flatMap(({parametersSchema:n})=>Object.keys(n?.properties??{}));return{jobs:e.map(({slug:n})=>n),parameters:[...new Set(t)].sort()}}var sr="created";function rr({words:e,sort:t}){let n=b(!1),s=M(null),r=i=>{J(i),n.value=!1,s.current?.focus()},a=({target:i})=>n.value=i.open;return o`<details class="menu" open=${n.value} onToggle=${a}>
+	</span>`}function Fi(e){let t=e.flatMap(({parametersSchema:n})=>Object.keys(n?.properties??{}));return{jobs:e.map(({slug:n})=>n),parameters:[...new Set(t)].sort()}}var rr="created";function or({words:e,sort:t}){let n=b(!1),s=M(null),r=i=>{J(i),n.value=!1,s.current?.focus()},a=({target:i})=>n.value=i.open;return o`<details class="menu" open=${n.value} onToggle=${a}>
 		<summary ref=${s}>${c.savedViews.title}</summary>
-		<div class="menu-box stack">${n.value&&o`<${Fi} words=${e} sort=${t} open=${r} />`}</div>
-	</details>`}function Fi({words:e,sort:t,open:n}){let s=k(a=>y("/views",R.value,a),[]);I("views",s.again);let r=a=>ge.value=ge.value.filter(([i])=>i!==a);return o`
+		<div class="menu-box stack">${n.value&&o`<${Ji} words=${e} sort=${t} open=${r} />`}</div>
+	</details>`}function Ji({words:e,sort:t,open:n}){let s=k(a=>y("/views",R.value,a),[]);I("views",s.again);let r=a=>ge.value=ge.value.filter(([i])=>i!==a);return o`
 		<${A} asked=${s} lines=${2}>
 			${({data:a})=>a.length>0&&o`
 				<h2>${c.savedViews.everybodys}</h2>
 				<ul class="saved-views">
-					${a.map(i=>o`<${Ji} key=${i.name} view=${i} open=${n} again=${s.again} />`)}
+					${a.map(i=>o`<${Ui} key=${i.name} view=${i} open=${n} again=${s.again} />`)}
 				</ul>
 			`}
 		<//>
@@ -753,19 +753,19 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<h2>${c.savedViews.mine}</h2>
 			<ul class="saved-views">
 				${ge.value.map(([a,i,l=""])=>o`<li key=${a}>
-					<button class="plain" title=${i} onClick=${()=>n({words:Qe(i),sort:l})}>
+					<button class="plain" title=${i} onClick=${()=>n({words:et(i),sort:l})}>
 						<bdi>${a}</bdi>
 					</button>
-					<${or} label=${c.savedViews.forget(a)} remove=${()=>r(a)} />
+					<${ar} label=${c.savedViews.forget(a)} remove=${()=>r(a)} />
 				</li>`)}
 			</ul>
 		`}
-		<${Ui} shared=${s.answer?.data??[]} words=${e} sort=${t} again=${s.again} />
-	`}function Ji({view:e,open:t,again:n}){let{name:s,filter:r,sort:a,savedBy:i,updatedAt:l}=e,$=In(r),u={words:$,sort:a===sr?"":a},d=async()=>{let p={title:c.savedViews.remove(s),text:c.savedViews.removeHint,action:c.savedViews.go};await ie(p)&&(await P(()=>ae("DELETE",ar(s)),c.savedViews.isDeleted(s)),n())};return o`<li>
-		<button class="plain" title=${It($)} onClick=${()=>t(u)}><bdi>${s}</bdi></button>
+		<${Bi} shared=${s.answer?.data??[]} words=${e} sort=${t} again=${s.again} />
+	`}function Ui({view:e,open:t,again:n}){let{name:s,filter:r,sort:a,savedBy:i,updatedAt:l}=e,$=Ln(r),u={words:$,sort:a===rr?"":a},d=async()=>{let p={title:c.savedViews.remove(s),text:c.savedViews.removeHint,action:c.savedViews.go};await ie(p)&&(await P(()=>ae("DELETE",ir(s)),c.savedViews.isDeleted(s)),n())};return o`<li>
+		<button class="plain" title=${Lt($)} onClick=${()=>t(u)}><bdi>${s}</bdi></button>
 		<small><bdi>${i}</bdi> · <${O} at=${l} /></small>
-		${E.value&&o`<${or} label=${c.savedViews.remove(s)} remove=${d} />`}
-	</li>`}var or=({label:e,remove:t})=>o`<button class="plain" aria-label=${e} title=${e} onClick=${t}><${Y} name="close" /></button>`;function Ui({shared:e,words:t,sort:n,again:s}){let r=b(""),a=b(!1),i=d=>{let p=ge.value.filter(([m])=>m!==d);return ge.value=[...p,[d,It(t),n]],!0},l=async d=>{let p=e.find(g=>g.name===d),m={title:c.savedViews.replace(d),text:c.savedViews.replaceHint,action:c.savedViews.goOn};if(p&&!await ie(m))return!1;let h={filter:Nn(t),sort:n||sr},f=await P(()=>ae("PUT",ar(d),h));return s(),f!==void 0},$=({target:d})=>a.value=d.value==="all";return o`<form class="group" onSubmit=${async d=>{d.preventDefault();let p=r.value.trim();await(E.value&&a.value?l:i)(p)&&(U(c.savedViews.isSaved(p)),r.value="")}}>
+		${E.value&&o`<${ar} label=${c.savedViews.remove(s)} remove=${d} />`}
+	</li>`}var ar=({label:e,remove:t})=>o`<button class="plain" aria-label=${e} title=${e} onClick=${t}><${Y} name="close" /></button>`;function Bi({shared:e,words:t,sort:n,again:s}){let r=b(""),a=b(!1),i=d=>{let p=ge.value.filter(([m])=>m!==d);return ge.value=[...p,[d,Lt(t),n]],!0},l=async d=>{let p=e.find(g=>g.name===d),m={title:c.savedViews.replace(d),text:c.savedViews.replaceHint,action:c.savedViews.goOn};if(p&&!await ie(m))return!1;let h={filter:In(t),sort:n||rr},f=await P(()=>ae("PUT",ir(d),h));return s(),f!==void 0},$=({target:d})=>a.value=d.value==="all";return o`<form class="group" onSubmit=${async d=>{d.preventDefault();let p=r.value.trim();await(E.value&&a.value?l:i)(p)&&(U(c.savedViews.isSaved(p)),r.value="")}}>
 		<input
 			required maxlength="100" pattern=".*\\S.*" aria-label=${c.savedViews.name} placeholder=${c.savedViews.name}
 			value=${r.value} onInput=${B(r)} />
@@ -775,69 +775,69 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<option value="all">${c.savedViews.forEverybody}</option>
 		</select>`}
 		<button disabled=${t.length===0&&!n}>${c.savedViews.save}</button>
-	</form>`}var ar=e=>`/views/${encodeURIComponent(e)}`;var Bi=50,ir=1e3;async function kt({words:e,sort:t},n,s){let r=de.peek().recent.runs,a=[...e,...R.value,["sort",t],["limit",Bi]],{rows:i,next:l}=await $e("/job-runs",a,n,s);return{rows:i.map(({run:$})=>$),next:l,known:r}}async function Wi(e,t,n){let s=await kt(e,null,n);if(!t?.newest||s.rows.length===0)return s;if(s.rows[0].id!==t.newest&&!e.sort){let r=await Gi(t.newest,n);r!==null&&(s={...await kt(e,r,n),hasNewer:!0})}for(;s.next!==null&&s.rows.length<Math.min(t.count,Vi);){let{rows:r,next:a}=await kt(e,s.next,n);s={...s,rows:[...s.rows,...r],next:a}}return{...s,stand:t}}var Vi=1e3;async function Gi(e,t){try{let{data:n}=await y(`/job-runs/${e}/events`,[["limit",1]],t);return n[0].position+1}catch(n){if(G(n).status===404)return null;throw n}}function Ki(){let{words:e,sort:t}=T.value,n=JSON.stringify([e,t]),s=k(i=>Wi({words:e,sort:t},wn(),i),[n]),r=b(new Set),a=i=>J({words:i});return q(()=>{r.value=new Set},[n,_.value]),o`
+	</form>`}var ir=e=>`/views/${encodeURIComponent(e)}`;var Wi=50,lr=1e3;async function xt({words:e,sort:t},n,s){let r=de.peek().recent.runs,a=[...e,...R.value,["sort",t],["limit",Wi]],{rows:i,next:l}=await $e("/job-runs",a,n,s);return{rows:i.map(({run:$})=>$),next:l,known:r}}async function Vi(e,t,n){let s=await xt(e,null,n);if(!t?.newest||s.rows.length===0)return s;if(s.rows[0].id!==t.newest&&!e.sort){let r=await Ki(t.newest,n);r!==null&&(s={...await xt(e,r,n),hasNewer:!0})}for(;s.next!==null&&s.rows.length<Math.min(t.count,Gi);){let{rows:r,next:a}=await xt(e,s.next,n);s={...s,rows:[...s.rows,...r],next:a}}return{...s,stand:t}}var Gi=1e3;async function Ki(e,t){try{let{data:n}=await y(`/job-runs/${e}/events`,[["limit",1]],t);return n[0].position+1}catch(n){if(G(n).status===404)return null;throw n}}function Yi(){let{words:e,sort:t}=T.value,n=JSON.stringify([e,t]),s=k(i=>Vi({words:e,sort:t},yn(),i),[n]),r=b(new Set),a=i=>J({words:i});return q(()=>{r.value=new Set},[n,_.value]),o`
 		<div class="screen-head">
 			<h1>${c.runs.title}</h1>
 			<div class="actions">
-				<${rr} words=${e} sort=${t} />
+				<${or} words=${e} sort=${t} />
 				<${S} to=${{view:"bulk"}}>${c.views.bulk}<//>
 			</div>
 		</div>
-		<${nr} words=${e} setWords=${a} />
-		<${Qi} words=${e} setWords=${a} />
+		<${sr} words=${e} setWords=${a} />
+		<${el} words=${e} setWords=${a} />
 		<div class="list-controls">
-			<${nl} words=${e} selected=${r} />
-			<${el} sort=${t} />
+			<${sl} words=${e} selected=${r} />
+			<${tl} sort=${t} />
 		</div>
 		<${A} asked=${s} lines=${10}>
 			${i=>o`
-				<${Yi} page=${i} asked=${s} words=${e} sort=${t} selected=${r} key=${n+_.value} />
+				<${zi} page=${i} asked=${s} words=${e} sort=${t} selected=${r} key=${n+_.value} />
 			`}
 		<//>
-	`}function Yi({page:e,asked:t,words:n,sort:s,selected:r}){let a=Q(e.rows,"runs",d=>d.id),i=K(()=>o`<${le} runs=${a} sort=${s} selected=${E.value?r:void 0} />`,[a,E.value]),l=zi(e,t.isOld),$=()=>{yn(),t.again()};q(()=>{r.value=new Set(e.rows.map(({id:d})=>d).filter(d=>r.value.has(d)))},[e]);let u=o`<${Zi} page=${e} words=${n} sort=${s} show=${$} />`;return a.length===0?o`${u}<${Xi} words=${n} />`:o`
+	`}function zi({page:e,asked:t,words:n,sort:s,selected:r}){let a=Q(e.rows,"runs",d=>d.id),i=K(()=>o`<${le} runs=${a} sort=${s} selected=${E.value?r:void 0} />`,[a,E.value]),l=Zi(e,t.isOld),$=()=>{kn(),t.again()};q(()=>{r.value=new Set(e.rows.map(({id:d})=>d).filter(d=>r.value.has(d)))},[e]);let u=o`<${Xi} page=${e} words=${n} sort=${s} show=${$} />`;return a.length===0?o`${u}<${Qi} words=${n} />`:o`
 		${u}
 		<div ref=${l}>${i}</div>
-		<${pe} asked=${t} load=${d=>kt({words:n,sort:s},d)} text=${c.older} />
-	`}function zi(e,t){let n=M(null),s=M({page:e,isOld:t});return s.current={page:e,isOld:t},q(()=>gn(()=>{let{page:{rows:r},isOld:a}=s.current;return a||!n.current?null:{newest:r[0].id,count:r.length,top:n.current.getBoundingClientRect().top}}),[]),ve(()=>{e.stand&&!t&&n.current&&scrollBy(0,n.current.getBoundingClientRect().top-e.stand.top)},[e.stand,t]),n}function Zi({page:e,words:t,sort:n,show:s}){let{known:r}=e,a=b({known:r,ids:new Set});a.value.known!==r&&(a.value={known:r,ids:new Set});let i=de.value.recent.runs;q(()=>{let{ids:d}=a.value;if(i===r||_.value!==""||d.size>=ir)return;let p=new Set(e.rows.map(f=>f.id)),h=[...i.values()].filter(f=>r.get(f.id)!==f&&!p.has(f.id)&&Dn(f,{words:t,sort:n},e)).filter(({id:f})=>!d.has(f));h.length>0&&(a.value={known:r,ids:new Set([...d,...h.map(({id:f})=>f)])})},[i,e]);let l=a.value.ids.size;if(l===0&&!e.hasNewer)return null;let $=e.hasNewer?c.runs.newest:c.runs.fresh(l),u=l<ir?$:c.runs.manyFresh;return o`<p class="pager"><button class="pill" onClick=${s}>${u}</button></p>`}function Xi({words:e}){return e.length>0?o`<${D} title=${c.runs.noMatch} hint=${c.runs.noMatchHint}>
+		<${pe} asked=${t} load=${d=>xt({words:n,sort:s},d)} text=${c.older} />
+	`}function Zi(e,t){let n=M(null),s=M({page:e,isOld:t});return s.current={page:e,isOld:t},q(()=>wn(()=>{let{page:{rows:r},isOld:a}=s.current;return a||!n.current?null:{newest:r[0].id,count:r.length,top:n.current.getBoundingClientRect().top}}),[]),ve(()=>{e.stand&&!t&&n.current&&scrollBy(0,n.current.getBoundingClientRect().top-e.stand.top)},[e.stand,t]),n}function Xi({page:e,words:t,sort:n,show:s}){let{known:r}=e,a=b({known:r,ids:new Set});a.value.known!==r&&(a.value={known:r,ids:new Set});let i=de.value.recent.runs;q(()=>{let{ids:d}=a.value;if(i===r||_.value!==""||d.size>=lr)return;let p=new Set(e.rows.map(f=>f.id)),h=[...i.values()].filter(f=>r.get(f.id)!==f&&!p.has(f.id)&&Pn(f,{words:t,sort:n},e)).filter(({id:f})=>!d.has(f));h.length>0&&(a.value={known:r,ids:new Set([...d,...h.map(({id:f})=>f)])})},[i,e]);let l=a.value.ids.size;if(l===0&&!e.hasNewer)return null;let $=e.hasNewer?c.runs.newest:c.runs.fresh(l),u=l<lr?$:c.runs.manyFresh;return o`<p class="pager"><button class="pill" onClick=${s}>${u}</button></p>`}function Qi({words:e}){return e.length>0?o`<${D} title=${c.runs.noMatch} hint=${c.runs.noMatchHint}>
 		<button onClick=${()=>J({words:[]})}>${c.runs.clear}</button>
 	<//>`:_.value?o`<${D} title=${c.runs.noneThen}>
 		<button onClick=${()=>J({asOf:""})}>${c.past.back}</button>
-	<//>`:o`<${D} title=${c.runs.empty} hint=${c.runs.emptyHint} command=${c.runs.emptyCommand} />`}function Qi({words:e,setWords:t}){let n=Rn(),s=(e.find(([i])=>i==="status")?.[1]??"").split(",").filter(Boolean),r=e.every(([i])=>i==="status"),a=i=>{let l=s.includes(i)?s.filter(u=>u!==i):[...s,i],$=e.filter(([u])=>u!=="status");t(l.length>0?et($,["status",l.join(",")]):$)};return o`<div class="status-filter" role="group" aria-label=${c.runs.columns.status}>
-		${Xe.map(i=>o`<button
+	<//>`:o`<${D} title=${c.runs.empty} hint=${c.runs.emptyHint} command=${c.runs.emptyCommand} />`}function el({words:e,setWords:t}){let n=Cn(),s=(e.find(([i])=>i==="status")?.[1]??"").split(",").filter(Boolean),r=e.every(([i])=>i==="status"),a=i=>{let l=s.includes(i)?s.filter(u=>u!==i):[...s,i],$=e.filter(([u])=>u!=="status");t(l.length>0?tt($,["status",l.join(",")]):$)};return o`<div class="status-filter" role="group" aria-label=${c.runs.columns.status}>
+		${Qe.map(i=>o`<button
 			key=${i} class="status status-${i}" aria-pressed=${s.includes(i)}
 			onClick=${()=>a(i)}>
 			<${Y} name=${i} />${i}
 			${r&&n&&o`<span class="count">${xe(n[i])}</span>`}
 		</button>`)}
-	</div>`}function el({sort:e}){let t=({target:n})=>J({sort:n.value});return o`<label class="inline">${c.runs.sort}
+	</div>`}function tl({sort:e}){let t=({target:n})=>J({sort:n.value});return o`<label class="inline">${c.runs.sort}
 		<select value=${e} onChange=${t}>
 			${Object.entries(c.runs.orders).map(([n,s])=>o`<option key=${n} value=${n}>${s}</option>`)}
 		</select>
 	</label>
-	${e&&o`<small>${c.runs.onlyEnded}</small>`}`}var tl=4;function nl({words:e,selected:t}){let n=b("");if(!E.value)return null;let s=t.value.size;return o`<div class="selection">
-		${s>0?o`<span>${c.runs.selected(s)}</span><${rl} selected=${t} />`:o`<span>${c.runs.allMatching}:</span>
-			${sl.map(r=>o`
+	${e&&o`<small>${c.runs.onlyEnded}</small>`}`}var nl=4;function sl({words:e,selected:t}){let n=b("");if(!E.value)return null;let s=t.value.size;return o`<div class="selection">
+		${s>0?o`<span>${c.runs.selected(s)}</span><${ol} selected=${t} />`:o`<span>${c.runs.allMatching}:</span>
+			${rl.map(r=>o`
 				<button key=${r} onClick=${()=>n.value=r}>${c.bulk.actions[r]} …</button>
 			`)}`}
 		${n.value&&o`
-			<${nt} action=${n.value} words=${e} onClose=${()=>n.value=""} />
+			<${st} action=${n.value} words=${e} onClose=${()=>n.value=""} />
 		`}
-	</div>`}var sl=["cancel","retry","rerun"];function rl({selected:e}){let t=async n=>{let s=[...e.value],r=await ie({title:c.bulk.title(n),text:c.runs.selected(s.length),action:c.bulk.go(c.bulk.actions[n],s.length),asksReason:n==="cancel"});if(!r)return;let a=n==="cancel"&&r.reason?{reason:r.reason}:void 0,i=await ol(s,$=>N(`/job-runs/${$}/${n}`,a));e.value=new Set;let l=c.bulk.ofTicked(s.length-i.length,s.length);U([l,...i.slice(0,3)].join(`
+	</div>`}var rl=["cancel","retry","rerun"];function ol({selected:e}){let t=async n=>{let s=[...e.value],r=await ie({title:c.bulk.title(n),text:c.runs.selected(s.length),action:c.bulk.go(c.bulk.actions[n],s.length),asksReason:n==="cancel"});if(!r)return;let a=n==="cancel"&&r.reason?{reason:r.reason}:void 0,i=await al(s,$=>N(`/job-runs/${$}/${n}`,a));e.value=new Set;let l=c.bulk.ofTicked(s.length-i.length,s.length);U([l,...i.slice(0,3)].join(`
 `),{isWrong:i.length>0})};return o`
 		<button class="danger" onClick=${()=>t("cancel")}>${c.bulk.actions.cancel} …</button>
 		<button onClick=${()=>t("retry")}>${c.bulk.actions.retry} …</button>
 		<button class="plain" onClick=${()=>e.value=new Set}>${c.runs.clearSelection}</button>
-	`}async function ol(e,t){let n=[...e],s=[],r=async()=>{for(let a=n.shift();a!==void 0;a=n.shift())try{await t(a)}catch(i){s.push(c.bulk.one(a,G(i).message))}};return await Promise.all(Array.from({length:tl},r)),s}var Je={d:864e5,h:36e5,min:6e4,s:1e3},lr=Object.keys(Je).reverse();function Ue(e){let t=Object.keys(Je).find(n=>e%Je[n]===0&&e>0)??"s";return{amount:String(e/Je[t]),unit:t}}var cn=({amount:e,unit:t})=>e===""?null:Math.round(Number(e)*Je[t]),cr="0 3 * * *",ur={amount:"1",unit:"h"},$r=e=>({id:"",job:"",rhythm:"cron",cron:cr,every:ur,timeZone:e,exclude:"",overlap:"skip",catchUp:Ue(6e4),jitter:Ue(0),startAt:"",endAt:"",pauseOnFailure:!1,parameters:{typed:void 0,raw:null}}),un=e=>({id:e.id,job:e.job,rhythm:e.everyMs===null?"cron":"every",cron:e.cron??cr,every:e.everyMs===null?ur:Ue(e.everyMs),timeZone:e.timeZone,exclude:e.exclude.join(`
-`),overlap:e.overlap,catchUp:Ue(e.catchUpMs),jitter:Ue(e.jitterMs),startAt:e.startAt??"",endAt:e.endAt??"",pauseOnFailure:e.pauseOnFailure,parameters:{typed:e.parameters,raw:null}});function xt(e){let t=e.rhythm==="cron";return{...e.id&&{id:e.id},...e.job&&{job:e.job},cron:t?e.cron:null,everyMs:t?null:cn(e.every),timeZone:e.timeZone,exclude:e.exclude.split(`
-`).map(n=>n.trim()).filter(Boolean),overlap:e.overlap,catchUpMs:cn(e.catchUp),jitterMs:cn(e.jitter),startAt:e.startAt||null,endAt:e.endAt||null,pauseOnFailure:e.pauseOnFailure}}function dr(e,{id:t,...n}){let s=e,r=([a,i])=>JSON.stringify(i)!==JSON.stringify(s[a]);return Object.fromEntries(Object.entries(n).filter(r))}function pr(e){let[,t,n,s]=/^(\S{10})T(\d\d:\d\d:\d\d)(?:\.\d+)?(.+)$/.exec(e)??[];return`${new Date(`${t}T00:00:00Z`).toUTCString().slice(0,3)} ${t} ${n} ${s}`}var al=["Sunday","Monday","Tuesday","Wednesday","Thursday","Friday","Saturday","Sunday"];function Te({cron:e,everyMs:t,timeZone:n}){let s=c.schedules;if(t)return s.every(C(t));let r=n==="UTC"?"":` ${s.zone(n)}`,a=e??"";return(il(a)??a)+r}function il(e){let t=e.trim().split(/\s+/);if(t.length!==5)return null;let[n,s,r,a,i]=t,l=c.schedules,$=r==="*"&&a==="*",u=/^\*\/(\d+)$/.exec(n);if(u&&60%Number(u[1])===0&&s==="*"&&$&&i==="*")return l.every(`${u[1]} min`);if(e==="* * * * *")return l.every("1 min");if(!/^\d+$/.test(n)||!$)return null;if(s==="*"&&i==="*")return`${l.every("1 h")}, ${l.at(`:${n.padStart(2,"0")}`)}`;if(!/^\d+$/.test(s))return null;let p=l.at(`${s.padStart(2,"0")}:${n.padStart(2,"0")}`);return i==="*"?`${l.daily} ${p}`:i==="1-5"?`${l.weekdays} ${p}`:/^[0-7]$/.test(i)?`${l.every(al[Number(i)])} ${p}`:null}var ll=["skip","buffer_one","buffer_all","cancel_other","terminate_other","allow_all"],Ot=new Map;function cl(e){let t=e?.id??"",n=Ot.get(t),s=n&&ul(n)&&n.before?.version!==e?.version;if(n&&!s)return n;let r={draft:ue(e?un(e):$r(Be())),before:e};return Ot.set(t,r),r}var ul=({draft:e,before:t})=>t&&JSON.stringify(e.value)===JSON.stringify(un(t));function At({schedule:e}){let t=c.schedules.form,n=e?.id??"",{draft:s,before:r}=cl(e),a=b({message:"",issues:[]}),i=Ze(),l=s.value.job||i.length===0?s.value:{...s.value,job:i[0].slug},$=pl(l),u=[...a.value.issues,...$.error?.issues??[]],d=f=>{s.value={...l,...f};let g=Object.keys(f).map(x=>`/${$l[x]??x}`),v=({path:x})=>g.every(W=>x!==W&&!x.startsWith(`${W}/`));a.value={message:"",issues:a.value.issues.filter(v)}},p=()=>{Ot.delete(n),F(e?{view:"schedule",id:n}:{view:"schedules"})},m=async f=>{f.preventDefault();let g=i.find(({slug:x})=>x.toLowerCase()===l.job.toLowerCase()),v=ht(l.parameters,g);try{if(!v)throw new Error(c.jobs.badJson);let x=await dl(r,{...xt(l),parameters:v});Ot.delete(n),U(t.saved(x.id)),F({view:"schedule",id:x.id})}catch(x){let{code:W,message:oe,issues:te=[]}=G(x);a.value={message:oe,issues:W==="schedule_exists"?[{path:"/id",message:oe}]:te},Kt(f.target)}},h={draft:l,issues:u,set:d};return o`<form class="stack" onSubmit=${m} noValidate>
+	`}async function al(e,t){let n=[...e],s=[],r=async()=>{for(let a=n.shift();a!==void 0;a=n.shift())try{await t(a)}catch(i){s.push(c.bulk.one(a,G(i).message))}};return await Promise.all(Array.from({length:nl},r)),s}var Je={d:864e5,h:36e5,min:6e4,s:1e3},cr=Object.keys(Je).reverse();function Ue(e){let t=Object.keys(Je).find(n=>e%Je[n]===0&&e>0)??"s";return{amount:String(e/Je[t]),unit:t}}var un=({amount:e,unit:t})=>e===""?null:Math.round(Number(e)*Je[t]),ur="0 3 * * *",$r={amount:"1",unit:"h"},dr=e=>({id:"",job:"",rhythm:"cron",cron:ur,every:$r,timeZone:e,exclude:"",overlap:"skip",catchUp:Ue(6e4),jitter:Ue(0),startAt:"",endAt:"",pauseOnFailure:!1,parameters:{typed:void 0,raw:null}}),$n=e=>({id:e.id,job:e.job,rhythm:e.everyMs===null?"cron":"every",cron:e.cron??ur,every:e.everyMs===null?$r:Ue(e.everyMs),timeZone:e.timeZone,exclude:e.exclude.join(`
+`),overlap:e.overlap,catchUp:Ue(e.catchUpMs),jitter:Ue(e.jitterMs),startAt:e.startAt??"",endAt:e.endAt??"",pauseOnFailure:e.pauseOnFailure,parameters:{typed:e.parameters,raw:null}});function Ot(e){let t=e.rhythm==="cron";return{...e.id&&{id:e.id},...e.job&&{job:e.job},cron:t?e.cron:null,everyMs:t?null:un(e.every),timeZone:e.timeZone,exclude:e.exclude.split(`
+`).map(n=>n.trim()).filter(Boolean),overlap:e.overlap,catchUpMs:un(e.catchUp),jitterMs:un(e.jitter),startAt:e.startAt||null,endAt:e.endAt||null,pauseOnFailure:e.pauseOnFailure}}function pr(e,{id:t,...n}){let s=e,r=([a,i])=>JSON.stringify(i)!==JSON.stringify(s[a]);return Object.fromEntries(Object.entries(n).filter(r))}function fr(e){let[,t,n,s]=/^(\S{10})T(\d\d:\d\d:\d\d)(?:\.\d+)?(.+)$/.exec(e)??[];return`${new Date(`${t}T00:00:00Z`).toUTCString().slice(0,3)} ${t} ${n} ${s}`}var il=["Sunday","Monday","Tuesday","Wednesday","Thursday","Friday","Saturday","Sunday"];function Te({cron:e,everyMs:t,timeZone:n}){let s=c.schedules;if(t)return s.every(C(t));let r=n==="UTC"?"":` ${s.zone(n)}`,a=e??"";return(ll(a)??a)+r}function ll(e){let t=e.trim().split(/\s+/);if(t.length!==5)return null;let[n,s,r,a,i]=t,l=c.schedules,$=r==="*"&&a==="*",u=/^\*\/(\d+)$/.exec(n);if(u&&60%Number(u[1])===0&&s==="*"&&$&&i==="*")return l.every(`${u[1]} min`);if(e==="* * * * *")return l.every("1 min");if(!/^\d+$/.test(n)||!$)return null;if(s==="*"&&i==="*")return`${l.every("1 h")}, ${l.at(`:${n.padStart(2,"0")}`)}`;if(!/^\d+$/.test(s))return null;let p=l.at(`${s.padStart(2,"0")}:${n.padStart(2,"0")}`);return i==="*"?`${l.daily} ${p}`:i==="1-5"?`${l.weekdays} ${p}`:/^[0-7]$/.test(i)?`${l.every(il[Number(i)])} ${p}`:null}var cl=["skip","buffer_one","buffer_all","cancel_other","terminate_other","allow_all"],St=new Map;function ul(e){let t=e?.id??"",n=St.get(t),s=n&&$l(n)&&n.before?.version!==e?.version;if(n&&!s)return n;let r={draft:ue(e?$n(e):dr(Be())),before:e};return St.set(t,r),r}var $l=({draft:e,before:t})=>t&&JSON.stringify(e.value)===JSON.stringify($n(t));function jt({schedule:e}){let t=c.schedules.form,n=e?.id??"",{draft:s,before:r}=ul(e),a=b({message:"",issues:[]}),i=Xe(),l=s.value.job||i.length===0?s.value:{...s.value,job:i[0].slug},$=fl(l),u=[...a.value.issues,...$.error?.issues??[]],d=f=>{s.value={...l,...f};let g=Object.keys(f).map(x=>`/${dl[x]??x}`),v=({path:x})=>g.every(W=>x!==W&&!x.startsWith(`${W}/`));a.value={message:"",issues:a.value.issues.filter(v)}},p=()=>{St.delete(n),F(e?{view:"schedule",id:n}:{view:"schedules"})},m=async f=>{f.preventDefault();let g=i.find(({slug:x})=>x.toLowerCase()===l.job.toLowerCase()),v=vt(l.parameters,g);try{if(!v)throw new Error(c.jobs.badJson);let x=await pl(r,{...Ot(l),parameters:v});St.delete(n),U(t.saved(x.id)),F({view:"schedule",id:x.id})}catch(x){let{code:W,message:oe,issues:te=[]}=G(x);a.value={message:oe,issues:W==="schedule_exists"?[{path:"/id",message:oe}]:te},Yt(f.target)}},h={draft:l,issues:u,set:d};return o`<form class="stack" onSubmit=${m} noValidate>
 		${e?.owner&&o`<p class="note">${t.owned(e.owner)}</p>`}
 		${e&&e.version!==r?.version&&o`<p class="note" role="status">${t.newer(e.version)}</p>`}
 		<div class="cards">
-			<section class="card stack"><h2>${t.what}</h2><${ml} ...${h} jobs=${i} isNew=${!e} isWrong=${a.value.message===c.jobs.badJson} /></section>
-			<section class="card stack"><h2>${c.schedules.columns.when}</h2><${hl} ...${h} /></section>
+			<section class="card stack"><h2>${t.what}</h2><${hl} ...${h} jobs=${i} isNew=${!e} isWrong=${a.value.message===c.jobs.badJson} /></section>
+			<section class="card stack"><h2>${c.schedules.columns.when}</h2><${vl} ...${h} /></section>
 			<div class="stack">
-				<section class="card stack"><h2>${t.next}</h2><${fl} draft=${l} ...${$} /></section>
-				<section class="card stack"><h2>${t.rules}</h2><${bl} ...${h} /></section>
+				<section class="card stack"><h2>${t.next}</h2><${ml} draft=${l} ...${$} /></section>
+				<section class="card stack"><h2>${t.rules}</h2><${gl} ...${h} /></section>
 			</div>
 		</div>
 		${a.value.message&&o`<p class="problem" role="alert">${a.value.message}</p>`}
@@ -845,17 +845,17 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<button class="main">${e?t.save:c.schedules.create}</button>
 			<button type="button" onClick=${p}>${t.discard}</button>
 		</div>
-	</form>`}var $l={rhythm:"cron",every:"everyMs",catchUp:"catchUpMs",jitter:"jitterMs"};async function dl(e,t){if(!e)return(await N("/schedules",t)).data;let n=dr(e,t);return(await ae("PATCH",`/schedules/${e.id}`,n)).data}function pl(e){let t=Se(JSON.stringify(xt(e))),{answer:n,error:s}=k(()=>N("/schedules/preview",JSON.parse(t)),[t]);return{ticks:n?.data,error:s}}function fl({draft:e,ticks:t,error:n}){return o`<div class="stack" role="status">
-		<p>${Te(xt(e))}</p>
+	</form>`}var dl={rhythm:"cron",every:"everyMs",catchUp:"catchUpMs",jitter:"jitterMs"};async function pl(e,t){if(!e)return(await N("/schedules",t)).data;let n=pr(e,t);return(await ae("PATCH",`/schedules/${e.id}`,n)).data}function fl(e){let t=Se(JSON.stringify(Ot(e))),{answer:n,error:s}=k(()=>N("/schedules/preview",JSON.parse(t)),[t]);return{ticks:n?.data,error:s}}function ml({draft:e,ticks:t,error:n}){return o`<div class="stack" role="status">
+		<p>${Te(Ot(e))}</p>
 		${n&&o`<p class="problem">${n.message}</p>`}
-		${t&&o`<${dn} ticks=${t} />`}
-	</div>`}function dn({ticks:e}){let t=c.schedules.form;return e.length===0?o`<p class="note">${t.never}</p>`:o`<ol class="coming">
+		${t&&o`<${pn} ticks=${t} />`}
+	</div>`}function pn({ticks:e}){let t=c.schedules.form;return e.length===0?o`<p class="note">${t.never}</p>`:o`<ol class="coming">
 		${e.map(({dueAt:n,firesAt:s,isExcluded:r})=>o`<li key=${n}>
-			<time datetime=${n}>${pr(n)}</time>${" "}
+			<time datetime=${n}>${fr(n)}</time>${" "}
 			${r&&o`<span class="tag">${c.schedules.excluded}</span>`}
 			${Date.parse(s)>Date.parse(n)&&o`<small>${t.late(C(Date.parse(s)-Date.parse(n)))}</small>`}
 		</li>`)}
-	</ol>`}function ml({draft:e,issues:t,set:n,jobs:s,isNew:r,isWrong:a}){let i=c.schedules.form,l=u=>({target:d})=>n({[u]:d.value}),$=s.find(({slug:u})=>u.toLowerCase()===e.job.toLowerCase());return o`
+	</ol>`}function hl({draft:e,issues:t,set:n,jobs:s,isNew:r,isWrong:a}){let i=c.schedules.form,l=u=>({target:d})=>n({[u]:d.value}),$=s.find(({slug:u})=>u.toLowerCase()===e.job.toLowerCase());return o`
 		${r&&o`<${me} name="id" title=${i.name} hint=${i.nameHint} issues=${t}>
 			${u=>o`<input ...${u} required maxlength="100" value=${e.id} onInput=${l("id")} />`}
 		<//>`}
@@ -867,23 +867,23 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 		<//>
 		${$&&o`<fieldset>
 			<legend>${c.run.parameters}</legend>
-			<${Yt} key=${$.slug} job=${$} draft=${e.parameters} issues=${t} isWrong=${a}
+			<${zt} key=${$.slug} job=${$} draft=${e.parameters} issues=${t} isWrong=${a}
 				onChange=${u=>n({parameters:u})} />
-			${St(t,"parameters").map(u=>o`<p class="problem" key=${u}>${u}</p>`)}
+			${At(t,"parameters").map(u=>o`<p class="problem" key=${u}>${u}</p>`)}
 		</fieldset>`}
-	`}function hl({draft:e,issues:t,set:n}){let s=c.schedules.form,r=e.rhythm==="cron",a=(u,d)=>o`<label class="check">
+	`}function vl({draft:e,issues:t,set:n}){let s=c.schedules.form,r=e.rhythm==="cron",a=(u,d)=>o`<label class="check">
 		<input type="radio" name="rhythm" checked=${e.rhythm===u} onChange=${()=>n({rhythm:u})} />${d}
-	</label>`,i=u=>d=>n({[u]:d}),l=u=>({target:d})=>i(u)(d.value),$=u=>d=>o`<${zt} common=${d} value=${e[u]} set=${l(u)} onChange=${i(u)} />`;return o`
+	</label>`,i=u=>d=>n({[u]:d}),l=u=>({target:d})=>i(u)(d.value),$=u=>d=>o`<${Zt} common=${d} value=${e[u]} set=${l(u)} onChange=${i(u)} />`;return o`
 		<div class="group" role="radiogroup" aria-label=${c.schedules.columns.when}>
 			${a("cron",s.byCron)}${a("every",s.byInterval)}
 		</div>
 		${r?o`<${me} name="cron" title=${s.cron} hint=${s.cronHint} issues=${t}>
 				${u=>o`<input ...${u} class="id" value=${e.cron} onInput=${l("cron")} />`}
-			<//>`:o`<${$n} name="everyMs" also="cron" title=${s.every} value=${e.every} issues=${t}
+			<//>`:o`<${dn} name="everyMs" also="cron" title=${s.every} value=${e.every} issues=${t}
 				onChange=${i("every")} />`}
 		<${me} name="timeZone" title=${c.schedules.timeZone} hint=${r?"":s.zoneOfInterval} issues=${t}>
 			${u=>o`<input ...${u} list="time-zones" value=${e.timeZone} onInput=${l("timeZone")} />
-				<datalist id="time-zones">${vl().map(d=>o`<option key=${d}>${d}</option>`)}</datalist>`}
+				<datalist id="time-zones">${bl().map(d=>o`<option key=${d}>${d}</option>`)}</datalist>`}
 		<//>
 		<${me} name="startAt" title=${s.start} hint=${r?"":s.startOfInterval} issues=${t}>
 			${$("startAt")}
@@ -896,80 +896,80 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 				<textarea ...${u} class="growing" rows="2" value=${e.exclude} onInput=${l("exclude")}></textarea>
 			`}
 		<//>
-		<${$n} name="jitterMs" title=${s.jitter} hint=${s.jitterHint} value=${e.jitter} issues=${t}
+		<${dn} name="jitterMs" title=${s.jitter} hint=${s.jitterHint} value=${e.jitter} issues=${t}
 			onChange=${i("jitter")} />
-	`}var vl=()=>Intl.supportedValuesOf?.("timeZone")??[];function bl({draft:e,issues:t,set:n}){let s=c.schedules.form,r=({target:a})=>n({pauseOnFailure:a.checked});return o`
+	`}var bl=()=>Intl.supportedValuesOf?.("timeZone")??[];function gl({draft:e,issues:t,set:n}){let s=c.schedules.form,r=({target:a})=>n({pauseOnFailure:a.checked});return o`
 		<fieldset>
 			<legend>${c.schedules.overlap}</legend>
-			${ll.map(a=>o`<label class="check" key=${a}>
+			${cl.map(a=>o`<label class="check" key=${a}>
 				<input type="radio" name="overlap" checked=${e.overlap===a} onChange=${()=>n({overlap:a})} />
 				${a.replaceAll("_"," ")}<small>${c.schedules.overlaps[a]}</small>
 			</label>`)}
-			${St(t,"overlap").map(a=>o`<p class="problem" key=${a}>${a}</p>`)}
+			${At(t,"overlap").map(a=>o`<p class="problem" key=${a}>${a}</p>`)}
 		</fieldset>
-		<${$n} name="catchUpMs" title=${s.catchUp} hint=${s.catchUpHint} value=${e.catchUp} issues=${t}
+		<${dn} name="catchUpMs" title=${s.catchUp} hint=${s.catchUpHint} value=${e.catchUp} issues=${t}
 			onChange=${a=>n({catchUp:a})} />
 		<label class="check">
 			<input type="checkbox" checked=${e.pauseOnFailure} onChange=${r} />
 			${s.pauseOnFailure}
 		</label>
-	`}function St(e,t){let n=e.filter(({path:s})=>s===`/${t}`||t==="exclude"&&s.startsWith("/exclude/"));return[...new Set(n.map(({path:s,message:r})=>{let a=s.split("/")[2];return a===void 0?r:`${Number(a)+1}: ${r}`}))]}function me({name:e,also:t,title:n,hint:s,issues:r,children:a}){let i=[...St(r,e),...t?St(r,t):[]],l=`schedule-${e}`,$=[s&&`${l}-hint`,i.length>0&&`${l}-wrong`].filter(Boolean).join(" ")||void 0,u={id:l,"aria-describedby":$,"aria-invalid":i.length>0?"true":void 0};return o`<div class="field">
+	`}function At(e,t){let n=e.filter(({path:s})=>s===`/${t}`||t==="exclude"&&s.startsWith("/exclude/"));return[...new Set(n.map(({path:s,message:r})=>{let a=s.split("/")[2];return a===void 0?r:`${Number(a)+1}: ${r}`}))]}function me({name:e,also:t,title:n,hint:s,issues:r,children:a}){let i=[...At(r,e),...t?At(r,t):[]],l=`schedule-${e}`,$=[s&&`${l}-hint`,i.length>0&&`${l}-wrong`].filter(Boolean).join(" ")||void 0,u={id:l,"aria-describedby":$,"aria-invalid":i.length>0?"true":void 0};return o`<div class="field">
 		<label for=${l}>${n}</label>
 		${a(u)}
 		${s&&o`<small id=${`${l}-hint`}>${s}</small>`}
 		${i.length>0&&o`<p class="problem" id=${`${l}-wrong`}>${i.join("; ")}</p>`}
-	</div>`}function $n({value:e,onChange:t,...n}){let s=r=>({target:a})=>t({...e,[r]:a.value});return o`<${me} ...${n}>
+	</div>`}function dn({value:e,onChange:t,...n}){let s=r=>({target:a})=>t({...e,[r]:a.value});return o`<${me} ...${n}>
 		${r=>o`<div class="group">
 			<input ...${r} class="amount" type="number" min="0" step="any" value=${e.amount} onInput=${s("amount")} />
 			<select aria-label=${c.schedules.form.unitOf(n.title)} value=${e.unit} onChange=${s("unit")}>
-				${lr.map(a=>o`<option key=${a} value=${a}>${c.schedules.form.units[a]}</option>`)}
+				${cr.map(a=>o`<option key=${a} value=${a}>${c.schedules.form.units[a]}</option>`)}
 			</select>
 		</div>`}
-	<//>`}var fr=100;async function jt(e,t,n){let s=[];for(let i=0;i<e.length;i+=fr)s.push(e.slice(i,i+fr));let a=(await Promise.all(s.map(i=>y("/job-runs/by-schedule",[["schedule",i.join(",")],["last",t]],n)))).flatMap(({data:i})=>i);return new Map(a.map(i=>[i.schedule,i]))}var gl=({status:e})=>e==="pending"||e==="running",wl=({status:e})=>e==="failed"||e==="expired";function Mt(e){let t=e?.last.find(n=>!gl(n));return t&&wl(t)?t:void 0}var Et=({run:e})=>o`<${S} to=${{view:"run",id:e.id}}>
-	<${j} status="failed" label=${c.schedules.lastFailed} /><//>`;function Tt({runs:e}){return e?e.last.length===0?o`<span class="quiet">${c.schedules.runs.none}</span>`:o`<span class="strip">
+	<//>`}var mr=100;async function Mt(e,t,n){let s=[];for(let i=0;i<e.length;i+=mr)s.push(e.slice(i,i+mr));let a=(await Promise.all(s.map(i=>y("/job-runs/by-schedule",[["schedule",i.join(",")],["last",t]],n)))).flatMap(({data:i})=>i);return new Map(a.map(i=>[i.schedule,i]))}var wl=({status:e})=>e==="pending"||e==="running",yl=({status:e})=>e==="failed"||e==="expired";function Et(e){let t=e?.last.find(n=>!wl(n));return t&&yl(t)?t:void 0}var Tt=({run:e})=>o`<${S} to=${{view:"run",id:e.id}}>
+	<${j} status="failed" label=${c.schedules.lastFailed} /><//>`;function _t({runs:e}){return e?e.last.length===0?o`<span class="quiet">${c.schedules.runs.none}</span>`:o`<span class="strip">
 		${e.last.toReversed().map(({id:t,status:n,createdAt:s})=>{let r=`${c.status(n)}, ${ee(s)}`;return o`<${S} key=${t} to=${{view:"run",id:t}} class="status-${De(n)}" aria-label=${r} title=${r}>
 				<${Y} name=${De(n)} />
 			<//>`})}
-	</span>`:o`<span class="quiet">–</span>`}function _t({id:e,runs:t}){let n=c.schedules.runs;if(!t)return null;let{succeeded:s,failed:r,expired:a}=t.counts,i=r+a,l=s+i;if(l===0)return o`<span class="quiet">–</span>`;let $=[["actor",`schedule:${e}`]],u=[["createdAfter",t.since]];return o`<${S} to=${{view:"runs",words:[...$,...u]}}>${n.rate(s,l)}<//>
+	</span>`:o`<span class="quiet">–</span>`}function Rt({id:e,runs:t}){let n=c.schedules.runs;if(!t)return null;let{succeeded:s,failed:r,expired:a}=t.counts,i=r+a,l=s+i;if(l===0)return o`<span class="quiet">–</span>`;let $=[["actor",`schedule:${e}`]],u=[["createdAfter",t.since]];return o`<${S} to=${{view:"runs",words:[...$,...u]}}>${n.rate(s,l)}<//>
 		${i>0&&o` · <${S} to=${{view:"runs",words:[["status","failed,expired"],...$,...u]}}>
 			<strong class="worse">${n.failed(i)}</strong><//>`}
-		${kl(t)&&o` <small>${n.since(ee(t.since))}</small>`}`}var yl=864e5,kl=({since:e})=>We.value-Date.parse(e)<6.9*yl;var xl=10,Ol=100,Sl=20;function Al(){let{id:e}=T.value,t=k(async n=>{let[{data:s},{data:r}]=await Promise.all([y(`/schedules/${e}`,[],n),y(`/schedules/${e}/preview`,[["n",xl]],n)]),[a,i]=await Promise.all([Ml(e,n),jt([s.id],Ol,n)]);return{schedule:s,preview:r,ticks:a,runs:i.get(s.id)}},[e]);return I("schedules",t.again,n=>n.has(e)),I("runs",t.again,n=>[...n.values()].some(({requestedBy:s})=>s===`schedule:${e}`)),o`<${A} asked=${t} lines=${8} list="schedules">
-		${n=>T.value.tab==="edit"?o`<${jl} schedule=${n.schedule} />`:o`<${El} ...${n} again=${t.again} />`}
-	<//>`}function jl({schedule:e}){return o`<div class="screen-head"><h1>${c.schedules.edit} ${e.id}</h1></div>
-		${E.value?o`<${At} schedule=${e} key=${e.id} />`:o`<${we} />`}`}async function Ml(e,t){let n=i=>$e(`/schedules/${e}/ticks`,[["limit",100]],i,t),s=0,r=await n(s),a=r.next&&(await y("/job-runs/counts",[],t)).meta.position;for(;r.next&&a>1;){a=Math.ceil(a/2);let i=await n(s+a);i.next&&(s+=a),i.rows.length>0&&(r=i)}return r.rows.reverse()}function El({schedule:e,preview:t,ticks:n,runs:s,again:r}){let a=c.schedules,i=Mt(s);return o`<div class="screen-head">
+		${xl(t)&&o` <small>${n.since(ee(t.since))}</small>`}`}var kl=864e5,xl=({since:e})=>We.value-Date.parse(e)<6.9*kl;var Ol=10,Sl=100,Al=20;function jl(){let{id:e}=T.value,t=k(async n=>{let[{data:s},{data:r}]=await Promise.all([y(`/schedules/${e}`,[],n),y(`/schedules/${e}/preview`,[["n",Ol]],n)]),[a,i]=await Promise.all([El(e,n),Mt([s.id],Sl,n)]);return{schedule:s,preview:r,ticks:a,runs:i.get(s.id)}},[e]);return I("schedules",t.again,n=>n.has(e)),I("runs",t.again,n=>[...n.values()].some(({requestedBy:s})=>s===`schedule:${e}`)),o`<${A} asked=${t} lines=${8} list="schedules">
+		${n=>T.value.tab==="edit"?o`<${Ml} schedule=${n.schedule} />`:o`<${Tl} ...${n} again=${t.again} />`}
+	<//>`}function Ml({schedule:e}){return o`<div class="screen-head"><h1>${c.schedules.edit} ${e.id}</h1></div>
+		${E.value?o`<${jt} schedule=${e} key=${e.id} />`:o`<${we} />`}`}async function El(e,t){let n=i=>$e(`/schedules/${e}/ticks`,[["limit",100]],i,t),s=0,r=await n(s),a=r.next&&(await y("/job-runs/counts",[],t)).meta.position;for(;r.next&&a>1;){a=Math.ceil(a/2);let i=await n(s+a);i.next&&(s+=a),i.rows.length>0&&(r=i)}return r.rows.reverse()}function Tl({schedule:e,preview:t,ticks:n,runs:s,again:r}){let a=c.schedules,i=Et(s);return o`<div class="screen-head">
 			<div><h1>${e.id}</h1><p>${Te(e)} · <${Z} slug=${e.job} /></p></div>
-			${E.value&&o`<${Rl} schedule=${e} again=${r} />`}
+			${E.value&&o`<${Cl} schedule=${e} again=${r} />`}
 		</div>
 		${e.paused&&o`<p class="note"><${j} status="paused" /> <bdi>${e.paused.reason??""}</bdi></p>`}
 		<section class="card stack">
 			<div class="screen-head">
 				<h2>${a.runs.title}</h2>
-				${i&&o`<${Et} run=${i} />`}
+				${i&&o`<${Tt} run=${i} />`}
 				<div class="actions"><${S} to=${{view:"runs",words:[["actor",`schedule:${e.id}`]]}}>${a.runs.all}<//></div>
 			</div>
-			<${Tt} runs=${s&&{...s,last:s.last.slice(0,Sl)}} />
-			<p>${a.runs.week}: <${_t} id=${e.id} runs=${s} /></p>
+			<${_t} runs=${s&&{...s,last:s.last.slice(0,Al)}} />
+			<p>${a.runs.week}: <${Rt} id=${e.id} runs=${s} /></p>
 		</section>
 		<div class="cards">
 			<section class="card stack">
 				<h2>${a.next}</h2>
-				<${dn} ticks=${t} />
+				<${pn} ticks=${t} />
 			</section>
 			<section class="card stack">
 				<h2>${c.run.parameters}</h2>
 				<${z} value=${e.parameters} label=${c.run.parameters} />
 			</section>
 		</div>
-		<${Tl} schedule=${e} />
-		<section class="stack"><h2>${a.past}</h2><${_l} ticks=${n} runs=${s?.last??[]} /></section>`}function Tl({schedule:e}){let t=c.schedules,{overlap:n,jitterMs:s,catchUpMs:r,startAt:a,endAt:i,exclude:l,pauseOnFailure:$,owner:u}=e,d=[[t.overlap,t.overlaps[n]],[t.facts.catchUp,C(r)],[t.facts.pauseOnFailure,$?t.yes:t.no],[t.facts.jitter,s>0&&C(s)],[t.facts.start,a&&o`<${O} at=${a} full />`],[t.facts.end,i&&o`<${O} at=${i} full />`],[t.facts.exclude,l.length>0&&l.map(p=>o`<code key=${p}>${p}</code> `)],[t.facts.owner,u]];return o`<dl class="facts card">
+		<${_l} schedule=${e} />
+		<section class="stack"><h2>${a.past}</h2><${Rl} ticks=${n} runs=${s?.last??[]} /></section>`}function _l({schedule:e}){let t=c.schedules,{overlap:n,jitterMs:s,catchUpMs:r,startAt:a,endAt:i,exclude:l,pauseOnFailure:$,owner:u}=e,d=[[t.overlap,t.overlaps[n]],[t.facts.catchUp,C(r)],[t.facts.pauseOnFailure,$?t.yes:t.no],[t.facts.jitter,s>0&&C(s)],[t.facts.start,a&&o`<${O} at=${a} full />`],[t.facts.end,i&&o`<${O} at=${i} full />`],[t.facts.exclude,l.length>0&&l.map(p=>o`<code key=${p}>${p}</code> `)],[t.facts.owner,u]];return o`<dl class="facts card">
 		${d.filter(([,p])=>p).map(([p,m])=>o`<div key=${p}><dt>${p}</dt><dd>${m}</dd></div>`)}
-	</dl>`}function _l({ticks:e,runs:t}){let n=new Map(t.map(({id:i,status:l})=>[i,l])),s=c.schedules;if(e.length===0)return o`<p class="quiet">${s.noTicks}</p>`;let r=[{name:"first",title:s.due,cell:({dueAt:i,lastDueAt:l,ticks:$})=>o`<${O} at=${i} />${$>1&&o` – <${O} at=${l} />`}`},{name:"status",title:s.outcome,cell:({outcome:i,ticks:l})=>o`<span class="tag">${i}</span> ${l>1&&`\xD7 ${l}`}`},{name:"why",title:s.why,cell:({reason:i,cause:l})=>i??l},{name:"run",title:c.runs.columns.run,cell:({runId:i})=>i&&o`<${L} id=${i} /> ${n.has(i)&&o`<${j} status=${n.get(i)} />`}`}],a=({position:i})=>i;return o`<${X} label=${s.past} rows=${e} keyOf=${a} columns=${r} />`}function Rl({schedule:e,again:t}){let n=c.schedules,s=`/schedules/${e.id}`,r=M(se()),a=async()=>{let l=await P(()=>N(`${s}/trigger`,void 0,{"Idempotency-Key":r.current}));l&&(r.current=se(),U(c.jobs.launched(l.data.id)))};return o`<div class="actions">
+	</dl>`}function Rl({ticks:e,runs:t}){let n=new Map(t.map(({id:i,status:l})=>[i,l])),s=c.schedules;if(e.length===0)return o`<p class="quiet">${s.noTicks}</p>`;let r=[{name:"first",title:s.due,cell:({dueAt:i,lastDueAt:l,ticks:$})=>o`<${O} at=${i} />${$>1&&o` – <${O} at=${l} />`}`},{name:"status",title:s.outcome,cell:({outcome:i,ticks:l})=>o`<span class="tag">${i}</span> ${l>1&&`\xD7 ${l}`}`},{name:"why",title:s.why,cell:({reason:i,cause:l})=>i??l},{name:"run",title:c.runs.columns.run,cell:({runId:i})=>i&&o`<${L} id=${i} /> ${n.has(i)&&o`<${j} status=${n.get(i)} />`}`}],a=({position:i})=>i;return o`<${X} label=${s.past} rows=${e} keyOf=${a} columns=${r} />`}function Cl({schedule:e,again:t}){let n=c.schedules,s=`/schedules/${e.id}`,r=M(se()),a=async()=>{let l=await P(()=>N(`${s}/trigger`,void 0,{"Idempotency-Key":r.current}));l&&(r.current=se(),U(c.jobs.launched(l.data.id)))};return o`<div class="actions">
 		<button class="danger" onClick=${async()=>{let l={title:n.removeTitle(e.id),text:n.removeText(e.id),action:n.remove};await ie(l)&&await P(()=>ae("DELETE",s),n.removed(e.id))&&F({view:"schedules"},{replace:!0})}}>${n.remove} …</button>
 		<button onClick=${()=>F({view:"schedule",id:e.id,tab:"edit"})}>${n.edit}</button>
-		<${ze} paused=${e.paused} name=${e.id} path=${s} text=${n.pauseText} again=${t} />
-		<${Cl} path=${s} again=${t} />
+		<${Ze} paused=${e.paused} name=${e.id} path=${s} text=${n.pauseText} again=${t} />
+		<${Nl} path=${s} again=${t} />
 		<button class="main" onClick=${a}>${n.trigger}</button>
-	</div>`}function Cl({path:e,again:t}){let n=c.schedules,s=b(""),r=b(""),a=async i=>{i.preventDefault();let l=d=>new Date(d).toISOString(),$=l(s.value),u=0;for(;$;){let d=await P(()=>N(`${e}/backfill`,{from:$,to:l(r.value)}));if(!d)return t();u+=d.data.runs.length,$=d.data.continueFrom}U(n.filled(u)),t()};return o`<details class="menu">
+	</div>`}function Nl({path:e,again:t}){let n=c.schedules,s=b(""),r=b(""),a=async i=>{i.preventDefault();let l=d=>new Date(d).toISOString(),$=l(s.value),u=0;for(;$;){let d=await P(()=>N(`${e}/backfill`,{from:$,to:l(r.value)}));if(!d)return t();u+=d.data.runs.length,$=d.data.continueFrom}U(n.filled(u)),t()};return o`<details class="menu">
 		<summary>${n.backfill}</summary>
 		<form class="menu-box stack" onSubmit=${a}>
 			<label>${n.from}<input type="datetime-local" step="1" required value=${s.value} onInput=${B(s)} /></label>
@@ -977,31 +977,31 @@ import{$ as z,A as R,Aa as E,B as Ne,Ba as Xe,C as gn,Ca as Qe,D as wn,Da as It,
 			<small>${c.zone(Be())}</small>
 			<button>${n.backfill}</button>
 		</form>
-	</details>`}function Nl(){return T.value.tab==="new"?o`<${Il} />`:o`<${Ll} />`}function Il(){return o`<div class="screen-head"><h1>${c.schedules.create}</h1></div>
-		${E.value?o`<${At} />`:o`<${we} />`}`}function Ll(){let e=k(t=>ne("/schedules",R.value,t),[]);return I("schedules",e.again),o`<div class="screen-head">
+	</details>`}function Il(){return T.value.tab==="new"?o`<${Ll} />`:o`<${Dl} />`}function Ll(){return o`<div class="screen-head"><h1>${c.schedules.create}</h1></div>
+		${E.value?o`<${jt} />`:o`<${we} />`}`}function Dl(){let e=k(t=>ne("/schedules",R.value,t),[]);return I("schedules",e.again),o`<div class="screen-head">
 			<h1>${c.schedules.title}</h1>
 			${E.value&&o`<div class="actions">
 				<button class="main" onClick=${()=>F({view:"schedules",tab:"new"})}>${c.schedules.create}</button>
 			</div>`}
 		</div>
-		<${A} asked=${e}>${t=>o`<${ql} schedules=${t} />`}<//>`}var Dl=8,Pl=1e4;function Hl(e){let t=e.map(({id:s})=>s);return k(async s=>_.value?null:jt(t,Dl,s),[t.join(",")],{everyMs:Pl}).answer??(_.value?null:new Map)}function ql({schedules:e}){let t=Hl(e),n=c.schedules.columns;if(e.length===0)return o`<${D}
+		<${A} asked=${e}>${t=>o`<${Fl} schedules=${t} />`}<//>`}var Pl=8,Hl=1e4;function ql(e){let t=e.map(({id:s})=>s);return k(async s=>_.value?null:Mt(t,Pl,s),[t.join(",")],{everyMs:Hl}).answer??(_.value?null:new Map)}function Fl({schedules:e}){let t=ql(e),n=c.schedules.columns;if(e.length===0)return o`<${D}
 			title=${c.schedules.empty} hint=${c.schedules.emptyHint} command=${c.schedules.emptyCommand} />`;let s=[{name:"first",title:n.schedule,cell:({id:r,job:a})=>o`<${S} to=${{view:"schedule",id:r}}><strong>${r}</strong><//>${" "}
-					<small><${Z} slug=${a} /></small>`},{name:"when",title:n.when,cell:r=>Te(r)},{name:"next",title:n.next,cell:({nextAt:r,paused:a})=>a&&!t?o`<${j} status="paused" />`:o`<${O} at=${a?null:r} />`}];return t?s.push(...Fl(t)):s.push({name:"last",title:n.last,cell:({lastTick:r})=>o`<${mr} tick=${r} />`}),o`<${X} label=${c.schedules.title} rows=${e} keyOf=${({id:r})=>r} columns=${s} />`}function Fl(e){let t=c.schedules.columns;return[{name:"state",title:t.state,cell:n=>o`<${Jl} schedule=${n} runs=${e.get(n.id)} />`},{name:"runs",title:t.runs,cell:({id:n})=>o`<${Tt} runs=${e.get(n)} />`},{name:"week",title:t.week,cell:({id:n})=>o`<${_t} id=${n} runs=${e.get(n)} />`}]}function Jl({schedule:e,runs:t}){let{paused:n,lastTick:s}=e,r=Mt(t),a=s?.outcome==="skipped"&&s.reason!=="paused";return o`
-		${r&&o`<${Et} run=${r} />`}
+					<small><${Z} slug=${a} /></small>`},{name:"when",title:n.when,cell:r=>Te(r)},{name:"next",title:n.next,cell:({nextAt:r,paused:a})=>a&&!t?o`<${j} status="paused" />`:o`<${O} at=${a?null:r} />`}];return t?s.push(...Jl(t)):s.push({name:"last",title:n.last,cell:({lastTick:r})=>o`<${hr} tick=${r} />`}),o`<${X} label=${c.schedules.title} rows=${e} keyOf=${({id:r})=>r} columns=${s} />`}function Jl(e){let t=c.schedules.columns;return[{name:"state",title:t.state,cell:n=>o`<${Ul} schedule=${n} runs=${e.get(n.id)} />`},{name:"runs",title:t.runs,cell:({id:n})=>o`<${_t} runs=${e.get(n)} />`},{name:"week",title:t.week,cell:({id:n})=>o`<${Rt} id=${n} runs=${e.get(n)} />`}]}function Ul({schedule:e,runs:t}){let{paused:n,lastTick:s}=e,r=Et(t),a=s?.outcome==="skipped"&&s.reason!=="paused";return o`
+		${r&&o`<${Tt} run=${r} />`}
 		${n&&o` <${j} status="paused" />`}
 		${t&&!r&&!n&&o`<${j} status="ready" label=${c.schedules.active} />`}
-		${a&&o` <small><${mr} tick=${s} /></small>`}
-	`}function mr({tick:e}){return e?o`<span class="tag">${e.outcome}</span>${" "}
+		${a&&o` <small><${hr} tick=${s} /></small>`}
+	`}function hr({tick:e}){return e?o`<span class="tag">${e.outcome}</span>${" "}
 		<small><${O} at=${e.dueAt} /></small>${" "}
-		${e.runId?o`<${L} id=${e.runId} />`:o`<small>${e.reason?.replaceAll("_"," ")??""}</small>`}`:o`<span class="quiet">–</span>`}var Ul=3e3;function Bl(){let e=k(t=>ne("/workers",[],t),[],{everyMs:Ul});return o`<div class="screen-head"><h1>${c.workers.title}</h1></div>
-		<${A} asked=${e}>${t=>o`<${Wl} workers=${t} again=${e.again} />`}<//>`}function Wl({workers:e,again:t}){let n=c.workers.columns;if(e.length===0)return o`<${D}
+		${e.runId?o`<${L} id=${e.runId} />`:o`<small>${e.reason?.replaceAll("_"," ")??""}</small>`}`:o`<span class="quiet">–</span>`}var Bl=3e3;function Wl(){let e=k(t=>ne("/workers",[],t),[],{everyMs:Bl});return o`<div class="screen-head"><h1>${c.workers.title}</h1></div>
+		<${A} asked=${e}>${t=>o`<${Vl} workers=${t} again=${e.again} />`}<//>`}function Vl({workers:e,again:t}){let n=c.workers.columns;if(e.length===0)return o`<${D}
 			title=${c.workers.empty} hint=${c.workers.emptyHint} command=${c.overview.startWorker} />`;let s=[{name:"first",title:n.worker,cell:({id:r,host:a,pid:i})=>o`<strong class="id">${r}</strong> <small>${c.workers.at(a,i)}</small>
 				<${S} to=${{view:"runs",words:[["worker",r]]}}>${c.workers.runs}<//>`},{name:"status",title:n.state,cell:({state:r})=>o`<${j} status=${r} />`},{name:"slots",title:n.slots,cell:({busy:r,slots:a,sharedBusy:i,sharedSlots:l})=>o`<meter min="0" max=${a} value=${r} aria-label=${c.overview.slots(r,a)}>
 					</meter>${" "}
 					<small>${c.overview.slots(r,a)}</small>
 					${l>0&&o`<br /><small>${c.workers.shared(i,l)}</small>`}`},{name:"labels",title:n.labels,cell:({labels:r})=>Object.entries(r).map(([a,i])=>o`
 				<span class="tag" key=${a}>${a}=${i}</span>${" "}
-			`)},{name:"handlers",title:n.handlers,cell:({entryPoints:r})=>o`<${Vl} names=${r} />`},{name:"beat",title:n.beat,cell:({lastBeatAt:r})=>o`<${O} at=${r} />`},{name:"version",title:n.version,cell:({version:r})=>r},{name:"action",title:c.actions,isTitleHidden:!0,cell:r=>r.state==="alive"&&E.value&&o`<button onClick=${()=>Gl(r,t)}>${c.workers.drain} …</button>`}];return o`<${X} label=${c.workers.title} rows=${e} keyOf=${({id:r})=>r} columns=${s} />`}function Vl({names:e}){return e===null?c.workers.any:o`<details>
+			`)},{name:"handlers",title:n.handlers,cell:({entryPoints:r})=>o`<${Gl} names=${r} />`},{name:"beat",title:n.beat,cell:({lastBeatAt:r})=>o`<${O} at=${r} />`},{name:"version",title:n.version,cell:({version:r})=>r},{name:"action",title:c.actions,isTitleHidden:!0,cell:r=>r.state==="alive"&&E.value&&o`<button onClick=${()=>Kl(r,t)}>${c.workers.drain} …</button>`}];return o`<${X} label=${c.workers.title} rows=${e} keyOf=${({id:r})=>r} columns=${s} />`}function Gl({names:e}){return e===null?c.workers.any:o`<details>
 		<summary>${c.workers.handlers(e.length)}</summary>
 		<ul>${e.map(t=>o`<li key=${t}><code>${t}</code></li>`)}</ul>
-	</details>`}async function Gl({id:e},t){let n=c.workers;await ie({title:`${n.drain} ${e}`,text:n.drainText,action:n.drain})&&await P(()=>N(`/workers/${e}/drain`).then(t),n.drained)}export{hr as app,xr as apps,Rr as bulk,So as failures,la as job,ka as jobs,Na as log,fi as run,Ki as runs,Al as schedule,Nl as schedules,Bl as workers};
+	</details>`}async function Kl({id:e},t){let n=c.workers;await ie({title:`${n.drain} ${e}`,text:n.drainText,action:n.drain})&&await P(()=>N(`/workers/${e}/drain`).then(t),n.drained)}export{vr as app,Or as apps,Cr as bulk,Ao as failures,ca as job,xa as jobs,Ia as log,mi as run,Yi as runs,jl as schedule,Il as schedules,Wl as workers};

@@ -155,8 +155,13 @@ export function Dialog({ title, onClose, children, className = "" }) {
 	// Not after the next paint: whoever types on at once types into it.
 	useLayoutEffect(() => {
 		const before = /** @type {HTMLElement | null} */ (document.activeElement);
-		element.current?.showModal();
-		return () => before?.focus();
+		const dialog = element.current;
+		dialog?.showModal();
+		return () => {
+			// A browser that closes it gives the focus back at once, and somebody may have gone on since.
+			const { activeElement, body } = document;
+			if (activeElement === body || dialog?.contains(activeElement)) before?.focus();
+		};
 	}, []);
 	const closeOutside = (/** @type {On<HTMLElement> & MouseEvent} */ { currentTarget, clientX, clientY }) => {
 		const { left, right, top, bottom } = currentTarget.getBoundingClientRect();

@@ -8,7 +8,7 @@ import { useRef } from "preact/hooks";
 
 import { absolute, Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
 import {
-	address, all, ApiError, asOf, change, get, mayAct, moment, pageOf, pagesOf, post, present, useAnswer, useRefresh,
+	address, all, ApiError, asOf, change, get, mayAct, minutesOff, moment, pageOf, pagesOf, post, present, useAnswer, useRefresh,
 } from "../state.js";
 import { stillOrder } from "../state/filters.js";
 import { bucketsOf, failuresOf } from "../state/statistics.js";
@@ -116,7 +116,7 @@ const AT_ONCE = 100;
 /** @param {Api.FailureGroup[]} groups @returns {Map<string, Trend>} by fingerprint; empty in the past */
 function useTrends(groups) {
 	const ids = groups.map(({ fingerprint }) => fingerprint);
-	const asked = useAnswer((signal) => trendsOf(ids, signal), [ids.toSorted().join(",")], { everyMs: EVERY_MS });
+	const asked = useAnswer((signal) => trendsOf(ids, signal), [ids.toSorted().join(","), minutesOff.value], { everyMs: EVERY_MS });
 	return asked.answer ?? new Map();
 }
 

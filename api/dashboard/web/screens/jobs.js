@@ -4,7 +4,7 @@
 /** @import { Trend } from "./trends.js" */
 
 import { absolute, Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
-import { all, get, moment, now, positionTime, useAnswer, useRefresh } from "../state.js";
+import { all, get, minutesOff, moment, now, positionTime, useAnswer, useRefresh } from "../state.js";
 import { rangeOf } from "../state/statistics.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
@@ -38,7 +38,7 @@ const EVERY_MS = 10_000;
 
 /** What became of the runs of each job within a day. @returns {Map<string, Trend>} */
 function useTrends() {
-	const asked = useAnswer(trendsOfDay, [positionTime.value], { everyMs: EVERY_MS });
+	const asked = useAnswer(trendsOfDay, [positionTime.value, minutesOff.value], { everyMs: EVERY_MS });
 	return asked.answer ?? new Map();
 }
 

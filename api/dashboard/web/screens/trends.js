@@ -6,7 +6,7 @@
 import { useSignal } from "@preact/signals";
 
 import { absolute, absoluteMinute, Answered, html, into, JobLink, Link, Table } from "../parts.js";
-import { address, change, get, moment, now, positionTime, useAnswer } from "../state.js";
+import { address, change, get, minutesOff, moment, now, positionTime, useAnswer } from "../state.js";
 import { ownRange, rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
 import { duration, localInput, zone } from "../state/times.js";
 import { number, texts } from "../texts.js";
@@ -21,7 +21,7 @@ const MOST_JOBS = 12;
 /** @param {{job?: string}} props a slug: of this job alone; else of all, with a table of jobs */
 export function Trends({ job }) {
 	const range = address.value.range || RANGES[0].name;
-	const asked = useAnswer((signal) => load(range, job, signal), [range, job, positionTime.value], { everyMs: EVERY_MS });
+	const asked = useAnswer((signal) => load(range, job, signal), [range, job, positionTime.value, minutesOff.value], { everyMs: EVERY_MS });
 	return html`<section class="card stack trends">
 		<div class="screen-head">
 			<h2>${texts.trends.title}</h2>

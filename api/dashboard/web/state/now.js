@@ -18,7 +18,10 @@ export const present = computed(() => ticking.value + offsetMs.value);
 /** When the position that is looked at came to be, as soon as that is known. */
 export const positionAt = signal(/** @type {number | null} */ (null));
 
-/** Where a position is looked at, its time, once that is known: what is asked for by time is asked for again then. */
+/** By how many minutes this computer's clock is wrong, once that is known: what is asked for by time is asked for again then. */
+export const minutesOff = computed(() => Math.round(offsetMs.value / 60_000));
+
+/** Where a position is looked at, its time, once that is known; then the same. */
 export const positionTime = computed(() => (asOf.value && timeOf(asOf.value) === null ? positionAt.value : null));
 
 /** The moment that is looked at, in ms. */
