@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.text import Text
 
 from apphub_jobs.client import Client
+from apphub_jobs.client.requests.request import segment
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
@@ -139,7 +139,7 @@ def _name_of(repository: str) -> str:
 
 
 def _path(app_id: str) -> str:
-    return f"/apps/{quote(app_id, safe='')}"
+    return f"/apps/{segment(app_id)}"
 
 
 def _data(answer: Any) -> Any:

@@ -377,6 +377,8 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     if last is not None and (follow or offset):
         message = "is the log's end as it is now: leave out follow and offset, or last"
         raise InvalidInputError([Issue("/last", message, "not")])
+    if follow:
+        admit_stream(request.scope)  # First, for the rest needs the database.
     row = await _read_run(service, run_id)
     number = attempt or row["attempt"]
     if number > row["attempt"]:
@@ -391,7 +393,6 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     if last is not None:
         return await _end_of_log(service, row["id"], number, last, stream)
     if follow:
-        admit_stream(request.scope)
         text = await service.run_logs.follow(row["id"], number, offset, is_over, stream)
         return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
     text = await service.run_logs.read(row["id"], number, offset, stream)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from apphub_jobs.client.documents import BulkAction, BulkDocument
 from apphub_jobs.client.requests.request import (
@@ -12,6 +11,7 @@ from apphub_jobs.client.requests.request import (
     get,
     idempotency_header,
     reason_body,
+    segment,
 )
 from apphub_jobs.contract import Json
 
@@ -79,4 +79,4 @@ def _order(
 
 
 def _path(operation_id: str) -> str:
-    return f"/bulk/{quote(operation_id, safe='')}"
+    return f"/bulk/{segment(operation_id)}"

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from apphub_jobs.client.documents import FailureStatus
-from apphub_jobs.client.requests.request import Request, as_of_parameter, get, idempotency_header
+from apphub_jobs.client.requests.request import (
+    Request,
+    as_of_parameter,
+    get,
+    idempotency_header,
+    segment,
+)
 from apphub_jobs.contract import Json
 
 
@@ -62,4 +67,4 @@ def _patch(parameters: Mapping[str, Json] | None) -> dict[str, Any]:
 
 
 def _path(fingerprint: str) -> str:
-    return f"/failures/{quote(fingerprint, safe='')}"
+    return f"/failures/{segment(fingerprint)}"

@@ -115,8 +115,14 @@ def run_path(run_id: str, part: str | None = None) -> str:
     return _path("job-runs", run_id, part)
 
 
+def segment(name: str) -> str:
+    """Return a name as a segment of a path; a plain `..` would lead to another one."""
+    quoted = quote(name, safe="")
+    return quoted.replace(".", "%2E") if name in {".", ".."} else quoted
+
+
 def _path(kind: str, name: str, part: str | None) -> str:
-    path = f"/{kind}/{quote(name, safe='')}"
+    path = f"/{kind}/{segment(name)}"
     return path if part is None else f"{path}/{part}"
 
 

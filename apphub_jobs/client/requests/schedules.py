@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
-from apphub_jobs.client.requests.request import Request, as_of_parameter, get, idempotency_header
+from apphub_jobs.client.requests.request import (
+    Request,
+    as_of_parameter,
+    get,
+    idempotency_header,
+    segment,
+)
 
 OPTIONAL = (
     "parameters",
@@ -90,5 +95,5 @@ def ticks(schedule_id: str) -> Request:
 
 
 def _path(schedule_id: str, part: str | None = None) -> str:
-    path = f"/schedules/{quote(schedule_id, safe='')}"
+    path = f"/schedules/{segment(schedule_id)}"
     return path if part is None else f"{path}/{part}"

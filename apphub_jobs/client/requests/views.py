@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
-from urllib.parse import quote
 
 from apphub_jobs.client.documents import Document, RunOrder
-from apphub_jobs.client.requests.request import Request, as_of_parameter, get
+from apphub_jobs.client.requests.request import Request, as_of_parameter, get, segment
 
 
 class ViewDocument(Document):
@@ -54,4 +53,4 @@ def delete(name: str) -> Request:
 
 
 def _path(name: str) -> str:
-    return f"/views/{quote(name, safe='')}"
+    return f"/views/{segment(name)}"

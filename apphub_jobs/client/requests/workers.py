@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
-from urllib.parse import quote
 
 from apphub_jobs.client.documents import Document
-from apphub_jobs.client.requests.request import Request, get
+from apphub_jobs.client.requests.request import Request, get, segment
 
 WorkerState = Literal["alive", "draining", "lost"]
 
@@ -87,5 +86,5 @@ def page() -> Request:
 
 def drain(worker_id: str) -> Request:
     """Drain a worker; idempotent."""
-    path = f"/workers/{quote(worker_id, safe='')}/drain"
+    path = f"/workers/{segment(worker_id)}/drain"
     return Request(method="POST", path=path)

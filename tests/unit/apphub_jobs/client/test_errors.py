@@ -1,6 +1,7 @@
 """Failures by the service's codes, in its own words; and which requests are sent again."""
 
 from math import inf
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from apphub_jobs.client.http import (
     retry_delay_s,
 )
 from apphub_jobs.client.http import silence_s as max_silence_s
+from apphub_jobs.client.requests import schedules, views
 from apphub_jobs.client.requests.jobs import register, revise
 from apphub_jobs.client.requests.request import LaunchOptions, Request, get
 from apphub_jobs.client.requests.runs import cancel
@@ -150,6 +152,18 @@ def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
     assert request.headers == {"Idempotency-Key": "mine", "traceparent": "00-…"}
     assert request.path == "/jobs/a%2Fb/run"
     assert request.body == {"parameters": {"n": 1}, "delayMs": 300_000, "maxAttempts": 2}
+
+
+@pytest.mark.parametrize("name", [".", "..", "../jobs", "a/b", "%2e"])
+def test_a_name_that_is_a_step_in_addresses_stays_a_name(name: str) -> None:
+    with httpx.Client(base_url="http://localhost:4000") as client:
+        for kind, request in (
+            ("schedules", schedules.show(name)),
+            ("job-runs", cancel(name, None)),
+            ("views", views.delete(name)),
+        ):
+            path = client.build_request(request.method, request.path).url.raw_path.decode()
+            assert [unquote(part) for part in path.split("/")[1:3]] == [kind, name]
 
 
 def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
