@@ -164,6 +164,7 @@ export const texts = {
 		clear: "Clear the filter",
 		remove: (/** @type {string} */ word) => `Remove ${word}`,
 		fresh: (/** @type {number} */ count) => `${many(count, "new run")}: show`,
+		perhapsFresh: "There are new runs, which may match: show",
 		newest: "Show the newest runs",
 		manyFresh: "Very many new runs: show the newest",
 		select: (/** @type {string} */ id) => `Select run ${id}`,

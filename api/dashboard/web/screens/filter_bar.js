@@ -6,7 +6,6 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { html, Icon } from "../parts.js";
-import { useJobs } from "../state.js";
 import { condition, parse, suggestions, withoutWord, withWord } from "../state/filters.js";
 import { texts } from "../texts.js";
 
@@ -15,13 +14,12 @@ import { texts } from "../texts.js";
 /** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
-/** @param {{words: Word[], setWords: (words: Word[]) => void}} props */
-export function FilterBar({ words, setWords }) {
+/** @param {{words: Word[], setWords: (words: Word[]) => void, jobs: Api.Definition[]}} props */
+export function FilterBar({ words, setWords, jobs }) {
 	const typed = useSignal("");
 	const place = useSignal(-1);
 	const isOpen = useSignal(false);
 	const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-	const jobs = useJobs();
 	const last = typed.value.split(/\s+/).at(-1) ?? "";
 	const found = isOpen.value ? suggestions(last, knownOf(jobs)) : [];
 	const add = (/** @type {string} */ text) => {

@@ -11,9 +11,9 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { announce, Answered, confirm, Empty, html, Icon, Link, MoreRows } from "../parts.js";
 import {
 	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, problemOf, useAnswer,
-	useCounts, useNewest, world,
+	useCounts, useJobs, useNewest, world,
 } from "../state.js";
-import { belongsTo, STATUSES, withWord } from "../state/filters.js";
+import { areDecided, belongsTo, STATUSES, withWord } from "../state/filters.js";
 import { number, texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
 import { FilterBar } from "./filter_bar.js";
@@ -83,6 +83,7 @@ export function Screen() {
 	const key = JSON.stringify([words, sort]);
 	const asked = useAnswer((signal) => loadAgain({ words, sort }, keptPlace(), signal), [key]);
 	const selected = useSignal(/** @type {Set<string>} */ (new Set()));
+	const jobs = useJobs();
 	const setWords = (/** @type {Word[]} */ changed) => change({ words: changed });
 	useEffect(() => {
 		selected.value = new Set();
@@ -95,7 +96,7 @@ export function Screen() {
 				<${Link} to=${{ view: "bulk" }}>${texts.views.bulk}<//>
 			</div>
 		</div>
-		<${FilterBar} words=${words} setWords=${setWords} />
+		<${FilterBar} words=${words} setWords=${setWords} jobs=${jobs} />
 		<${StatusFilter} words=${words} setWords=${setWords} />
 		<div class="list-controls">
 			<${Selection} words=${words} selected=${selected} />
@@ -103,14 +104,15 @@ export function Screen() {
 		</div>
 		<${Answered} asked=${asked} lines=${10}>
 			${(/** @type {Page} */ page) => html`
-				<${Rows} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} key=${key + asOf.value} />
+				<${Rows} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} jobs=${jobs}
+					key=${key + asOf.value} />
 			`}
 		<//>
 	`;
 }
 
-/** @param {List & {page: Page, asked: Asked<Page>, selected: Selected}} props */
-function Rows({ page, asked, words, sort, selected }) {
+/** @param {List & {page: Page, asked: Asked<Page>, selected: Selected, jobs: Api.Definition[]}} props */
+function Rows({ page, asked, words, sort, selected, jobs }) {
 	const runs = useNewest(page.rows, "runs", (run) => run.id);
 	// The stream tells of other runs all the time.
 	const table = useMemo(
@@ -125,7 +127,7 @@ function Rows({ page, asked, words, sort, selected }) {
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
-	const fresh = html`<${Fresh} page=${page} words=${words} sort=${sort} show=${show} />`;
+	const fresh = html`<${Fresh} page=${page} words=${words} sort=${sort} jobs=${jobs} show=${show} />`;
 	if (runs.length === 0)
 		return html`${fresh}<${Nothing} words=${words} />`;
 	return html`
@@ -156,26 +158,28 @@ function usePlace(page, isOld) {
 
 /**
  * How many runs have been launched since, or have become such, that would stand here.
- * @param {List & {page: Page, show: () => void}} props
+ * @param {List & {page: Page, jobs: Api.Definition[], show: () => void}} props
  */
-function Fresh({ page, words, sort, show }) {
+function Fresh({ page, words, sort, jobs, show }) {
 	const { known } = page;
 	const fresh = useSignal({ known, ids: /** @type {Set<string>} */ (new Set()) });
 	if (fresh.value.known !== known) fresh.value = { known, ids: new Set() };
-	const recent = world.value.recent.runs;
+	const { runs: recent, jobs: recentJobs } = world.value.recent;
 	useEffect(() => {
 		const { ids } = fresh.value;
-		if (recent === known || asOf.value !== "" || ids.size >= MOST_FRESH) return;
+		if (recent === known || jobs.length === 0 || asOf.value !== "" || ids.size >= MOST_FRESH) return;
 		const shown = new Set(page.rows.map((run) => run.id));
+		const names = new Map([...jobs, ...recentJobs.values()].map(({ slug, name }) => [slug, name]));
 		const found = [...recent.values()].filter(
-			(run) => known.get(run.id) !== run && !shown.has(run.id) && belongsTo(run, { words, sort }, page),
+			(run) => known.get(run.id) !== run && !shown.has(run.id)
+				&& belongsTo(run, { words, sort }, page, (slug) => names.get(slug)),
 		);
 		const more = found.filter(({ id }) => !ids.has(id));
 		if (more.length > 0) fresh.value = { known, ids: new Set([...ids, ...more.map(({ id }) => id)]) };
-	}, [recent, page]);
+	}, [recent, page, jobs]);
 	const count = fresh.value.ids.size;
 	if (count === 0 && !page.hasNewer) return null;
-	const fewFresh = page.hasNewer ? texts.runs.newest : texts.runs.fresh(count);
+	const fewFresh = page.hasNewer ? texts.runs.newest : areDecided(words) ? texts.runs.fresh(count) : texts.runs.perhapsFresh;
 	const text = count < MOST_FRESH ? fewFresh : texts.runs.manyFresh;
 	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
 }

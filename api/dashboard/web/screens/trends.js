@@ -139,7 +139,7 @@ function EndedBars({ buckets, meta, job }) {
 		const height = (count / most) * (HEIGHT - 1);
 		return html`<rect class=${name} x=${index * width} width=${width * 0.9} y=${HEIGHT - height} height=${height} />`;
 	};
-	return html`<div class="chart-box"><span class="chart-most">${texts.trends.highest(most, duration(meta.bucketMs))}</span>
+	return html`<div class="chart-box">${buckets.some(({ ended }) => ended > 0) && html`<span class="chart-most">${texts.trends.highest(most, duration(meta.bucketMs))}</span>`}
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
 			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${endedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
 				<title>${texts.trends.bar(absolute(bucket.at), bucket.ended, bucket.failed)}</title>
@@ -175,7 +175,7 @@ function Lines({ buckets, of, meta, job }) {
 			return `${hasBefore ? "L" : "M"}${x(index)} ${y}`;
 		}).join("");
 	};
-	return html`<div class="chart-box"><span class="chart-most">${duration(most)}</span>
+	return html`<div class="chart-box">${buckets.some((bucket) => bucket[of].p95 !== null) && html`<span class="chart-most">${duration(most)}</span>`}
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
 			<path class="line p95" d=${path("p95")} vector-effect="non-scaling-stroke" />
 			<path class="line p50" d=${path("p50")} vector-effect="non-scaling-stroke" />

@@ -125,15 +125,17 @@ function needsQuotes(value) {
 
 // Whether a run that the stream tells of belongs to a list, as far as a page can tell. Pure.
 //
-// What only the API knows (a job's name, runtime and labels, groups of failures, workers) counts as a match of a run that is new:
+// What only the API knows (a job's runtime and labels, groups of failures, workers) counts as a match of a run that is new:
 // a pill that offers one run too many is better than one that hides a run.
 
-/** @param {[string, string][]} words @param {Api.Run} run */
-export function matches(words, run) {
+/** @typedef {(slug: string) => string | undefined} NameOf a job's name, once that is known */
+
+/** @param {[string, string][]} words @param {Api.Run} run @param {NameOf} nameOf */
+export function matches(words, run, nameOf) {
 	return words.every(([name, value]) => {
 		const isNegated = name.endsWith("!");
 		const test = TESTS[isNegated ? name.slice(0, -1) : name] ?? testOfNamed(name);
-		const result = test(run, value);
+		const result = test(run, value, nameOf(run.slug));
 		return result === undefined || result !== isNegated;
 	});
 }
@@ -149,14 +151,15 @@ const RANKS = {
 /**
  * Whether a run that has changed would stand among the rows of a list, or before them.
  * @param {Api.Run} run @param {{words: [string, string][], sort: string}} list @param {{rows: Api.Run[], next: unknown}} page
+ * @param {NameOf} nameOf
  */
-export function belongsTo(run, { words, sort }, { rows, next }) {
-	if (!matches(words, run)) return false;
+export function belongsTo(run, { words, sort }, { rows, next }, nameOf) {
+	if (!matches(words, run, nameOf)) return false;
 	const rankOf = RANKS[sort] ?? RANKS[""];
 	const rank = rankOf(run);
 	if (rank === null) return false;
 	// Of what only the API knows a page can tell no more than that the run is newer than all others.
-	if (!words.every(([name]) => isDecided(name))) return rows.length === 0 || rank >= (rankOf(rows[0]) ?? 0);
+	if (!areDecided(words)) return rows.length === 0 || rank >= (rankOf(rows[0]) ?? 0);
 	const last = rows.at(-1);
 	return next === null || last === undefined || rank > (rankOf(last) ?? 0);
 }
@@ -174,18 +177,16 @@ export function stillOrder(before, now) {
 	return [...fresh, ...before.filter((key) => now.includes(key)), ...now.slice(end)];
 }
 
-/** @param {string} name @returns {boolean} whether the run itself says if it matches a condition of that name */
-function isDecided(name) {
-	const bare = name.replace(/!$/, "");
-	return !UNDECIDED.includes(bare) && !bare.startsWith("label.");
-}
+/** @param {[string, string][]} words @returns {boolean} whether a page can tell if a run matches all conditions */
+export const areDecided = (words) =>
+	words.every(([name]) => !UNDECIDED.includes(name.replace(/!$/, "")) && !name.startsWith("label."));
 
-const UNDECIDED = ["search", "runtime", "moduleId", "failureGroup", "worker", "retried"];
+const UNDECIDED = ["runtime", "moduleId", "failureGroup", "worker", "retried"];
 
 /** @param {string} value */
 const parts = (value) => value.toLowerCase().split(/[\s,]+/).filter(Boolean);
 
-/** @typedef {(run: Api.Run, value: string) => boolean | undefined} Test undefined where only the API knows */
+/** @typedef {(run: Api.Run, value: string, jobName?: string) => boolean | undefined} Test undefined where only the API knows */
 
 /** @type {Record<string, Test>} */
 const TESTS = {
@@ -200,12 +201,12 @@ const TESTS = {
 	minDurationMs: (run, value) => taken(run) >= Number(value),
 	maxDurationMs: (run, value) => taken(run) <= Number(value),
 	error: (run, value) => Boolean(run.completedAt) && (run.errorMessage ?? "").toLowerCase().includes(value.toLowerCase()),
-	search: (run, value) => found(run, value.toLowerCase()) || undefined,
+	search: (run, value, jobName) => found(run, value.toLowerCase(), jobName),
 	runtime: () => undefined,
 	moduleId: () => undefined,
-	failureGroup: () => undefined,
-	worker: () => undefined,
-	retried: () => undefined,
+	failureGroup: (run) => (run.completedAt ? undefined : false),
+	worker: (run) => (run.startedAt ? undefined : false),
+	retried: (run, value) => (run.completedAt ? undefined : value === "false"),
 };
 
 // Not a number where there is none: that compares with nothing.
@@ -216,9 +217,12 @@ const endOf = (run) => (run.completedAt ? Date.parse(run.completedAt) : NaN);
 /** @param {Api.Run} run */
 const taken = (run) => (run.completedAt ? (run.durationMs ?? NaN) : NaN);
 
-/** @param {Api.Run} run @param {string} text */
-function found(run, text) {
-	return run.slug.toLowerCase().includes(text) || run.id.startsWith(text);
+/**
+ * @param {Api.Run} run @param {string} text @param {string | undefined} jobName
+ * @returns {boolean | undefined} undefined for a job that is not known yet
+ */
+function found(run, text, jobName) {
+	return run.slug.toLowerCase().includes(text) || run.id.startsWith(text) || jobName?.toLowerCase().includes(text);
 }
 
 /** @param {string} name @returns {Test} */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import {
   conditions, format, parse, suggestions, withoutWord, withWord, wordsOf, written,
 } from "../../../../../api/dashboard/web/state/filters.js";
-import { belongsTo, matches, stillOrder } from "../../../../../api/dashboard/web/state/filters.js";
+import { areDecided, belongsTo, matches, stillOrder } from "../../../../../api/dashboard/web/state/filters.js";
 
 for (const [text, words] of [
   ["", []],
@@ -57,6 +57,8 @@ const ENDED = {
   completedAt: "2026-11-26T09:00:00.000Z", durationMs: 1_000, errorMessage: "No route to host",
 };
 
+const nameOf = () => "Has theName in it";
+
 const RUN = {
   id: "01a2", slug: "Report", status: "failed", failureReason: "error", requestedBy: "ann", parameters: { n: 1, to: "eu" },
   createdAt: "2026-11-26T08:00:00.000Z", ...ENDED,
@@ -69,18 +71,36 @@ for (const [text, expected] of [
   ["createdAfter=2026-11-26T09:00:00Z", false], ["createdBefore=2026-11-26T09:00:00Z", true],
   ["endedAfter=2026-11-26T09:00:00Z", true], ["endedBefore=2026-11-26T09:00:00Z", false],
   ["minDurationMs=1000", true], ["maxDurationMs=999", false], ['error="NO route"', true], ["error!=route", false],
-  ["runtime=node", true], ["runtime!=node", true], ["search=theName", true],
+  ["runtime=node", true], ["runtime!=node", true], ["search=theName", true], ["search=otherName", false],
   ["label.zone=eu", true],
   ["label.zone!=eu", true],
 ]) {
-  test(`${JSON.stringify(text)} ${expected ? "matches" : "does not match"}`, () => assert.equal(matches(parse(text), RUN), expected));
+  test(`${JSON.stringify(text)} ${expected ? "matches" : "does not match"}`, () => assert.equal(matches(parse(text), RUN, nameOf), expected));
+}
+
+test("a run of a job that is not known yet may match whatever is searched for", () => {
+  assert.equal(matches(parse("search=otherName"), RUN, () => undefined), true);
+});
+
+for (const [text, areSo] of [
+  ["status=failed theName", true], ["parameters.worker=1", true], ["worker=w", false], ["retried!=true", false], ["label.zone!=eu", false],
+]) {
+  test(`whether a run matches ${text} ${areSo ? "is certain" : "only the service knows"}`, () => assert.equal(areDecided(parse(text)), areSo));
+}
+
+for (const [text, expected] of [["failureGroup=f", false], ["worker=w", false], ["retried=true", false], ["retried=false", true]]) {
+  test(`a run that has not started ${expected ? "matches" : "does not match"} ${text}`, () => {
+    const waiting = { ...RUN, status: "pending", startedAt: null, completedAt: null };
+    assert.equal(matches(parse(text), waiting, nameOf), expected);
+    assert.equal(matches(parse(text.replace("=", "!=")), waiting, nameOf), !expected);
+  });
 }
 
 for (const text of ["endedAfter=2020-01-01T00:00:00Z", "endedBefore=2030-01-01T00:00:00Z", "minDurationMs=0", "maxDurationMs=9", "error=o"]) {
   test(`a run that has not ended does not match ${text}, only its negation`, () => {
     const waiting = { ...RUN, status: "pending", completedAt: null, durationMs: null };
-    assert.equal(matches(parse(text), waiting), false);
-    assert.equal(matches(parse(text.replace("=", "!=")), waiting), true);
+    assert.equal(matches(parse(text), waiting, nameOf), false);
+    assert.equal(matches(parse(text.replace("=", "!=")), waiting, nameOf), true);
   });
 }
 
@@ -105,7 +125,7 @@ for (const [told, text, sort, rows, next, run, expected] of [
   ["one that has not ended", "", "ended", [NEWER], null, at("2026-11-26T08:20:00Z", null, null), false],
 ]) {
   test(`${told} ${expected ? "belongs" : "does not belong"} to a list`, () =>
-    assert.equal(belongsTo(run, { words: parse(text), sort }, { rows, next }), expected));
+    assert.equal(belongsTo(run, { words: parse(text), sort }, { rows, next }, nameOf), expected));
 }
 
 for (const [before, now, expected] of [
