@@ -42,8 +42,10 @@ from projections.flow.candidates import (
 from projections.flow.fairness import (
     ANY_PLAN,
     GROUP_RUNS_AT_PRESENT,
+    NEXT_VALUES,
     ONE_PLAN,
     FairnessGroupReader,
+    ForeseenTurns,
     GroupQuery,
 )
 from projections.flow.pending_queue import FirstOfPriority, LowWaterMark, PendingQueue, TouchedRun
@@ -312,11 +314,13 @@ class LimitReads:
         rate_limits: the limits of the rate windows that are read, by rate key.
         windows: the answer for all of them.
         groups: the answer for each fairness group.
+        turns: what groups are expected to start, each with its answer.
     """
 
     rate_limits: Mapping[Key, RateLimit] = field(default_factory=dict)
     windows: Answer = field(default_factory=Answer)
     groups: Mapping[GroupQuery, Answer] = field(default_factory=dict)
+    turns: Sequence[tuple[ForeseenTurns, Answer]] = ()
 
 
 NO_LIMIT_READS = LimitReads()
@@ -350,6 +354,7 @@ class LimitReader:
         self.groups = FairnessGroupReader(slots, frozenset() if in_order else executed)
         self._queue = queue
         self._slots = slots
+        self._most_first = LOOK_AHEAD + slots
         self._pipelined = pipelined
 
     def limits(self, known_until: QueuePosition | None) -> LimitState:
@@ -371,8 +376,8 @@ class LimitReader:
             due: runs in memory.
             last_values: the values that were started last of groups, as far as they are known.
         """
-        first = [*islice(due, LOOK_AHEAD + self._slots)]
-        groups = self.groups.foresee(selection.unread_groups, first, last_values)
+        first = self._first(due)
+        groups = self.groups.foresee(selection.unread_groups, first, last_values, limits)
         foreseen = select_candidates(first, replace(limits, groups=groups), self._slots)
         unread = {**selection.unread_groups, **foreseen.unread_groups}
         return replace(foreseen, unread_groups=unread)
@@ -410,6 +415,63 @@ class LimitReader:
         missing = self.windows.unread(more)
         return LimitReads(missing, trip.add(STARTED, window_query(missing)), groups)
 
+    def request_confirmation(
+        self, trip: RoundTrip, foreseen: Selection, last_values: Mapping[GroupKey, str | None]
+    ) -> LimitReads:
+        """Request no more than shows whether the foreseen runs start.
+
+        Args:
+            trip: takes the statements.
+            foreseen: see `foresee`.
+            last_values: by which it was made.
+        """
+        if foreseen.is_final:
+            return NO_LIMIT_READS
+        needed = self.windows.unread(rate_limits(foreseen.unread_windows))
+        windows = trip.add(STARTED, window_query(needed)) if needed else Answer()
+        turns: list[tuple[ForeseenTurns, Answer]] = []
+        for group in filter(self.groups.is_served_by_value, foreseen.unread_groups):
+            values = [run["fair_value"] for run in foreseen.runs if group_of(run) == group]
+            expected = ForeseenTurns(group, last_values.get(group), values)
+            turns.append((expected, trip.add(NEXT_VALUES, expected.parameters)))
+        return LimitReads(needed, windows, turns=turns)
+
+    def confirm(
+        self,
+        expected: Sequence[Candidate],
+        due: Iterable[Candidate],
+        known_until: QueuePosition | None,
+    ) -> list[Candidate] | None:
+        """Return the runs that start, if they are certainly the expected ones, else None.
+
+        In memory is a group's beginning: of each value there, the first runs. So what a group
+        starts is known if no value comes between, in memory or not, and no limit refuses a run.
+        What follows in the group is in memory, too, or behind everything there.
+
+        Args:
+            expected: runs, by turns that were pipelined.
+            due: the due runs in memory, in the queue's order.
+            known_until: the queue position behind which due runs may not be in memory.
+        """
+        turns = self._pipelined.turns
+        if not turns or not all(one.are_next(answer.rows) for one, answer in turns):
+            return None
+        first = self._first(due)
+        last_values = {one.group: one.last_value for one, _ in turns}
+        limits = self.limits(known_until)
+        groups = self.groups.foresee(last_values, first, last_values, limits)
+        selection = select_candidates(first, replace(limits, groups=groups), self._slots)
+        has_all_due = known_until is None and len(first) < self._most_first
+        if len(selection.runs) < self._slots and not has_all_due:
+            return None
+        is_expected = [run["id"] for run in selection.runs] == [run["id"] for run in expected]
+        is_certain = selection.is_final and not selection.has_skipped
+        return selection.runs if is_expected and is_certain else None
+
+    def _first(self, due: Iterable[Candidate]) -> list[Candidate]:
+        """Return the due runs by which a selection is foreseen."""
+        return [*islice(due, self._most_first)]
+
     def _request_groups(
         self, trip: RoundTrip, queries: Collection[GroupQuery]
     ) -> dict[GroupQuery, Answer]:
@@ -432,12 +494,13 @@ class LimitReader:
         if self._pipelined is NO_LIMIT_READS:
             return
         runs = self._queue.still_pending(expected)
-        # One run of each group stands for it.
-        groups = {group: run for run in runs if (group := group_of(run)) is not None}
-        for query in self.groups.queries(groups, self.limits(None)).values():
-            answer = self._pipelined.groups.get(query)
-            if answer is not None:
-                self.groups.take(query, answer.rows)
+        if self._pipelined.groups:
+            # One run of each group stands for it.
+            groups = {group: run for run in runs if (group := group_of(run)) is not None}
+            for query in self.groups.queries(groups, self.limits(None)).values():
+                answer = self._pipelined.groups.get(query)
+                if answer is not None:
+                    self.groups.take(query, answer.rows)
         self._take_pipelined_windows(rate_limits(runs))
         self._queue.full_windows.remember(self.windows.windows)
 

@@ -199,7 +199,10 @@ class FollowedQueue:
         if selection.unread_groups:
             selection = reader.foresee(selection, limits, due, self._last_values)
             expected = selection.runs
-        limit_reads = reader.request(trip, selection, limits, () if self.foresees else due)
+        if self.foresees:
+            limit_reads = reader.request_confirmation(trip, selection, self._last_values)
+        else:
+            limit_reads = reader.request(trip, selection, limits, due)
         return ClaimReads(pending.position, touched, None, limit_reads, expected)
 
     async def select(
@@ -224,9 +227,13 @@ class FollowedQueue:
         reader = LimitReader(
             pending, present, slots, in_order=self._bypasses_more, pipelined=pipelined
         )
-        if reads is not None:
+        runs: list[Candidate] | None = None
+        if reads is not None and reads.expected:
             reader.take_pipelined(reads.expected)
-        runs = await self._select_pending(connection, pending, slots, reader)
+            due, known_until = pending.due(present), pending.known_until(present)
+            runs = reader.confirm(reads.expected, due, known_until)
+        if runs is None:
+            runs = await self._select_pending(connection, pending, slots, reader)
         is_short = len(runs) < slots and not pending.is_complete(present)
         # Where a fairness group is served, more of the queue's front says little.
         if is_short and not reader.groups.groups:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from typing_extensions import ReadOnly
+import orjson
+from typing_extensions import ReadOnly, TypedDict
 
 from projections.flow.candidates import (
     AT_PRESENT,
@@ -29,6 +30,8 @@ from projections.flow.selection import (
 )
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows
+
+Rows = Sequence[dict[str, Any]]
 
 GROUP = """
     job_definition_id = %(job_id)s AND entry_point = %(entry_point)s
@@ -127,12 +130,72 @@ ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
 """Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept."""
 
 
+_WAITS_IN_GROUP = (
+    _WAITS.replace("%(job_id)s", "(SELECT %(job_id)s::uuid)")
+    .replace("%(entry_point)s", "(SELECT %(entry_point)s::text)")
+    .replace("%(priority)s", "(SELECT %(priority)s::integer)")
+)
+
+NEXT_VALUES = f"""
+    SELECT (
+        SELECT fair_value FROM job_runs WHERE {GROUP} AND last_turn IS NOT NULL
+        ORDER BY last_turn DESC LIMIT 1
+    ) AS last_value, coalesce((
+        SELECT fair_value FROM job_runs WHERE {_WAITS_IN_GROUP} AND fair_value > step.value
+        ORDER BY entry_point, priority, fair_value LIMIT 1
+    ), (
+        SELECT fair_value FROM job_runs WHERE {_WAITS_IN_GROUP}
+        ORDER BY entry_point, priority, fair_value LIMIT 1
+    )) AS next_value
+    FROM json_array_elements_text((SELECT %(values)s::json)) WITH ORDINALITY AS step (value, number)
+    ORDER BY number
+"""
+"""The value that was started last, and for each of some values the next one in the cycle of all
+values with which runs wait, due or not, whatever limits keep them."""
+
+
+@dataclass(frozen=True)
+class ForeseenTurns:
+    """The values that a group is expected to start next.
+
+    Attributes:
+        group: which one.
+        last_value: the value that was started last, as far as this process knows.
+        values: the expected ones, in the order of their starts.
+    """
+
+    group: GroupKey
+    last_value: str | None
+    values: list[str | None]
+
+    @property
+    def parameters(self) -> dict[str, str | int]:
+        """The parameters of `NEXT_VALUES`, which looks up what follows the last value and each."""
+        job_id, entry_point, priority = self.group
+        steps = [self.last_value, *self.values[:-1]]
+        return {
+            "job_id": job_id,
+            "entry_point": entry_point,
+            "priority": priority,
+            "values": orjson.dumps(steps).decode(),
+        }
+
+    def are_next(self, rows: Rows) -> bool:
+        """Return whether, by the answer to `NEXT_VALUES`, no other value comes between them."""
+        answer = as_rows(_NextValue, rows)
+        if answer[0]["last_value"] != self.last_value:
+            return False
+        return [row["next_value"] for row in answer][: len(self.values)] == self.values
+
+
+class _NextValue(TypedDict):
+    last_value: ReadOnly[str | None]
+    next_value: ReadOnly[str | None]
+
+
 class _GroupRun(Candidate):
     lap: ReadOnly[int]
     depth: ReadOnly[int]
-
-
-Rows = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -212,7 +275,7 @@ class FairnessGroupReader:
         """
         queries: dict[GroupKey, GroupQuery] = {}
         for group, run in unread.items():
-            if self._is_served_by_value(group):
+            if self.is_served_by_value(group):
                 queries[group] = self._query(group, run, limits)
             else:
                 self.groups[group] = FairnessGroup(())
@@ -223,25 +286,31 @@ class FairnessGroupReader:
         groups: Iterable[GroupKey],
         due: Collection[Candidate],
         last_values: Mapping[GroupKey, str | None],
+        limits: LimitState,
     ) -> dict[GroupKey, FairnessGroup]:
         """Return groups as they are if no other runs of theirs are due than these.
+
+        As in the answer to `GROUP_RUNS`, runs that a limit refuses are left out: a group has the
+        queue position of a run that may start.
 
         Args:
             groups: which ones.
             due: runs in the queue's order, of whatever group.
             last_values: the values that were started last, as far as they are known.
+            limits: as of the claim.
         """
         foreseen: dict[GroupKey, FairnessGroup] = {}
         for group in groups:
-            runs = [run for run in due if group_of(run) == group]
+            runs = [run for run in due if group_of(run) == group and not limits.refuses(run)]
             foreseen[group] = (
                 fairness_group(runs, last_values.get(group))
-                if self._is_served_by_value(group)
+                if self.is_served_by_value(group)
                 else FairnessGroup(())
             )
         return foreseen
 
-    def _is_served_by_value(self, group: GroupKey) -> bool:
+    def is_served_by_value(self, group: GroupKey) -> bool:
+        """Return whether the worker executes the group's runs, so that values matter."""
         _, entry_point, _ = group
         return serves_entry_point(self._executed, entry_point)
 

@@ -176,6 +176,13 @@ class LimitState:
             return []
         return self.saturated_keys(run["job_definition_id"], key_limit(run))
 
+    def refuses(self, run: Candidate) -> bool:
+        """Return whether the run's key is saturated, or its rate window read and full."""
+        rate_key = rate_key_of(run)
+        window = None if rate_key is None else self.windows.get(rate_key)
+        is_full = window is not None and window.remaining <= 0
+        return is_full or self.is_key_saturated(run)
+
     def full_rate_values(self, job_id: str) -> list[str]:
         """Return the values of a job's rate limit whose windows have been read and are full."""
         windows = self.windows.items()
@@ -242,11 +249,13 @@ class Selection:
             the selection is final.
         unread_windows: runs that were selected although their rate window has not been read.
         unread_groups: fairness groups of which more must be read, each with one of its runs.
+        has_skipped: whether a limit has refused a run that its group would have started next.
     """
 
     runs: list[Candidate]
     unread_windows: list[Candidate]
     unread_groups: Mapping[GroupKey, Candidate]
+    has_skipped: bool
     _tally: "_Tally"
 
     @property
@@ -278,7 +287,13 @@ def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots
     round_robin = RoundRobin(limits.groups, limits.known_until)
     starting = round_robin.starting(candidates, tally.has_job_capacity, tally.admit)
     runs = list(islice(starting, slots))
-    return Selection(runs, tally.unread_windows, round_robin.unread_groups, tally)
+    return Selection(
+        runs,
+        tally.unread_windows,
+        round_robin.unread_groups,
+        has_skipped=round_robin.has_skipped,
+        _tally=tally,
+    )
 
 
 def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
@@ -376,6 +391,7 @@ class RoundRobin:
     Attributes:
         unread_groups: the groups of which more must be read before the order is certain, each with
             one of its runs.
+        has_skipped: whether a run was refused that its group would have started next.
     """
 
     def __init__(
@@ -392,6 +408,7 @@ class RoundRobin:
         self._rounds: dict[GroupKey, _Round] = {}
         self._heads: list[tuple[QueuePosition, GroupKey]] = []
         self.unread_groups: dict[GroupKey, Candidate] = {}
+        self.has_skipped = False
 
     def starting(
         self, runs: Iterable[Candidate], has_job_capacity: Predicate, admit: Predicate
@@ -455,6 +472,7 @@ class RoundRobin:
                 round_.serve()
                 yield head
             else:
+                self.has_skipped = True
                 round_.skip()
             self._queue_head(group)
 

@@ -8,8 +8,9 @@ import pytest
 from domain.ports import Offer
 from projections.flow import pending_queue
 from projections.flow.candidates import LAST_ID, JobLimits
+from projections.flow.fairness import FairnessGroupReader
 from projections.flow.pending_queue import END, PendingQueue, TouchedRun
-from projections.flow.selection import select_candidates
+from projections.flow.selection import LimitState, select_candidates
 
 NOW = "2026-11-24T12:00:00.000Z"
 
@@ -241,3 +242,16 @@ def test_what_is_abandoned_is_due_once_its_grace_is_over() -> None:
     ids = [UUID(int=number) for number in (1, 2)]
     assert due(queue) == [str(one) for one in ids]
     assert due(queue, at(-1)) == [str(ids[1])]
+
+
+def test_a_group_is_foreseen_without_runs_that_a_limit_refuses() -> None:
+    values = {"c": -9, "a": -8, "b": -1}
+    runs = [
+        run(value, minute, fair_value=value, fairness_key="t", concurrency_value=value)
+        for value, minute in values.items()
+    ]
+    group = (JOB, "noop", 0)
+    held = LimitState(held={(JOB, "b"): 1})
+    foreseen = FairnessGroupReader(2).foresee([group], runs, {group: "a"}, held)[group]
+    # Else the group would stand as late in the queue as b, which cannot start.
+    assert [queue[0]["id"] for queue in foreseen.queues] == ["c", "a"]
