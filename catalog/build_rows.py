@@ -82,7 +82,10 @@ async def list_builds(
 ) -> tuple[list[BuildRow], int]:
     """Return a page of an app's builds, newest first, and how many it has in all."""
     of_app = "FROM builds WHERE repository_id = %(repository_id)s"
-    page = f"SELECT * {of_app} ORDER BY created_position DESC LIMIT %(limit)s OFFSET %(offset)s"
+    page = f"""
+        SELECT {", ".join(COLUMNS)} {of_app}
+        ORDER BY created_position DESC LIMIT %(limit)s OFFSET %(offset)s
+    """
     values = {"repository_id": repository_id, "limit": limit, "offset": offset}
     rows = await read_rows(connection, BuildRow, page, values)
     total = await read_value(connection, int, f"SELECT count(*) {of_app}", values)
@@ -91,10 +94,10 @@ async def list_builds(
 
 async def latest(connection: Connection, repository_ids: list[str]) -> dict[str, BuildRow]:
     """Return the newest build of each of these apps that has any, by the app's id."""
-    query = """
+    query = f"""
         SELECT build.* FROM unnest(%(ids)s::text[]) AS app(id)
         CROSS JOIN LATERAL (
-            SELECT * FROM builds WHERE repository_id = app.id
+            SELECT {", ".join(COLUMNS)} FROM builds WHERE repository_id = app.id
             ORDER BY created_position DESC LIMIT 1
         ) AS build
     """

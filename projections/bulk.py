@@ -45,11 +45,11 @@ def present(row: Row) -> JsonObject:
     return {**presented(row, SHOWN), "position": TABLE.own(row)["as_of"]}
 
 
-_BY_ID = "SELECT * FROM bulk_operations WHERE id = %(id)s"
+_BY_ID = f"SELECT {', '.join(COLUMNS)} FROM bulk_operations WHERE id = %(id)s"
 
 _PAGE = within_page(
-    """
-    SELECT * FROM bulk_operations WHERE created_position < %(before)s
+    f"""
+    SELECT {", ".join(COLUMNS)} FROM bulk_operations WHERE created_position < %(before)s
     ORDER BY created_position DESC LIMIT %(limit)s
     """,
     [name for name, kind in COLUMNS.items() if kind == "jsonb"],

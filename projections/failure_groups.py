@@ -49,8 +49,8 @@ def present(row: Row) -> JsonObject:
 
 # Lists of failure groups, by last failure, newest first.
 
-PAGE = """
-    SELECT * FROM failure_groups
+PAGE = f"""
+    SELECT {", ".join(COLUMNS)} FROM failure_groups
     WHERE status = ANY(%(statuses)s)
         AND (%(job)s::text IS NULL OR lower(job) = lower(%(job)s))
         AND (last_at, fingerprint COLLATE "C") < (%(at)s::timestamptz, %(fingerprint)s)
@@ -58,8 +58,9 @@ PAGE = """
 """
 
 
-OLDEST = """
-    SELECT * FROM failure_groups WHERE %(job)s::text IS NULL OR lower(job) = lower(%(job)s)
+OLDEST = f"""
+    SELECT {", ".join(COLUMNS)} FROM failure_groups
+    WHERE %(job)s::text IS NULL OR lower(job) = lower(%(job)s)
     ORDER BY created_at, aggregate_id LIMIT %(limit)s
 """
 

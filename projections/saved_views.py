@@ -39,10 +39,10 @@ _COUNT = "SELECT count(*) FROM saved_views WHERE deleted_at IS NULL"
 
 _BY_NAME = 'ORDER BY name COLLATE "C"'
 
-_LIVING = f"SELECT * FROM saved_views WHERE deleted_at IS NULL {_BY_NAME}"
+_LIVING = f"SELECT {', '.join(COLUMNS)} FROM saved_views WHERE deleted_at IS NULL {_BY_NAME}"
 
 _LIVING_AT = f"""
-    SELECT saved_views.* FROM saved_views CROSS JOIN LATERAL (
+    SELECT {", ".join(COLUMNS)} FROM saved_views CROSS JOIN LATERAL (
         SELECT topic FROM jobs_events
         WHERE originator_id = aggregate_id AND notification_id <= %(position)s
         ORDER BY originator_version DESC LIMIT 1

@@ -66,8 +66,8 @@ async def by_id(connection: Connection, aggregate_id: UUID) -> ScheduleRow | Non
     return None if row is None or row["deleted_at"] is not None else row
 
 
-_PAGE = """
-    SELECT * FROM schedules WHERE id COLLATE "C" > %(after)s{condition}
+_PAGE = f"""
+    SELECT {", ".join(COLUMNS)} FROM schedules WHERE id COLLATE "C" > %(after)s{{condition}}
     ORDER BY id COLLATE "C" LIMIT %(limit)s
 """
 

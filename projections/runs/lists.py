@@ -42,6 +42,10 @@ NAMED_LIKE = """(
 )"""
 """Whether the slug or name of a job contains the text, ignoring case."""
 
+_COLUMNS = ", ".join(COLUMNS)
+"""Never `*`: a session that has prepared a statement cannot execute it any more once a migration
+adds a column."""
+
 _JOBS = f"SELECT id FROM job_definitions WHERE {NAMED_LIKE}"
 
 _DIGITS_OF_AN_ID = 32
@@ -210,7 +214,7 @@ def rows_at(positions: str) -> str:
     """Return the query for the runs at the positions that a query yields as `created_position`."""
     return f"""
         SELECT run.* FROM ({positions}) AS page CROSS JOIN LATERAL (
-            SELECT * FROM job_runs WHERE created_position = page.created_position LIMIT 1
+            SELECT {_COLUMNS} FROM job_runs WHERE created_position = page.created_position LIMIT 1
         ) AS run
         ORDER BY page.created_position DESC
     """
@@ -516,7 +520,7 @@ def _containing(parameters: Sequence[Parameter]) -> list[str]:
     return [canonical(document).decode() for document in documents]
 
 
-BY_ID = "SELECT * FROM job_runs WHERE id = %(id)s"
+BY_ID = f"SELECT {_COLUMNS} FROM job_runs WHERE id = %(id)s"
 
 
 async def by_id(connection: Connection, run_id: UUID) -> RunRow | None:
@@ -543,7 +547,7 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     if runs.is_search:
         parts.append(MATCHES)
     condition = " AND ".join(parts)
-    columns = "*"
+    columns = _COLUMNS
     if far:
         columns = "created_position"
     branches = [_branch(columns, f"{condition} AND {status}") for status in _statuses(runs)]
@@ -635,7 +639,7 @@ async def _page(
     return await read_rows(connection, _RunOfPage, query, values)
 
 
-_THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"
+_THESE = f"SELECT {_COLUMNS} FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"
 
 
 def _of_page(columns: str) -> str:
