@@ -5,6 +5,7 @@ bounded size.
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from http import HTTPMethod
 from typing import Any, cast
@@ -246,7 +247,11 @@ def _keyword(kind: str) -> str:
 def _reworded(message: str) -> str:
     message = message.removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
-    return message.replace("String should have", "must have")
+    message = message.replace(" after validation, not", ", not")
+    return _SHOULD_HAVE.sub("must have", message)
+
+
+_SHOULD_HAVE = re.compile(r"^(String|List|Dictionary) should have")
 
 
 async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:

@@ -90,6 +90,7 @@ async def check_equal_to_log(url: str) -> None:
         ("a", {"filter": ["statsu=failed"]}, "did you mean status?"),
         ("a", {"filter": ["status=failed"], "sort": "random"}, "/sort"),
         ("a", {"filter": "status=failed"}, "/filter"),
+        ("a", {"filter": ["status!=failed"] * 51}, "must have at most 50 items, not 51"),
         ("a", {"filter": [f"parameters.p{one}={'v' * 990}" for one in range(5)]}, "4000"),
         ("a", {}, "/filter"),
     ],

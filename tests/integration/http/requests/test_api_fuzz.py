@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote_plus
 from uuid import uuid4
@@ -163,27 +164,14 @@ def test_no_json_body_is_answered_with_a_server_error(
 
 ODD_TEXTS = (
     "",
-    " ",
-    "\x00",
     "a\x00b",
     "9" * 5_000,
-    "-9" + "9" * 30,
     "999999999999999999",
     "1e999",
-    "NaN",
-    "infinity",
     "0001-01-01T00:00:00Z",
-    "0001-01-01T00:00:00+23:59",
-    "9999-12-31T23:59:59.999Z",
     "9999-12-31T23:59:59-23:59",
-    "2026-01-01",
-    "\ufffd\u202e\U0001f600",
-    "%",
-    "\\",
-    "'\"",
-    "a,b c",
+    "\u202e\U0001f600%\\'",
     "[" * 2_000,
-    "x" * 3_000,
 )
 """What makes numbers, times, texts of the database, patterns and parsers fail."""
 
@@ -209,8 +197,12 @@ def odd_addresses(fuzzed: SharedApi) -> Iterator[str]:
 
 
 def test_no_address_is_answered_with_a_server_error(fuzzed: SharedApi) -> None:
-    answers = {address: fuzzed.client.get(address) for address in odd_addresses(fuzzed)}
-    failed = {
-        address[:200]: answer.text for address, answer in answers.items() if answer.is_server_error
-    }
-    assert failed == {}
+    addresses = [*odd_addresses(fuzzed)]
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(fuzzed.client.get, addresses)
+        failed = [
+            (address[:200], answer.text)
+            for address, answer in zip(addresses, answers, strict=True)
+            if answer.is_server_error
+        ]
+    assert failed == []
