@@ -218,6 +218,15 @@ class Service:
         """Return a command for this service, to be pasted into a shell."""
         return shlex.join([*_program(), *words, "--data-dir", str(self.data_dir)])
 
+    @property
+    def settings(self) -> str:
+        """The command after which `apphub-jobs` is this program, and queries this service."""
+        variables = [f"APPHUB_DATA_DIR={shlex.quote(str(self.data_dir))}"]
+        program = Path(_program()[0])
+        if program.is_absolute():  # Else it is on the path.
+            variables.append(f"PATH={shlex.quote(str(program.parent))}:$PATH")
+        return f"export {' '.join(variables)}"
+
     def start(self, lifeline: int) -> "subprocess.Popen[bytes]":
         """Start it; it ends when the other end of the lifeline is closed."""
         self.jobs.mkdir()
@@ -296,7 +305,13 @@ def print_history(console: Console, service: Service, history: History) -> None:
         *("bulk", "rerun", f"job={DIGEST}", "status=failed", "--set", "template=plain", "--dry-run")
     )
     console.print(f"\n[bold]The page:[/] {url}")
-    _print(console, "A run that waits", history.reason, f"{url}/?view=run&id={history.waiting}")
+    _print(
+        console,
+        "A run that waits",
+        history.reason,
+        f"{url}/?view=run&id={history.waiting}",
+        service.command("runs", "explain", history.waiting),
+    )
     _print(
         console,
         f"{len(RECIPIENTS)} failures of one cause, whose rerun with another template is previewed",
@@ -337,24 +352,20 @@ def print_trials(console: Console, service: Service, history: History, psql: Pat
     )
     _print(
         console,
-        "3. Edit a row and the log behind the service's back: one command names the row, one the"
-        " event",
-        *_edits(history, psql),
-        service.command("verify", "job_runs"),
-        service.command("seal", "verify"),
-    )
-    _print(
-        console,
-        "4. What did it look like before the failures, and why did that run wait? `yesterday` and"
+        "3. What did it look like before the failures, and why did that run wait? `yesterday` and"
         " `2h` are understood, too",
         service.command("runs", "list", "--job", DIGEST, "--as-of", history.good_time),
         service.command("runs", "explain", history.waiting, "--as-of", str(history.waited)),
     )
     _print(
         console,
-        "Or ask the README's questions, as they stand there, after",
-        f"export APPHUB_DATA_DIR={shlex.quote(str(service.data_dir))}",
+        "4. Edit a row and the log behind the service's back: one command names the row, one the"
+        " event",
+        *_edits(history, psql),
+        service.command("verify", "job_runs"),
+        service.command("seal", "verify"),
     )
+    _print(console, "Or ask the README's questions, as they stand there, after", service.settings)
     console.print("\nCtrl-C ends it, and leaves nothing behind.")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import islice, pairwise
 from typing import Annotated, NoReturn
 from uuid import UUID
@@ -56,12 +57,15 @@ def is_id(text: str) -> bool:
     return True
 
 
-def find_run(client: Client, text: str) -> Run[Json]:
-    """Return the run of an id, of the start of an id, or `last`; exit if there is none."""
+def find_run(client: Client, text: str, as_of: int | datetime | None = None) -> Run[Json]:
+    """Return the run of an id, of the start of an id, or `last`; exit if there is none.
+
+    With `as_of`, `last` is the run that was the newest at that log position or time.
+    """
     if text == LAST:
-        newest = next(iter(client.runs()), None)
+        newest = next(iter(client.runs(as_of=as_of)), None)
         if newest is None:
-            refuse("there are no runs yet")
+            refuse("there are no runs yet" if as_of is None else "there were no runs at that time")
         return newest
     if not is_short(text):
         return client.run(text)

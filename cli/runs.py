@@ -418,7 +418,7 @@ def explain(
     """Explain why a run waits, or how it ended."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        run = find_run(client, run_id)
+        run = find_run(client, run_id, moment)
         explanation = run.explain(moment)
     if as_json:
         print_json({"run": run.id, **explanation})

@@ -74,7 +74,7 @@ def play() -> Iterator[Play]:
 @pytest.mark.timeout(300)
 def test_its_first_page_has_something_of_everything(play: Play, browser: Browser) -> None:
     [url] = re.findall("The page: (.*)", "\n".join(play.process.lines))
-    reason, waiting = play.under("A run that waits")
+    reason, waiting, _ = play.under("A run that waits")
     title, group, _ = play.under("6 failures of one cause")
     _, schedule = play.under("A schedule that is faster")
     [past] = play.under("The time slider")
@@ -109,13 +109,11 @@ def _questions() -> list[str]:
 def test_the_questions_of_the_documentation_are_answered(play: Play) -> None:
     commands = _questions()
     assert len(commands) == 13
-    # The log is not an hour old, and the last run is younger than the moment that is named.
-    [(run, position)] = re.findall(r"explain (\S+) --as-of (\d+)", "\n".join(play.under("4.")))
-    script = "\n".join(commands).replace("last --as-of 1h", f"{run} --as-of {position}")
-    script = script.replace("--as-of 1h", f"--as-of {position}")
-    [data_dir] = play.under("Or ask the README's questions")
-    path = f"export PATH={ROOT / 'bin'}:$PATH"
-    answers = play.typed(f"set -ex\n{path}\n{data_dir}\n{script}\necho all of them")
+    # The log is not an hour old.
+    [position] = re.findall(r"explain \S+ --as-of (\d+)", "\n".join(play.under("3.")))
+    script = "\n".join(commands).replace("--as-of 1h", f"--as-of {position}")
+    [settings] = play.under("Or ask the README's questions")
+    answers = play.typed(f"set -ex\n{settings}\n{script}\necho all of them")
     for part in (
         "job_run.requested",
         ": as promised",
@@ -134,7 +132,9 @@ def test_what_it_says_to_try_works_as_pasted(play: Play) -> None:
     *_, preview = play.under("6 failures of one cause")
     assert play.typed(preview).startswith("6 runs at position")
 
-    then = play.paste("4.")
+    assert play.typed(play.under("A run that waits")[-1]).count("waits: ") == 1
+
+    then = play.paste("3.")
     assert then.count("succeeded") == 6
     assert "failed" not in then
     assert "with the same value of customer is under way" in then
@@ -146,10 +146,10 @@ def test_what_it_says_to_try_works_as_pasted(play: Play) -> None:
     promises = play.paste("2.")
     assert re.search(r"histories: \d+ events of \d+ runs .*: as promised", promises)
 
-    edits = "\n".join(play.under("3."))
+    edits = "\n".join(play.under("4."))
     [run] = re.findall(r"WHERE id = '(.*?)'", edits)
     [position] = re.findall(r"notification_id = (\d+)", edits)
-    named = play.paste("3.")
+    named = play.paste("4.")
     assert f"job_runs {run}: differs\n    status: expected 'succeeded', found 'failed'" in named
     assert f"position {position}: the event was altered after seal" in named
     assert f"first bad position: {position}" in named
