@@ -369,13 +369,14 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
         "key": rate.key if around.is_of_rate else None,
         "reopensAt": window.reopens_at,
     }
-    counted = "runs of its job"
+    which = "of its job"
     if not around.is_of_rate:
-        counted = "runs that count with it since their launch"
+        which = "counted together with it since launch"
     elif rate.key is not None:
-        counted = f"runs with the same value of {rate.key}"
+        which = f"with the same value of {rate.key}"
+    started = _counted(rate.limit, f"run {which} has", f"runs {which} have")
     message = (
-        f"{rate.limit} {counted} have started within {rate.period_ms} ms,"
+        f"{started} started within {rate.period_ms} ms,"
         f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
     return Reason("rate_limited", message, True, _since(run, around), details)

@@ -603,14 +603,14 @@ import{$ as En,A as R,Aa as Se,B as Ne,Ba as E,C as wn,Ca as Qe,D as yn,Da as et
 		<${A} asked=${n} lines=${2}>${({data:s})=>o`<${fi} explanation=${s} hasEnded=${e.completedAt!==null} />`}<//>
 	</section>`}function fi({explanation:e,hasEnded:t}){let{status:n,summary:s,reasons:r,nextChangeAt:a,unknown:i}=e,l=n==="pending"&&r.some(({binding:$})=>$);return o`
 		${!l&&o`<p class="summary">${t?s:o`<${It} text=${s} />`}</p>`}
-		${r.length>0&&o`<ul class="stack">
-			${r.map($=>o`<${mi} key=${$.code} reason=${$} hasEnded=${t} />`)}
+		${r.length>0&&!t&&o`<ul class="stack">
+			${r.map($=>o`<${mi} key=${$.code} reason=${$} />`)}
 		</ul>`}
 		${a&&o`<p class="quiet">${c.run.until} <${O} at=${a} /></p>`}
 		${i.map($=>o`<p class="note" key=${$}>${$}</p>`)}
-	`}function mi({reason:e,hasEnded:t}){let{code:n,message:s,binding:r,since:a}=e;return o`<li class=${r?"reason is-binding":"reason"}>
-		${r&&o`<${Y} name="next" label=${c.run.binding} />`}
-		<span>${t?s:o`<${It} text=${s} />`} <code class="quiet">${n}</code> ${a&&o`<small><${O} at=${a} /></small>`}</span>
+	`}function mi({reason:e}){let{code:t,message:n,binding:s,since:r}=e;return o`<li class=${s?"reason is-binding":"reason"}>
+		${s&&o`<${Y} name="next" label=${c.run.binding} />`}
+		<span><bdi><${It} text=${n} /></bdi> <code class="quiet">${t}</code> ${r&&o`<small><${O} at=${r} /></small>`}</span>
 	</li>`}var tr={story:cn,log:$s,events:Ti,causes:Ci,data:Li};function hi(){let{id:e}=T.value,t=x(async n=>(await k(`/job-runs/${e}`,R.value,n)).data,[e]);return o`<${A} asked=${t} lines=${8} list="runs">
 		${({run:n,job:s})=>o`<${vi} asked=${n} job=${s} />`}
 	<//>`}function vi({asked:e,job:t}){let n=K(()=>[e],[e]),[s]=Q(n,"runs",({id:d})=>d),r=Se(s.updatedAt),a=Ys(s,r),i=x(d=>gi(s.id,d),[s.id],{newer:[r]}),{tab:l}=T.value,$=M(s.status);F(()=>{$.current!==s.status&&B(c.run.isNow(s.status)),$.current=s.status},[s.status]);let u=tr[l]??cn;return o`

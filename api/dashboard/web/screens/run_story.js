@@ -222,7 +222,8 @@ function Explanation({ run }) {
 }
 
 /**
- * How it ended may quote what a handler raised: that is left as it was. Why it waits the reasons say, word by word like the summary.
+ * How it ended may quote what a handler raised: that is left as it was. Why it waits the reasons say, word by word like the summary,
+ * and how it ended the summary alone.
  * @param {{explanation: Api.Explanation, hasEnded: boolean}} props
  */
 function Told({ explanation, hasEnded }) {
@@ -230,19 +231,19 @@ function Told({ explanation, hasEnded }) {
 	const isSaid = status === "pending" && reasons.some(({ binding }) => binding);
 	return html`
 		${!isSaid && html`<p class="summary">${hasEnded ? summary : html`<${Sentence} text=${summary} />`}</p>`}
-		${reasons.length > 0 && html`<ul class="stack">
-			${reasons.map((reason) => html`<${Reason} key=${reason.code} reason=${reason} hasEnded=${hasEnded} />`)}
+		${reasons.length > 0 && !hasEnded && html`<ul class="stack">
+			${reasons.map((reason) => html`<${Reason} key=${reason.code} reason=${reason} />`)}
 		</ul>`}
 		${nextChangeAt && html`<p class="quiet">${texts.run.until} <${Time} at=${nextChangeAt} /></p>`}
 		${unknown.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
 	`;
 }
 
-/** @param {{reason: Api.Reason, hasEnded: boolean}} props */
-function Reason({ reason, hasEnded }) {
+/** @param {{reason: Api.Reason}} props */
+function Reason({ reason }) {
 	const { code, message, binding, since } = reason;
 	return html`<li class=${binding ? "reason is-binding" : "reason"}>
 		${binding && html`<${Icon} name="next" label=${texts.run.binding} />`}
-		<span>${hasEnded ? message : html`<${Sentence} text=${message} />`} <code class="quiet">${code}</code> ${since && html`<small><${Time} at=${since} /></small>`}</span>
+		<span><bdi><${Sentence} text=${message} /></bdi> <code class="quiet">${code}</code> ${since && html`<small><${Time} at=${since} /></small>`}</span>
 	</li>`;
 }
