@@ -11,7 +11,7 @@ from eventlog.database.connection import borrowed
 from eventlog.database.progress import FollowerLag, follower_lag
 from migrations.runner import HEAD
 from projections.rows import Connection
-from runtime.tasks import TaskState, start_once
+from runtime.tasks import TaskState
 
 READY_TIMEOUT_S = 2.0
 """The database has to answer within this time."""
@@ -20,9 +20,9 @@ LATE_S = 5.0
 """A reader or a sealer that is further behind than this counts as stuck."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Readiness:
-    """Checks whether this process can serve: once for all who ask meanwhile, who need no token.
+    """Checks whether this process can serve.
 
     Attributes:
         read: returns the position up to which this process has read the log.
@@ -34,15 +34,9 @@ class Readiness:
     read: Callable[[], int]
     tasks: Callable[[], Sequence[TaskState]]
     seal_every_s: float | None
-    _checking: "asyncio.Task[list[str]] | None" = None
 
     async def reasons_against(self) -> list[str]:
         """Return what keeps this process from serving, in sentences; empty if it can serve."""
-        if self._checking is None or self._checking.done():
-            self._checking = start_once("readiness", self._check())
-        return await asyncio.shield(self._checking)
-
-    async def _check(self) -> list[str]:
         task_reasons = reasons_of_tasks(self.tasks())
         try:
             async with asyncio.timeout(READY_TIMEOUT_S), borrowed(self.pool) as connection:
