@@ -80,7 +80,7 @@ def test_no_class_name_stands_twice_in_a_floor() -> None:
             for node in _tree(path).body:
                 if isinstance(node, ast.ClassDef):
                     modules.setdefault(node.name, []).append(module)
-        assert {name: modules_ for name, modules_ in modules.items() if len(modules_) > 1} == {}
+        assert {name: owners for name, owners in modules.items() if len(owners) > 1} == {}
 
 
 def test_no_small_file_is_used_by_its_neighbour_alone() -> None:

@@ -228,10 +228,10 @@ async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_p
     async def after(questions: Questions, rounds: int) -> dict[str, Any]:
         async with parts(database_url, archive=directory) as part:
             assert await part.reader.head() == questions.head + rounds
-            given_answers = await answers(part, questions)
+            after_archiving = await answers(part, questions)
             await Checkpoints(part.pool, part.files, every=300).recompute()
-            assert await answers(part, questions) == given_answers
-            return given_answers
+            assert await answers(part, questions) == after_archiving
+            return after_archiving
 
     questions, known = await before()
     await log.seal()
@@ -246,11 +246,11 @@ async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_p
     assert query(database_url, ended) == [(archived,)]
     left = query(database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES)
     assert left == [(len(known["log"]) - sum(file.events for file in files),)]
-    given_answers = await after(questions, len(files))
-    assert set(given_answers) == set(known)
-    assert any(explanation["reasons"] for explanation, _ in given_answers["why"])
+    after_archiving = await after(questions, len(files))
+    assert set(after_archiving) == set(known)
+    assert any(explanation["reasons"] for explanation, _ in after_archiving["why"])
     for name, answer in known.items():
-        assert given_answers[name] == answer, name
+        assert after_archiving[name] == answer, name
     differences: list[Difference] = []
     database = Database(database_url, LogFiles(directory))
     await verify(database, TABLES, differences.append, lambda *_: None)

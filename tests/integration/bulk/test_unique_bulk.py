@@ -34,8 +34,8 @@ async def test_runs_that_are_unique_are_refused_or_replace_each_other(
     row = await scene.finish(await scene.start("rerun", f"job={how}"))
     assert (row["done"], row["refused"]) == (4 - refused, refused)
     select = "SELECT status FROM job_runs WHERE slug = %s ORDER BY created_position"
-    found_statuses = [status for (status,) in query(scene.part.url, select, how)]
-    assert found_statuses == ["succeeded"] * 4 + statuses
+    of_the_repeats = [status for (status,) in query(scene.part.url, select, how)]
+    assert of_the_repeats == ["succeeded"] * 4 + statuses
     if refused:
         assert "run_is_there" in str(row["refusals"])
 

@@ -73,7 +73,7 @@ COLUMNS = """
 
 def places_of(url: str, *words: str) -> set[str]:
     """Return every column of every table in which one of the words stands, however it is stored."""
-    places_with = set()
+    matching = set()
     with psycopg.connect(url, autocommit=True) as connection:
         columns = connection.execute(COLUMNS).fetchall()
         assert len(columns) > 100
@@ -83,5 +83,5 @@ def places_of(url: str, *words: str) -> set[str]:
             names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
             patterns = [f"%{word}%" for word in words]
             if connection.execute(sql.SQL(query).format(**names), (patterns,)).fetchone():
-                places_with.add(f"{table}.{column}")
-    return places_with
+                matching.add(f"{table}.{column}")
+    return matching

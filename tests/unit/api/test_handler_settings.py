@@ -114,8 +114,8 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
         "git.example:8443": {"username": "bot", "password": from_file, "allowHttp": True},
         "ssh.example": ssh,
     }
-    credentials_ = credentials(tmp_path, servers)
-    for settings in handler_settings({**credentials_, "TOKEN": "from a variable"}, DATA).values():
+    variables = credentials(tmp_path, servers)
+    for settings in handler_settings({**variables, "TOKEN": "from a variable"}, DATA).values():
         assert settings["credentials"] == {
             "github.com": {"username": "bot", "password": "from a variable"},
             "git.example:8443": {"username": "bot", "password": "from a file", "allowHttp": True},

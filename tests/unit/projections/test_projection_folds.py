@@ -154,9 +154,9 @@ NO_STEPS = (0, 5, 10)
 
 def entry(event: Envelope) -> JsonObject:
     """Return the event's entry in the history, which there must be."""
-    entry_ = repository_rows.history_entry(event, "Shop")
-    assert entry_ is not None
-    return entry_
+    in_history = repository_rows.history_entry(event, "Shop")
+    assert in_history is not None
+    return in_history
 
 
 def test_each_step_of_an_ingestion_is_in_its_history() -> None:

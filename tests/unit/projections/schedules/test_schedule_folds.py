@@ -77,12 +77,12 @@ def presented(events: list[Envelope]) -> list[JsonObject]:
 def changes(events: list[Envelope]) -> list[JsonObject]:
     """Return what clients see change with each event but the first, beside `updatedAt`."""
     steps = presented(events)
-    changes_ = []
+    changed_rows = []
     for before, after in pairwise(steps):
         changed = {name: after[name] for name in after if after[name] != before[name]}
         changed.pop("updatedAt", None)
-        changes_.append(changed)
-    return changes_
+        changed_rows.append(changed)
+    return changed_rows
 
 
 def test_a_schedule_is_shown_as_it_was_created() -> None:

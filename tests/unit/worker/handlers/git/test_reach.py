@@ -92,8 +92,8 @@ def test_nothing_of_this_machine_is_asked_however_it_is_called(
 def answers(*addresses: str) -> Any:
     """Return a name service that knows every name."""
     kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-    answers_ = [(*kind, (address, 0)) for address in addresses]
-    return lambda *_, **__: answers_
+    resolved = [(*kind, (address, 0)) for address in addresses]
+    return lambda *_, **__: resolved
 
 
 @pytest.mark.parametrize("second", ["10.0.0.1", "fe80::1%lo", "::1"])
