@@ -4,11 +4,12 @@
     DIRECTORY]
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py`
-says what is assumed) and held against its log. All are asked everything that clients and workers
-ask (`questions.py`), then written to, both in turns, so that what else the machine does meets all
-alike. Then backlogs: a fifth as many runs, all due. Printed are medians, warm, the median ratio of
-the largest size to the smallest, whose goal is at most 2, and the pages that the answers' plans
-look at. Plans are kept, so that a reader sees what each answer reads.
+says what is assumed). All are asked everything that clients and workers ask (`questions.py`), then
+written to, both in turns, so that what else the machine does meets all alike. Each log is then
+verified as a whole, and a table rebuilt from it. Then backlogs: a fifth as many runs, all due.
+Printed are medians, warm, the median ratio of the largest size to the smallest, whose goal is at
+most 2, and the pages that the answers' plans look at. Plans are kept, so that a reader sees what
+each answer reads.
 """
 
 import argparse
@@ -40,11 +41,10 @@ from benchmarks.growth.questions import (
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
-from eventlog.keys import LogFiles
-from eventlog.rebuild.repair import fold_to_present
+from eventlog.rebuild.histories import check_histories
+from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import verify
-from projections.rows import Connection, read_ids
-from projections.table import rows_by_id
+from projections import job_runs
 from projections.tables import TABLES
 from tests.support import databases
 from tests.support.logs import parts
@@ -107,12 +107,6 @@ SIZES = "10000,1000000,5000000"
 
 BACKLOG_SHARE = 5
 
-SAMPLE = 2_000
-"""Rows of each table that are folded anew from their events where the whole log would take long."""
-
-VERIFIED = 1_000_000
-"""Up to this many runs, the whole log is folded."""
-
 
 @contextmanager
 def server() -> Iterator[tuple[str, str]]:
@@ -137,7 +131,7 @@ def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept
             started = perf_counter()
             population = Population(size, now_ms)
             fill(url, population, _say)
-            asyncio.run(_prepare(url, size))
+            asyncio.run(_prepare(url))
             results.sizes[size] = {
                 **population.described(),
                 **_bytes(url),
@@ -148,6 +142,7 @@ def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept
             results.note(name, took)
         for size, url in urls.items():
             results.sizes[size]["unused_indexes"] = _unused(url)
+            results.sizes[size].update(_run(_fold_whole_log(url)))
     with ExitStack() as stack:
         urls = {size: stack.enter_context(databases.clone(*where)) for size in sizes}
         for size, url in urls.items():
@@ -160,36 +155,33 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def _prepare(url: str, size: int) -> None:
-    """Write the checkpoints that a running service would have written; check tables against log."""
+async def _prepare(url: str) -> None:
+    """Write the checkpoints that a running service would have written."""
     async with parts(url) as part:
         _say(f"{await Checkpoints(part.pool, part.files).recompute()} checkpoints")
-    if size <= VERIFIED:
-        checked = await verify(Database(url), TABLES, print, lambda *_: None)
-        differing = sum(table.differences for table in checked)
-        _say(f"verify: {sum(table.rows for table in checked)} rows, {differing} differ")
-    else:
-        compared, differing = await _verify_sample(url)
-        _say(f"verify: {compared} rows of a sample, {differing} differ")
-    if differing:
+
+
+async def _fold_whole_log(url: str) -> JsonObject:
+    """Verify tables and histories, then empty `job_runs` and rebuild it; return the seconds."""
+    database = Database(url)
+    started = perf_counter()
+    checked = await verify(database, TABLES, print, lambda *_: None)
+    verified = perf_counter()
+    histories = await check_histories(database, (), print, lambda *_: None)
+    read = perf_counter()
+    async with await database.connect() as connection:
+        await connection.execute(f"TRUNCATE {job_runs.TABLE.name}")
+    emptied = perf_counter()
+    rebuilt = await rebuild(database, job_runs.TABLE, print, lambda *_: None)
+    took: JsonObject = {
+        "verify_s": round(verified - started, 1),
+        "verify_histories_s": round(read - verified, 1),
+        "rebuild_of_an_empty_table_s": round(perf_counter() - emptied, 1),
+    }
+    _say(f"{histories.events:,} events: {took}")
+    if any(table.differences for table in (*checked, rebuilt.checked)):
         raise SystemExit("the tables do not agree with the log")
-
-
-async def _verify_sample(url: str) -> tuple[int, int]:
-    compared = differing = 0
-    connection: Connection = await Database(url).connect()
-    async with connection:
-        for table in TABLES:
-            query = (
-                f"SELECT {table.key} AS key FROM {table.name}"
-                f" ORDER BY md5({table.key}::text) LIMIT {SAMPLE}"
-            )
-            ids = await read_ids(connection, query)
-            held = await rows_by_id(connection, table, ids)
-            folded = await fold_to_present(connection, LogFiles(), table, ids, {})
-            compared += len(held)
-            differing += sum(held[key] != folded[key] for key in ids)
-    return compared, differing
+    return took
 
 
 async def _ask(urls: Mapping[int, str], results: Results, kept: Path) -> None:

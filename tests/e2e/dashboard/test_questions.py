@@ -90,6 +90,10 @@ Question = Callable[[Visitor], None]
 @pytest.fixture(scope="module", autouse=True)
 def _night(world: World) -> None:
     """Let a worker die, a run be canceled, one wait for a worker, and one be retried."""
+    world.once("night", lambda: _spend_a_night(world))
+
+
+def _spend_a_night(world: World) -> None:
     _lose_a_worker(world)
     canceled = world.launch("send-release-notes", app="docs", version="1")
     with world.client as client:

@@ -58,7 +58,9 @@ function Slider() {
 	const isPosition = asOf.value !== "" && timeOf(asOf.value) === null;
 	const before = [["after", Math.max(Number(asOf.value) - 1, 0)], ["limit", 1]];
 	const then = useAnswer(async (aborting) => (isPosition ? get("/events", before, aborting) : null), []);
-	const isPlaying = useSignal(false);
+	/** The present at which playing began, in ms; 0 while nothing is played. */
+	const playedUntil = useSignal(0);
+	const isPlaying = playedUntil.value > 0;
 	const oldest = Date.parse(first.answer?.data[0]?.occurredAt ?? new Date(Date.now() - STEPS[2][1]).toISOString());
 	const newest = present.value;
 	useEffect(() => {
@@ -79,23 +81,25 @@ function Slider() {
 	const release = () => setTimeout(() => (held.value = null));
 	const isShown = awaited.value === 0;
 	useEffect(() => {
-		if (!isPlaying.value || !isShown) return undefined; // A moment is shown before the next one is looked at.
+		if (!isPlaying || !isShown) return undefined; // A moment is shown before the next one is looked at.
 		const timer = setTimeout(() => {
-			const next = time + (PLAY_PLACES * (newest - oldest)) / PLACES;
-			if (next >= newest) isPlaying.value = false;
-			look(next);
+			// The present goes on meanwhile: a young log's steps are shorter than the time they take, and would never reach it.
+			const until = playedUntil.value;
+			const next = time + (PLAY_PLACES * (until - oldest)) / PLACES;
+			if (next >= until) playedUntil.value = 0;
+			look(next >= until ? newest : next);
 		}, PLAY_EVERY_MS);
 		return () => clearTimeout(timer);
-	}, [isPlaying.value, asOf.value, isShown]);
+	}, [isPlaying, asOf.value, isShown]);
 	const go = (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
 		const text = event.target.moment.value.trim();
 		change({ asOf: momentOf(text) }, { replace: true });
 	};
 	return html`<div class="past-controls">
-		<button class="plain" onClick=${() => (isPlaying.value = !isPlaying.value)}
-			aria-label=${isPlaying.value ? texts.past.stop : texts.past.play}>
-			<${Icon} name=${isPlaying.value ? "pause" : "play"} />
+		<button class="plain" onClick=${() => (playedUntil.value = isPlaying ? 0 : newest)}
+			aria-label=${isPlaying ? texts.past.stop : texts.past.play}>
+			<${Icon} name=${isPlaying ? "pause" : "play"} />
 		</button>
 		<input type="range" min="0" max=${PLACES} value=${held.value?.place ?? place} onInput=${hold} onChange=${slide} onPointerUp=${release} aria-label=${texts.past.slider}
 			aria-valuetext=${new Date(held.value?.at ?? time).toISOString()} />

@@ -1,13 +1,16 @@
 """The service that the browser looks at, whose API can go and come back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from tests.e2e.dashboard.service.seeding import launch
 from tests.support.processes import Process, wait_for_run
+
+T = TypeVar("T")
 
 JOBS = Path(__file__).with_name("jobs_of_apphub.py")
 
@@ -20,6 +23,7 @@ class World:
         environment: what it calls itself, and its colour.
         api: the one that was started last.
         retried_run: one that failed before it succeeded.
+        prepared: what modules have made in it, by name.
     """
 
     data_dir: Path
@@ -29,6 +33,7 @@ class World:
     processes: list[Process] = field(default_factory=list)
     api: Process | None = None
     retried_run: str = ""
+    prepared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -68,6 +73,17 @@ class World:
         """Stop all of it."""
         for process in reversed(self.processes):
             process.stop()
+
+    def once(self, name: str, prepare: Callable[[], T]) -> T:
+        """Return what `prepare` returned when it was first called under this name.
+
+        A module's fixtures are set up again where its tests come in two parts, as pytest-xdist
+        hands them out, while the world stays.
+        """
+        if name not in self.prepared:
+            self.prepared[name] = prepare()
+        prepared: T = self.prepared[name]
+        return prepared
 
     def launch(self, slug: str, **parameters: Any) -> str:
         """Launch a run; return its id."""

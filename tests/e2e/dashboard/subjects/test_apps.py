@@ -19,7 +19,11 @@ MENDED = "FROM scratch\nCOPY Dockerfile /\n"
 def shelf(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the repository of an app whose first build has failed."""
     need_builder()
-    origin = repository(tmp_path_factory.mktemp("apps"), {"Dockerfile": BROKEN})
+    return world.once("shelf", lambda: _add_shelf(world, tmp_path_factory.mktemp("apps")))
+
+
+def _add_shelf(world: World, directory: Path) -> Path:
+    origin = repository(directory, {"Dockerfile": BROKEN})
     with world.client as client:
         add(client, origin, id="shelf", name="Shelf", description="Holds books")
         assert built(client, app_id="shelf")["status"] == "failed"

@@ -35,6 +35,10 @@ NOTE_LONG_TASKS = """
 @pytest.fixture(scope="module")
 def printed(world: World) -> str:
     """Return a run that has printed a hundred thousand lines and a few."""
+    return world.once("printed", lambda: _print_many_lines(world))
+
+
+def _print_many_lines(world: World) -> str:
     with world.client as client:
         client.post("/jobs", json=index_words.definition).raise_for_status()
     run_id = world.launch("index-words", lines=MANY)
