@@ -2,29 +2,18 @@
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import httpx
 import pytest
 
-from tests.e2e.support import at_work, launch, register, topics
+from tests.e2e.support import launch, register, topics
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
 from tests.support.slow import slow
 
 WORKER = ("--handlers", "tests.support.handlers", "--lease-s", "2")
-
-
-@pytest.fixture(scope="module")
-def shared(
-    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
-    """Give a client of an API beside whose worker all tests run that need no other."""
-    data_dir = tmp_path_factory.mktemp("data")
-    with at_work(database_server, shared_dir, data_dir) as client:
-        yield client
 
 
 def _signs(file: Path) -> list[tuple[int, float]]:
@@ -52,7 +41,7 @@ def test_crashes_memory_and_output_end_one_attempt_alone(shared: httpx.Client) -
         name: launch(shared, name)
         for name in ("segfault", "grow", "flood", "print-binary", "large-result")
     }
-    runs = {name: wait_for_run(shared, run_id, timeout_s=60) for name, run_id in ids.items()}
+    runs = {name: wait_for_run(shared, run_id, timeout_s=90) for name, run_id in ids.items()}
     outcomes = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
     assert outcomes == {
         "segfault": ("failed", "signal"),
@@ -71,8 +60,8 @@ def test_crashes_memory_and_output_end_one_attempt_alone(shared: httpx.Client) -
 
 
 def test_every_line_of_a_log_says_when_it_was_printed(shared: httpx.Client) -> None:
-    register(shared, "echo", "test.echo")
-    run = wait_for_run(shared, launch(shared, "echo"))
+    register(shared, "timed", "test.echo")
+    run = wait_for_run(shared, launch(shared, "timed"))
     lines = shared.get(run["logsUrl"]).text.splitlines()
     assert len(lines) == 2
     stamps = [re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}([Zz]) ", line) for line in lines]
@@ -80,8 +69,8 @@ def test_every_line_of_a_log_says_when_it_was_printed(shared: httpx.Client) -> N
 
 
 def test_a_log_is_followed_live_until_the_attempt_is_over(shared: httpx.Client) -> None:
-    register(shared, "wait", "test.wait")
-    run_id = launch(shared, "wait", parameters={"forMs": 1_500})
+    register(shared, "followed", "test.wait")
+    run_id = launch(shared, "followed", parameters={"forMs": 1_500})
     wait_for_run(shared, run_id, "running")
     with shared.stream("GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}) as answer:
         lines = answer.iter_lines()

@@ -1,24 +1,18 @@
 """Runs through real processes: API, worker, handler."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.support import at_work, launch, register
+from tests.e2e.support import launch, register
 from tests.support.processes import eventually, wait_for_run
 
 
-@pytest.fixture(scope="module")
-def client(
-    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
-    """Give a client of an API beside whose worker all tests of this module run."""
-    with at_work(
-        database_server, shared_dir, tmp_path_factory.mktemp("data"), "--no-handler-after-s", "0.2"
-    ) as client:
-        yield client
+@pytest.fixture
+def client(shared: httpx.Client) -> httpx.Client:
+    """Give a client of the service that all tests share."""
+    return shared
 
 
 def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client) -> None:

@@ -4,30 +4,27 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.e2e.runs.scenarios import SCENARIOS, Scenario
 from tests.e2e.support import events, launch, register, topics
 from tests.support.processes import wait_for_run
 
-pytestmark = pytest.mark.usefixtures("worker")
 
-
-def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(client: httpx.Client) -> None:
+def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(shared: httpx.Client) -> None:
     ids: dict[str, str] = {}
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
-        register(client, f"scenario-{number}", f"test.{scenario.handler}", **scenario.definition)
-        ids[name] = launch(client, f"scenario-{number}", parameters=scenario.parameters)
+        register(shared, f"scenario-{number}", f"test.{scenario.handler}", **scenario.definition)
+        ids[name] = launch(shared, f"scenario-{number}", parameters=scenario.parameters)
     for name, scenario in SCENARIOS.items():
         if scenario.cancel:
-            wait_for_run(client, ids[name], "running", timeout_s=100)
-            client.post(
+            wait_for_run(shared, ids[name], "running", timeout_s=100)
+            shared.post(
                 f"/job-runs/{ids[name]}/cancel", json={"reason": "asked"}
             ).raise_for_status()
     differences = {
         name: difference
         for name, scenario in SCENARIOS.items()
-        if (difference := _difference(client, ids[name], scenario))
+        if (difference := _difference(shared, ids[name], scenario))
     }
     assert differences == {}
     assert len(SCENARIOS) > 25

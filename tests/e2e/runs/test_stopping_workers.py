@@ -11,8 +11,6 @@ from tests.e2e.support import launch, register, topics, wait_for_words
 from tests.e2e.terminals import at_terminal
 from tests.support.processes import Process, descendants, eventually, started, wait_for_run
 
-pytestmark = pytest.mark.usefixtures("worker")
-
 
 def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
     client: httpx.Client, worker: Process
@@ -40,15 +38,16 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
 
 @pytest.mark.parametrize("isolation", ["process", "shared"])
 def test_a_run_whose_handler_heeds_a_cancel_and_returns_is_canceled(
-    client: httpx.Client, isolation: str
+    shared: httpx.Client, isolation: str
 ) -> None:
-    register(client, "heed", "test.heed", isolation=isolation)
+    slug = f"heed-{isolation}"
+    register(shared, slug, "test.heed", isolation=isolation)
     ends = {"plain": "canceled", "result": "canceled", "success": "succeeded"}
-    ids = {returns: launch(client, "heed", parameters={"returns": returns}) for returns in ends}
+    ids = {returns: launch(shared, slug, parameters={"returns": returns}) for returns in ends}
     for run_id in ids.values():
-        wait_for_words(client, run_id, "waiting")
-        client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
-    runs = {returns: wait_for_run(client, run_id) for returns, run_id in ids.items()}
+        wait_for_words(shared, run_id, "waiting")
+        shared.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
+    runs = {returns: wait_for_run(shared, run_id) for returns, run_id in ids.items()}
     assert {returns: run["status"] for returns, run in runs.items()} == ends
     assert runs["plain"]["errorMessage"] == "enough"
     assert runs["plain"]["failureReason"] is None
@@ -57,14 +56,15 @@ def test_a_run_whose_handler_heeds_a_cancel_and_returns_is_canceled(
 
 
 @pytest.mark.parametrize("isolation", ["process", "shared"])
-def test_a_run_whose_handler_forges_a_hand_back_fails(client: httpx.Client, isolation: str) -> None:
-    register(client, "forge", "test.forge", isolation=isolation, retryPolicy={"maxAttempts": 1})
+def test_a_run_whose_handler_forges_a_hand_back_fails(shared: httpx.Client, isolation: str) -> None:
+    slug = f"forge-{isolation}"
+    register(shared, slug, "test.forge", isolation=isolation, retryPolicy={"maxAttempts": 1})
     for kind in ("stopped", "lease"):
         words = f'{{"type": "{kind}"}}\n'
-        run_id = launch(client, "forge", parameters={"words": words, "forMs": 60_000})
-        run = wait_for_run(client, run_id)
+        run_id = launch(shared, slug, parameters={"words": words, "forMs": 60_000})
+        run = wait_for_run(shared, run_id)
         assert (run["status"], run["failureReason"]) == ("failed", "invalid_result")
-        assert topics(client, run_id) == ["requested", "started", "attempt_failed"]
+        assert topics(shared, run_id) == ["requested", "started", "attempt_failed"]
 
 
 @pytest.mark.slow
@@ -83,9 +83,8 @@ def test_a_stopping_worker_hands_back_what_it_cannot_finish(
 
 
 def test_a_worker_whose_terminal_is_closed_hands_back_what_runs(
-    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
+    client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:
-    worker.stop()
     register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -108,10 +107,9 @@ def test_a_worker_whose_terminal_is_closed_hands_back_what_runs(
 
 
 def test_the_runs_of_a_killed_worker_are_recovered_by_another(
-    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
+    client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:
     register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
-    worker.stop()
     common = (
         "--data-dir",
         str(tmp_path / "data"),

@@ -85,7 +85,7 @@ def test_a_trace_goes_from_the_client_over_the_attempts_into_the_handler(
             matching = [span for span in received.spans if span["name"] == name]
             return sorted(matching, key=lambda span: int(span["startTimeUnixNano"]))
 
-        eventually(lambda: len(named()) >= count, what=f"{count} spans {name!r}", timeout_s=60)
+        eventually(lambda: len(named()) >= count, what=f"{count} spans {name!r}", timeout_s=90)
         return named()
 
     with (
@@ -173,4 +173,4 @@ assert "opentelemetry" not in sys.modules
 import cli.start.serve, cli.start.worker  # FastAPI brings the interface.
 assert "opentelemetry.sdk" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=90)

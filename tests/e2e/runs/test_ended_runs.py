@@ -3,9 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from tests.integration.shared_api import Json, check_failure, job_body
-from tests.support.processes import Process, wait_for_run
+from tests.support.processes import wait_for_run
+
+
+@pytest.fixture
+def client(shared: httpx.Client) -> httpx.Client:
+    """Give a client of the service that all tests share."""
+    return shared
 
 
 def ended_run(client: httpx.Client, entry_point: str, **launch: Json) -> Json:
@@ -16,9 +23,8 @@ def ended_run(client: httpx.Client, entry_point: str, **launch: Json) -> Json:
 
 
 def test_a_run_that_ended_otherwise_is_not_canceled_but_can_be_retried(
-    client: httpx.Client, worker: Process
+    client: httpx.Client,
 ) -> None:
-    del worker
     for entry_point, status in (
         ("test.echo", "succeeded"),
         ("test.fail", "failed"),
@@ -43,17 +49,13 @@ def test_a_run_that_ended_otherwise_is_not_canceled_but_can_be_retried(
         assert client.get(f"/job-runs/{old['id']}").json()["data"]["run"] == old
 
 
-def test_a_run_without_a_handler_says_so(client: httpx.Client, worker: Process) -> None:
-    del worker
+def test_a_run_without_a_handler_says_so(client: httpx.Client) -> None:
     run = ended_run(client, "os.system")
     assert run["status"] == "failed"
     assert run["errorMessage"] == f"No handler registered for job {run['slug']}"
 
 
-def test_runs_are_listed_by_the_worker_that_started_them(
-    client: httpx.Client, worker: Process
-) -> None:
-    del worker
+def test_runs_are_listed_by_the_worker_that_started_them(client: httpx.Client) -> None:
     old = ended_run(client, "test.echo")
     events = client.get(f"/job-runs/{old['id']}/events").json()["data"]
     [started] = [event for event in events if event["type"] == "job_run.started"]
@@ -72,10 +74,7 @@ def test_runs_are_listed_by_the_worker_that_started_them(
     assert lists_it(f"worker!={name}&asOf={started['position'] - 1}")
 
 
-def test_retried_again_under_the_same_key_it_is_the_first_new_run(
-    client: httpx.Client, worker: Process
-) -> None:
-    del worker
+def test_retried_again_under_the_same_key_it_is_the_first_new_run(client: httpx.Client) -> None:
     old = ended_run(client, "test.fail")
     path = f"/job-runs/{old['id']}/retry"
 
