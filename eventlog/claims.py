@@ -377,7 +377,7 @@ class LimitReader:
             last_values: the values that were started last of groups, as far as they are known.
         """
         first = self._first(due)
-        groups = self.groups.foresee(selection.unread_groups, first, last_values, limits)
+        groups = self.groups.foresee(selection.unread_groups, first, last_values)
         foreseen = select_candidates(first, replace(limits, groups=groups), self._slots)
         unread = {**selection.unread_groups, **foreseen.unread_groups}
         return replace(foreseen, unread_groups=unread)
@@ -444,9 +444,12 @@ class LimitReader:
     ) -> list[Candidate] | None:
         """Return the runs that start, if they are certainly the expected ones, else None.
 
-        In memory is a group's beginning: of each value there, the first runs. So what a group
-        starts is known if no value comes between, in memory or not, and no limit refuses a run.
-        What follows in the group is in memory, too, or behind everything there.
+        They are selected as if groups had no other runs than the first due ones, which are in
+        memory. This selects what a claim does that has read the groups. For suppose that these
+        differ first where a group's next run is one that is not in memory. That run is behind all
+        that are: it would come after the selected runs of others, and before those of its own
+        group only if its value were next. But then runs wait with this value, and between those
+        that were selected no value comes with which any run waits (`ForeseenTurns.are_next`).
 
         Args:
             expected: runs, by turns that were pipelined.
@@ -457,16 +460,16 @@ class LimitReader:
         if not turns or not all(one.are_next(answer.rows) for one, answer in turns):
             return None
         first = self._first(due)
-        last_values = {one.group: one.last_value for one, _ in turns}
+        if self._pipelined.rate_limits:
+            self._take_pipelined_windows(rate_limits(first))
         limits = self.limits(known_until)
-        groups = self.groups.foresee(last_values, first, last_values, limits)
+        last_values = {one.group: one.last_value for one, _ in turns}
+        groups = self.groups.foresee(last_values, first, last_values)
         selection = select_candidates(first, replace(limits, groups=groups), self._slots)
         has_all_due = known_until is None and len(first) < self._most_first
-        if len(selection.runs) < self._slots and not has_all_due:
-            return None
+        is_full = len(selection.runs) == self._slots or has_all_due
         is_expected = [run["id"] for run in selection.runs] == [run["id"] for run in expected]
-        is_certain = selection.is_final and not selection.has_skipped
-        return selection.runs if is_expected and is_certain else None
+        return selection.runs if is_full and is_expected and selection.is_final else None
 
     def _first(self, due: Iterable[Candidate]) -> list[Candidate]:
         """Return the due runs by which a selection is foreseen."""

@@ -1,14 +1,14 @@
 """Simulates a job's past under another limit: the same arrivals and durations. Pure.
 
-First the job's state at one moment, from which `select_candidates` decides as in a claim; then the
-simulation (`simulate`), and the capacity that the workers had (`capacity_of`); last the answer to
-"what if" (`present`), which is what all of this is for.
+First the job's state at one moment, and which turn a claim would start then; then the simulation
+(`simulate`), and the capacity that the workers had (`capacity_of`); last the answer to "what if"
+(`present`), which is what all of this is for.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from heapq import heappop, heappush
@@ -27,15 +27,7 @@ from projections.flow.candidates import (
     QueuePosition,
     queue_position,
 )
-from projections.flow.selection import (
-    FairnessGroup,
-    GroupKey,
-    LimitState,
-    RateWindow,
-    group_of,
-    refusals,
-    select_candidates,
-)
+from projections.flow.selection import GroupKey, LimitState, RateWindow, group_of, refusals
 from projections.job_history import History, RecordedRun, Steps, Turn
 
 MOST_AT_A_TIME = 1_000_000
@@ -88,7 +80,8 @@ def recorded_entry(run: RecordedRun, index: int) -> Entry:
     return Entry(run, index, run.turns[index].due_at, run.turns[first].due_at)
 
 
-# The state of a job at one moment, from which `select_candidates` decides as in a claim.
+# The state of a job at one moment. A claim starts the first turn, in the queue's order, of those
+# that are next in their groups or in none, and that no limit refuses (`selection.refusals`).
 
 _JOB = "job"
 """Stands for the id of the one job of a history."""
@@ -178,22 +171,11 @@ class _Waiting:
         """Return the turn that starts next, without removing it; None if none may start."""
         while True:
             heads = self._heads()
-            in_order = sorted(heads, key=queue_position)
-            groups = {
-                group: FairnessGroup([[run]], is_complete=False)
-                for run in in_order
-                if (group := group_of(run)) is not None
-            }
-            if not in_order:
-                return None
-            by_groups = replace(limits, groups=groups) if groups else limits
-            selection = select_candidates(in_order, by_groups, slots=1)
-            chosen = selection.runs[0] if selection.runs else None
-            blocked = in_order if chosen is None else in_order[: in_order.index(chosen)]
-            if not all(self._set_aside(run, limits) for run in blocked):
+            blocked = [run for run in heads if refusals(run, limits)]
+            if not heads or not all(self._set_aside(run, limits) for run in blocked):
                 return None
             if not blocked:
-                return None if chosen is None else self._entries[chosen["id"]]
+                return self._entries[min(heads, key=queue_position)["id"]]
 
     def _set_aside(self, run: Candidate, limits: LimitState) -> bool:
         """Set a turn aside; return False if its job has no capacity, which blocks all turns."""
@@ -370,7 +352,7 @@ class _JobState:
         """Return the turn that a claim at this moment starts next; None if none may start."""
         most = self.waiting.limits["max_concurrent_runs"]
         if most is not None and self.running >= most:
-            return None  # The selection would look at all that waits in vain.
+            return None  # Else each call would look at what waits in vain.
         return self.waiting.next(
             LimitState({_JOB: self.running}, self._held, _Windows(self._history, self._starts, at))
         )

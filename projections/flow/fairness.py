@@ -286,22 +286,17 @@ class FairnessGroupReader:
         groups: Iterable[GroupKey],
         due: Collection[Candidate],
         last_values: Mapping[GroupKey, str | None],
-        limits: LimitState,
     ) -> dict[GroupKey, FairnessGroup]:
         """Return groups as they are if no other runs of theirs are due than these.
-
-        As in the answer to `GROUP_RUNS`, runs that a limit refuses are left out: a group has the
-        queue position of a run that may start.
 
         Args:
             groups: which ones.
             due: runs in the queue's order, of whatever group.
             last_values: the values that were started last, as far as they are known.
-            limits: as of the claim.
         """
         foreseen: dict[GroupKey, FairnessGroup] = {}
         for group in groups:
-            runs = [run for run in due if group_of(run) == group and not limits.refuses(run)]
+            runs = [run for run in due if group_of(run) == group]
             foreseen[group] = (
                 fairness_group(runs, last_values.get(group))
                 if self.is_served_by_value(group)

@@ -9,16 +9,22 @@ the order of their bytes. The next value is the first one after the value that w
 has a due run which may start. So while a value waits, no other value is started twice, however many
 of its runs wait. All runs of such a group share the queue position of its next run: whatever was
 due before that comes first, and no run of another job waits longer because of fairness.
+
+The next run of a group is the one that a claim of a single run would start: where a limit refuses
+the run whose turn it is, also because of a run selected just before, the group stands where the run
+after it stands. So a claim of thirty runs starts what thirty claims of one would start.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
+
+from typing_extensions import override
 
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer
@@ -176,13 +182,6 @@ class LimitState:
             return []
         return self.saturated_keys(run["job_definition_id"], key_limit(run))
 
-    def refuses(self, run: Candidate) -> bool:
-        """Return whether the run's key is saturated, or its rate window read and full."""
-        rate_key = rate_key_of(run)
-        window = None if rate_key is None else self.windows.get(rate_key)
-        is_full = window is not None and window.remaining <= 0
-        return is_full or self.is_key_saturated(run)
-
     def full_rate_values(self, job_id: str) -> list[str]:
         """Return the values of a job's rate limit whose windows have been read and are full."""
         windows = self.windows.items()
@@ -247,15 +246,14 @@ class Selection:
     Attributes:
         runs: those that start. Unread limits count as unlimited, so these runs are certain only if
             the selection is final.
-        unread_windows: runs that were selected although their rate window has not been read.
+        unread_windows: runs that were selected, or next in their group, although their rate window
+            has not been read.
         unread_groups: fairness groups of which more must be read, each with one of its runs.
-        has_skipped: whether a limit has refused a run that its group would have started next.
     """
 
     runs: list[Candidate]
     unread_windows: list[Candidate]
     unread_groups: Mapping[GroupKey, Candidate]
-    has_skipped: bool
     _tally: "_Tally"
 
     @property
@@ -284,16 +282,10 @@ def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots
         slots: the number of runs at most.
     """
     tally = _Tally(limits)
-    round_robin = RoundRobin(limits.groups, limits.known_until)
-    starting = round_robin.starting(candidates, tally.has_job_capacity, tally.admit)
-    runs = list(islice(starting, slots))
-    return Selection(
-        runs,
-        tally.unread_windows,
-        round_robin.unread_groups,
-        has_skipped=round_robin.has_skipped,
-        _tally=tally,
-    )
+    round_robin = RoundRobin(limits.groups, tally, limits.known_until)
+    runs = list(islice(round_robin.starting(candidates), slots))
+    unread_windows = list(tally.unread_windows.values())
+    return Selection(runs, unread_windows, round_robin.unread_groups, tally)
 
 
 def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
@@ -305,10 +297,39 @@ def starting_order(
     runs: Iterable[Candidate], groups: Mapping[GroupKey, FairnessGroup]
 ) -> list[Candidate]:
     """Return the runs in the order in which they would start without limits."""
-    return [*RoundRobin(groups).starting(runs, lambda _: True, lambda _: True)]
+    return [*RoundRobin(groups, Unlimited()).starting(runs)]
 
 
-class _Tally:
+class Tally(Protocol):
+    """Says which runs limits leave, and counts those that are selected."""
+
+    def has_job_capacity(self, run: Candidate) -> bool:
+        """Return whether the run's job has capacity left."""
+
+    def has_capacity(self, run: Candidate) -> bool:
+        """Return whether other limits have capacity left for the run."""
+
+    def count(self, run: Candidate) -> None:
+        """Count a run that is selected."""
+
+
+class Unlimited(Tally):
+    """Lets all runs start."""
+
+    @override
+    def has_job_capacity(self, run: Candidate) -> bool:
+        return True
+
+    @override
+    def has_capacity(self, run: Candidate) -> bool:
+        return True
+
+    @override
+    def count(self, run: Candidate) -> None:
+        pass
+
+
+class _Tally(Tally):
     """Counts the use of each limit by the runs selected so far."""
 
     def __init__(self, limits: LimitState) -> None:
@@ -316,26 +337,33 @@ class _Tally:
         self._of_job: defaultdict[str, int] = defaultdict(int)
         self._of_key: defaultdict[Key, int] = defaultdict(int)
         self._of_window: defaultdict[Key, int] = defaultdict(int)
-        self.unread_windows: list[Candidate] = []
+        self.unread_windows: dict[Key, Candidate] = {}
 
+    @override
     def has_job_capacity(self, run: Candidate) -> bool:
         return self._by_job(run) is None
 
-    def admit(self, run: Candidate) -> bool:
-        """Select and count a run whose job has capacity, unless its key or rate refuses it."""
-        key, rate_key = key_of(run), rate_key_of(run)
-        if key is not None and self._by_key(run) is not None:
+    @override
+    def has_capacity(self, run: Candidate) -> bool:
+        """Return whether the run's key and rate have capacity left; note an unread window."""
+        if run["concurrency_value"] is not None and self._by_key(run) is not None:
             return False
-        if rate_key is not None and self._by_rate(run) is not None:
-            return False
-        self._of_job[run["job_definition_id"]] += 1
-        if key is not None:
-            self._of_key[key] += 1
-        if rate_key is not None:
-            self._of_window[rate_key] += 1
-            if rate_key not in self._limits.windows:
-                self.unread_windows.append(run)
-        return True
+        rate_key = rate_key_of(run)
+        if rate_key is None:
+            return True
+        if rate_key not in self._limits.windows:
+            self.unread_windows[rate_key] = run
+            return True
+        return self._by_rate(run) is None
+
+    @override
+    def count(self, run: Candidate) -> None:
+        job_id = run["job_definition_id"]
+        self._of_job[job_id] += 1
+        if run["concurrency_value"] is not None:
+            self._of_key[job_id, run["concurrency_value"]] += 1
+        if run["rate_value"] is not None:
+            self._of_window[job_id, run["rate_value"]] += 1
 
     def refusals(self, run: Candidate) -> list[Refusal]:
         refusals = (self._by_job(run), self._by_key(run), self._by_rate(run))
@@ -382,8 +410,6 @@ class _Tally:
 
 # Round-robin between the values of a fairness group.
 
-Predicate = Callable[[Candidate], bool]
-
 
 class RoundRobin:
     """Orders due runs as they start.
@@ -391,51 +417,52 @@ class RoundRobin:
     Attributes:
         unread_groups: the groups of which more must be read before the order is certain, each with
             one of its runs.
-        has_skipped: whether a run was refused that its group would have started next.
     """
 
     def __init__(
-        self, groups: Mapping[GroupKey, FairnessGroup], known_until: QueuePosition | None = None
+        self,
+        groups: Mapping[GroupKey, FairnessGroup],
+        tally: Tally,
+        known_until: QueuePosition | None = None,
     ) -> None:
         """Begin with what has been read.
 
         Args:
             groups: those that have been read.
+            tally: of the runs that start.
             known_until: nothing starts after this queue position, as due runs there may be unknown.
         """
         self._groups = groups
+        self._tally = tally
         self._known_until = known_until
         self._rounds: dict[GroupKey, _Round] = {}
         self._heads: list[tuple[QueuePosition, GroupKey]] = []
         self.unread_groups: dict[GroupKey, Candidate] = {}
-        self.has_skipped = False
 
-    def starting(
-        self, runs: Iterable[Candidate], has_job_capacity: Predicate, admit: Predicate
-    ) -> Iterator[Candidate]:
+    def starting(self, runs: Iterable[Candidate]) -> Iterator[Candidate]:
         """Yield the runs that start, in their order.
 
         Args:
             runs: in the order of the queue; one run of a fairness group stands for all.
-            has_job_capacity: returns whether the run's job has capacity left.
-            admit: returns whether other limits have capacity left for the run, and then counts it.
         """
+        tally = self._tally
         for run in runs:
             group = group_of(run)
-            if group is not None and self._is_served_by_round(group, run, has_job_capacity):
+            if group is not None and self._is_served_by_round(group, run):
                 continue
             if self._heads:
-                yield from self._heads_until(queue_position(run), has_job_capacity, admit)
-            if has_job_capacity(run) and admit(run):
+                yield from self._heads_until(queue_position(run))
+            if tally.has_job_capacity(run) and tally.has_capacity(run):
+                tally.count(run)
                 yield run
-        yield from self._heads_until(self._known_until, has_job_capacity, admit)
+                if self._rounds:
+                    self._move_refused_heads(run)
+        yield from self._heads_until(self._known_until)
 
-    def _is_served_by_round(
-        self, group: GroupKey, run: Candidate, has_job_capacity: Predicate
-    ) -> bool:
+    def _is_served_by_round(self, group: GroupKey, run: Candidate) -> bool:
         if group in self._rounds:
             return self._rounds[group].serves(run)
-        if not has_job_capacity(run):
+        if not self._tally.has_job_capacity(run):
             return True
         fairness_group = self._groups.get(group)
         if fairness_group is None:
@@ -447,17 +474,28 @@ class RoundRobin:
         return round_.serves(run)
 
     def _queue_head(self, group: GroupKey) -> None:
-        """Give a group the queue position of its next run."""
+        """Give a group the queue position of its next run that may start."""
         round_ = self._rounds[group]
         head = round_.head
+        while head is not None and not self._tally.has_capacity(head):
+            round_.skip()
+            head = round_.head
         if head is not None:
             heappush(self._heads, (queue_position(head), group))
         elif round_.is_next_unread:
-            self.unread_groups[group] = round_.first
+            self.unread_groups[group] = round_.sample
 
-    def _heads_until(
-        self, until: QueuePosition | None, has_job_capacity: Predicate, admit: Predicate
-    ) -> Iterator[Candidate]:
+    def _move_refused_heads(self, selected: Candidate) -> None:
+        """Move groups whose next run may not start any more since a run was selected."""
+        if selected["concurrency_value"] is None and selected["rate_value"] is None:
+            return
+        job_id = selected["job_definition_id"]
+        for group, round_ in self._rounds.items():
+            head = round_.head
+            if group[0] == job_id and head is not None and not self._tally.has_capacity(head):
+                self._queue_head(group)
+
+    def _heads_until(self, until: QueuePosition | None) -> Iterator[Candidate]:
         """Yield the next runs of groups up to a queue position, or all."""
         while self._heads:
             position, group = self._heads[0]
@@ -466,25 +504,32 @@ class RoundRobin:
             heappop(self._heads)
             round_ = self._rounds[group]
             head = round_.head
-            if head is None or not has_job_capacity(head):
+            if head is None or queue_position(head) != position:
+                continue  # The group has moved.
+            if not self._tally.has_job_capacity(head):
                 continue
-            if admit(head):
-                round_.serve()
-                yield head
-            else:
-                self.has_skipped = True
-                round_.skip()
-            self._queue_head(group)
+            self._tally.count(head)
+            round_.serve()
+            yield head
+            if self._tally.has_job_capacity(head):
+                self._queue_head(group)
+                if len(self._rounds) > 1:
+                    self._move_refused_heads(head)
 
 
 class _Round:
-    """The remaining queues of a group's values during a selection."""
+    """The remaining queues of a group's values during a selection.
 
-    def __init__(self, group: FairnessGroup, first: Candidate) -> None:
+    Attributes:
+        sample: a run of the group, the last that a limit has refused if there is one.
+    """
+
+    def __init__(self, group: FairnessGroup, sample: Candidate) -> None:
         self.group = group
-        self.first = first
+        self.sample = sample
         self._queues = deque(deque(queue) for queue in group.queues)
         self._looked_at: set[str] = set()
+        self._skipped: Counter[str | None] = Counter()
         self._may_have_more = {
             queue[0]["fair_value"] for queue in group.queues if len(queue) == group.depth
         }
@@ -518,11 +563,18 @@ class _Round:
             self._queues.append(queue)
 
     def skip(self) -> None:
-        """Skip the head, which a limit keeps; the next run of its value becomes the head."""
+        """Skip the head, which a limit refuses; the next run of its value becomes the head.
+
+        If that run was not read, nothing is, unless the depth is reached: then the next value's.
+        """
         queue = self._queues[0]
         run = queue.popleft()
+        value = run["fair_value"]
         self._looked_at.add(run["id"])
-        if not queue:
+        self._skipped[value] += 1
+        self.sample = run
+        may_have_more = value in self._may_have_more and self._skipped[value] < DEPTH
+        if not queue and not may_have_more:
             self._queues.popleft()
 
 

@@ -244,14 +244,20 @@ def test_what_is_abandoned_is_due_once_its_grace_is_over() -> None:
     assert due(queue, at(-1)) == [str(ids[1])]
 
 
-def test_a_group_is_foreseen_without_runs_that_a_limit_refuses() -> None:
+def test_a_group_stands_where_its_next_run_stands_that_no_limit_refuses() -> None:
     values = {"c": -9, "a": -8, "b": -1}
     runs = [
         run(value, minute, fair_value=value, fairness_key="t", concurrency_value=value)
         for value, minute in values.items()
     ]
+    between = run("between", -5, job_definition_id="other")
+    candidates = [*runs[:2], between, runs[2]]
     group = (JOB, "noop", 0)
-    held = LimitState(held={(JOB, "b"): 1})
-    foreseen = FairnessGroupReader(2).foresee([group], runs, {group: "a"}, held)[group]
-    # Else the group would stand as late in the queue as b, which cannot start.
-    assert [queue[0]["id"] for queue in foreseen.queues] == ["c", "a"]
+    groups = FairnessGroupReader(3).foresee([group], runs, {group: "a"})
+
+    def started(limits: LimitState) -> list[str]:
+        return [one["id"] for one in select_candidates(candidates, limits, 3).runs]
+
+    assert started(LimitState(groups=groups)) == ["between", "b", "c"]
+    held = LimitState(held={(JOB, "b"): 1}, groups=groups)
+    assert started(held) == ["c", "a", "between"]

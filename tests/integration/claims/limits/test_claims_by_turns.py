@@ -22,6 +22,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "limited": {"fairness_key": "t", "max_concurrent_runs": 6},
     "keyed": {"fairness_key": "t", "concurrency_key": "k", "concurrency_limit": 2},
     "held": {"fairness_key": "t", "concurrency_key": "t", "concurrency_limit": 2},
+    "crowded": {"fairness_key": "t", "concurrency_key": "k"},
 }
 
 INSERT = """
@@ -44,13 +45,14 @@ def _crowd(random: Random, runs: int, values: int) -> list[Row]:
     """Make up runs; those of the first value are many, and come first."""
 
     def run(number: int) -> Row:
-        slug = random.choice([*JOBS, "fair", "keyed"])
+        slug = random.choice([*JOBS, "fair", "keyed", "crowded"])
         value: str | None = None
         if slug != "free":
             value = f"{min(int(random.expovariate(4) * values), values):03}"
         in_front = value == "000"
         minutes = random.randrange(-9, -5) if in_front else random.randrange(-5, 2)
         keys = {"keyed": str(random.randrange(9)), "held": value}
+        keys["crowded"] = random.choice([None, "x", "x", "y", "z"])
         was_started = random.random() < 9 / runs
         status = "pending"
         if was_started:
@@ -84,30 +86,26 @@ class _Looking:
                 self._last[_group(run)] = max(self._last.get(_group(run), turn), turn)
 
     def pick(self, limit: int) -> list[str]:
-        indexes = sorted(
+        waiting = sorted(
             (run for run in self._runs if _is_due(run)),
             key=lambda one: (-one["priority"], one["scheduled_at"], one["id"]),
         )
         picked: list[Row] = []
-        refused: list[Row] = []
         while len(picked) < limit:
-            rest = [run for run in indexes if run not in picked and run not in refused]
-            run = next((run for run in rest if self._is_next(run, rest)), None)
+            free = [run for run in waiting if run not in picked and self._may_start(run)]
+            run = next((run for run in free if self._is_next(run, free)), None)
             if run is None:
                 break
-            if self._may_start(run):
-                picked.append(run)
-                self._start(run)
-            else:
-                refused.append(run)
+            picked.append(run)
+            self._start(run)
         return [run["id"] for run in picked]
 
-    def _is_next(self, run: Row, rest: list[Row]) -> bool:
+    def _is_next(self, run: Row, free: list[Row]) -> bool:
         """Return whether a run is the first of its value, and that value the next one."""
         if run["fair_value"] is None:
             return True
         _, last = self._last.get(_group(run), (0, ""))
-        group = [one for one in rest if _group(one) == _group(run)]
+        group = [one for one in free if _group(one) == _group(run)]
         group.sort(key=lambda one: (one["fair_value"] <= last, one["fair_value"]))
         return group[0] is run
 
@@ -116,7 +114,7 @@ class _Looking:
         if self._of_job[run["slug"]] >= job.get("max_concurrent_runs", 999):
             return False
         key = (run["slug"], run["concurrency_value"])
-        most: int = job.get("concurrency_limit", 999)
+        most: int = job.get("concurrency_limit", 1)
         return key[1] is None or self._keys[key] < most
 
     def _start(self, run: Row) -> None:

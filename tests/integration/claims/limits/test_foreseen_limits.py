@@ -37,6 +37,11 @@ JOBS: dict[str, dict[str, Any]] = {
         "rate_limit": {"limit": 9, "periodMs": HOUR_MS, "key": "t"},
         "fairness_key": "t",
     },
+    "apart": {
+        "concurrency_key": "k",
+        "rate_limit": {"limit": 9, "periodMs": HOUR_MS, "key": "r"},
+        "fairness_key": "t",
+    },
 }
 
 END_WRITER = """
@@ -68,9 +73,11 @@ class _Walk:
 
     async def _launch(self) -> None:
         random = self._random
-        slug = random.choice([*JOBS, "all", "all"])
+        slug = random.choice([*JOBS, "all", "all", "apart"])
         for _ in range(random.randint(1, 6)):
-            parameters: JsonObject = {"t": random.choice("aaabcde")}
+            parameters: JsonObject = {"t": random.choice("aaabcde"), "r": random.choice("pqrs")}
+            if random.random() < 0.9:
+                parameters["k"] = random.choice("xxxyz")
             launch = Launch(parameters=parameters, priority=random.choice([0, 0, 0, 3]))
             launched = await self._services[0].jobs.launch(slug, launch, TESTER)
             self._launched.append(launched.run_id)

@@ -8,10 +8,19 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from eventlog.runs_before import runs_before_then
 from projections.flow.candidates import QUEUE_START, Candidate, queue_position
-from projections.flow.selection import FairnessGroup, GroupKey, RoundRobin, group_of
+from projections.flow.selection import (
+    DEPTH,
+    FairnessGroup,
+    GroupKey,
+    RoundRobin,
+    Tally,
+    Unlimited,
+    group_of,
+)
 
 MOST_CLAIMED = 5
 
@@ -40,9 +49,28 @@ def value_of(one: Candidate) -> str:
     return one["fair_value"] or OTHER
 
 
-def anybody(_: Candidate) -> bool:
-    """Let any run start."""
-    return True
+class Limited(Unlimited):
+    """Lets runs of which something is true start."""
+
+    def __init__(self, has_capacity: Callable[[Candidate], bool]) -> None:
+        self._has_capacity = has_capacity
+
+    @override
+    def has_capacity(self, run: Candidate) -> bool:
+        return self._has_capacity(run)
+
+
+class Saturated(Unlimited):
+    """Of no job may a run start."""
+
+    @override
+    def has_job_capacity(self, run: Candidate) -> bool:
+        return False
+
+
+def round_robin_of(group: FairnessGroup, tally: Tally | None = None) -> RoundRobin:
+    """Return the round robin of a group."""
+    return RoundRobin({GROUP: group}, tally or Unlimited())
 
 
 @dataclass
@@ -57,11 +85,8 @@ class Queue:
             number = len(self.waiting) + len(self.started)
             self.waiting.append(run(value, number))
 
-    def claim(
-        self, slots: int, may_start: Callable[[Candidate], bool] = anybody
-    ) -> list[Candidate]:
-        round_robin = RoundRobin({GROUP: self.group()})
-        starting = round_robin.starting(self.waiting, anybody, may_start)
+    def claim(self, slots: int, tally: Tally | None = None) -> list[Candidate]:
+        starting = round_robin_of(self.group(), tally).starting(self.waiting)
         picked = [*islice(starting, slots)]
         self.started += picked
         gone = {one["id"] for one in picked}
@@ -128,7 +153,7 @@ def test_no_place_stays_empty_that_somebody_could_take(
     for value in arrivals:
         queue.arrive(value)
     free = [one for one in queue.waiting if one["fair_value"] not in refused]
-    picked = queue.claim(slots, lambda one: one["fair_value"] not in refused)
+    picked = queue.claim(slots, Limited(lambda one: one["fair_value"] not in refused))
     assert len(picked) == min(slots, len(free))
     assert not refused & {value_of(one) for one in picked}
 
@@ -148,7 +173,7 @@ def test_a_run_that_is_refused_does_not_keep_others_of_its_value() -> None:
     queue = Queue()
     queue.arrive("a", 2)
     queue.arrive("b")
-    picked = queue.claim(3, lambda one: one["id"] != "a0")
+    picked = queue.claim(3, Limited(lambda one: one["id"] != "a0"))
     assert [one["id"] for one in picked] == ["a1", "b2"]
 
 
@@ -180,36 +205,45 @@ def test_what_is_not_known_is_asked_for() -> None:
     first, second = run("a", 0), run("b", 1)
 
     def unread(round_robin: RoundRobin) -> dict[GroupKey, Candidate]:
-        [*round_robin.starting([first, second], anybody, anybody)]
+        [*round_robin.starting([first, second])]
         return round_robin.unread_groups
 
-    assert unread(RoundRobin({})) == {GROUP: first}
-    assert unread(RoundRobin({GROUP: FairnessGroup([[second]])})) == {}
-    assert unread(RoundRobin({GROUP: FairnessGroup([[second]], is_complete=False)})) == {
-        GROUP: first
-    }
+    assert unread(RoundRobin({}, Unlimited())) == {GROUP: first}
+    assert unread(round_robin_of(FairnessGroup([[second]]))) == {}
+    assert unread(round_robin_of(FairnessGroup([[second]], is_complete=False))) == {GROUP: first}
 
 
 def test_nobody_has_a_second_turn_before_all_are_known() -> None:
     first, second, third = run("a", 0), run("b", 1), run("b", 2)
     group = FairnessGroup([[first], [second, third]], is_complete=False)
-    round_robin = RoundRobin({GROUP: group})
-    starting = round_robin.starting([first], anybody, lambda one: one is not first)
-    assert [*starting] == [second]
+    round_robin = round_robin_of(group, Limited(lambda one: one is not first))
+    assert [*round_robin.starting([first])] == [second]
     assert round_robin.unread_groups == {GROUP: first}
 
 
 def test_a_line_that_may_go_on_is_asked_for_when_its_turn_comes() -> None:
     lines = [[run("a", 0)], [run("b", 1)], [run("c", 2), run("c", 3)]]
     group = FairnessGroup(lines, depth=2)
-    round_robin = RoundRobin({GROUP: group})
-    starting = round_robin.starting([run("a", 0)], anybody, anybody)
+    round_robin = round_robin_of(group)
+    starting = round_robin.starting([run("a", 0)])
     assert [one["id"] for one in starting] == ["a0", "b1", "c2", "c3"]
     assert round_robin.unread_groups == {GROUP: run("a", 0)}
     assert group.next_depth(10) == 8
-    ended = RoundRobin({GROUP: FairnessGroup(lines, depth=3)})
-    assert len([*ended.starting([run("a", 0)], anybody, anybody)]) == 4
+    ended = round_robin_of(FairnessGroup(lines, depth=3))
+    assert len([*ended.starting([run("a", 0)])]) == 4
     assert ended.unread_groups == {}
+
+
+@pytest.mark.parametrize(("depth", "started"), [(2, ["b9"]), (DEPTH, ["b9", "c9"])])
+def test_a_value_whose_runs_are_refused_is_read_on_up_to_the_depth(
+    depth: int, started: list[str]
+) -> None:
+    refused = [run("a", number) for number in range(depth)]
+    group = FairnessGroup([[run("b", 9)], refused, [run("c", 9)]], depth=depth)
+    round_robin = round_robin_of(group, Limited(lambda one: one["fair_value"] != "a"))
+    assert [one["id"] for one in round_robin.starting(refused[:1])] == started
+    unread = {} if depth == DEPTH else {GROUP: refused[-1]}
+    assert round_robin.unread_groups == unread
 
 
 def test_nothing_starts_behind_the_place_up_to_which_all_is_known() -> None:
@@ -217,8 +251,7 @@ def test_nothing_starts_behind_the_place_up_to_which_all_is_known() -> None:
     groups = {GROUP: FairnessGroup([[second], [first, third]])}
 
     def started(until: Candidate) -> list[Candidate]:
-        round_robin = RoundRobin(groups, queue_position(until))
-        return [*round_robin.starting([first], anybody, anybody)]
+        return [*RoundRobin(groups, Unlimited(), queue_position(until)).starting([first])]
 
     assert started(first) == []
     assert started(second) == [second, first]
@@ -226,9 +259,8 @@ def test_nothing_starts_behind_the_place_up_to_which_all_is_known() -> None:
 
 
 def test_a_job_without_room_is_asked_nothing_about() -> None:
-    round_robin = RoundRobin({})
-    starting = round_robin.starting([run("a", 0)], lambda _: False, anybody)
-    assert [*starting] == []
+    round_robin = RoundRobin({}, Saturated())
+    assert [*round_robin.starting([run("a", 0)])] == []
     assert round_robin.unread_groups == {}
 
 
