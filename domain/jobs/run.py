@@ -21,7 +21,9 @@ from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.run_events import (
     FINAL,
+    LAUNCH_STACK,
     MAX_DELAY_MS,
+    RAISED,
     AttemptFailure,
     FailureReason,
     Holder,
@@ -268,6 +270,10 @@ class JobRun(Stateful[RunState], Aggregate):
         If a cancel was requested, the run is canceled instead.
         """
         self._check_holder(holder)
+        launched = self.context or {}
+        if failure.reason in RAISED and "stack" in launched:
+            context = {**report.context, LAUNCH_STACK: launched["stack"]}
+            report = replace(report, context=context)
         if self.cancel_requested:
             self._cancel(now, failure.message, holder, report)
             return

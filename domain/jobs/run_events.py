@@ -291,6 +291,10 @@ FIRST_STATUS: Status = "pending"
 RAISED = frozenset({"error", "permanent_error"})
 """The failure reasons of runs that may have a stack in their context."""
 
+LAUNCH_STACK = "launchStack"
+"""The member of a run's context that keeps the `stack` of its launch beside that of an exception,
+until the next attempt."""
+
 MOST_STARTS = 1_000
 """The highest limit of a `rateLimit`: a run keeps this number of its last starts."""
 
@@ -540,7 +544,7 @@ class Started(ExecutionEvent):
         }
         context = run["context"]
         if context and context.get("stack") and run["failure_reason"] in RAISED:
-            changed["context"] = {name: context[name] for name in context if name != "stack"}
+            changed["context"] = _without_stack(context)
         if run["rate_value"] is not None:
             starts: list[Json] = [*(run["starts"] or []), event.at]
             changed["starts"] = starts[-MOST_STARTS:]
@@ -548,6 +552,14 @@ class Started(ExecutionEvent):
         if run["fair_value"] is not None:
             changed["last_turn"] = event.position
         return changed
+
+
+def _without_stack(context: JsonObject) -> JsonObject:
+    """Return the context without an exception's stack, but with that of the launch if any."""
+    others = {name: context[name] for name in context if name not in {"stack", LAUNCH_STACK}}
+    if LAUNCH_STACK not in context:
+        return others
+    return {**others, "stack": context[LAUNCH_STACK]}
 
 
 def _with_starter(before: dict[str, int] | None, event: PlainEvent) -> JsonObject:

@@ -243,6 +243,18 @@ def test_a_stack_that_the_launcher_gave_stays_where_nothing_was_raised() -> None
     assert presented(run)["context"] == {"stack": "of cards"}
 
 
+def test_a_stack_that_the_launcher_gave_is_kept_beside_that_of_an_exception() -> None:
+    run, holder = started(context={"stack": "of cards", "given": 1})
+    report = Report(context={"stack": "Traceback …"})
+    run.fail(holder, at(200), AttemptFailure("boom"), report, half)
+    holder = run.start(WORKER, at(1_200))
+    run.fail(holder, at(1_300), AttemptFailure("boom", permanent=True), report, half)
+    failed, started_again, ended = (job_runs.present(row)["context"] for row in rows(run)[-3:])
+    assert failed == {"stack": "Traceback …", "launchStack": "of cards", "given": 1}
+    assert started_again == {"stack": "of cards", "given": 1}
+    assert ended == failed
+
+
 def test_an_empty_report_leaves_what_is_null_null() -> None:
     run, holder = started()
     run.progress(holder, at(200), Report())
