@@ -77,8 +77,13 @@ class Check:
     remedy: str = ""
 
     def present(self) -> JsonObject:
-        """Return the check as JSON; programs read its message as `told`, its first name."""
-        return {"name": self.name, "state": self.state, "told": self.message, "remedy": self.remedy}
+        """Return the check as JSON."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
 
 
 def program() -> Check:

@@ -127,7 +127,7 @@ def test_the_chapter_is_true(site: Site) -> None:
         assert list(site.temporary.iterdir()) == []
         assert client.get("/ready").status_code == 200
         doctor = json.loads(site.type("apphub-jobs doctor --json | grep '\"backup\"'")[0])
-        assert (doctor["state"], "position" in doctor["told"]) == ("ok", True)
+        assert (doctor["state"], "position" in doctor["message"]) == ("ok", True)
         client.post(f"/job-runs/{running}/cancel").raise_for_status()
         wait_for_run(client, running, "canceled", timeout_s=90)
 

@@ -107,5 +107,5 @@ def test_the_doctor_says_what_works_and_what_does_not(shell: Shell) -> None:
     checks = {one["name"]: one for one in map(json.loads, ill.stdout.splitlines())}
     assert ill.returncode == 1
     assert checks["handlers"]["state"] == "wrong"
-    assert "no.such.module" in checks["handlers"]["told"]
+    assert "no.such.module" in checks["handlers"]["message"]
     assert checks["handlers"]["remedy"]

@@ -15,6 +15,7 @@ import fcntl
 import json
 import logging
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -23,9 +24,11 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES, SERVICE_ROOT
 from apphub_jobs.version import CONTRACT, VERSION
@@ -228,9 +231,33 @@ def unfit(package: HandlerPackage, problem: str = "has an apphub-jobs of another
     path = (package.interpreter or OWN).path
     return (
         f"{path}, which runs {', '.join(package.modules)}, {problem}: install"
-        f" apphub-jobs=={VERSION} there ({path} -m pip install apphub-jobs=={VERSION}), or choose"
+        f" apphub-jobs=={VERSION} there ({path} -m pip install {_own_source()}), or choose"
         f" another interpreter: --python PATH (the service's own: {sys.executable})"
     )
+
+
+def _own_source() -> str:
+    """Return what pip can install the service's own version of `apphub-jobs` from."""
+    try:
+        origin = distribution("apphub-jobs").read_text("direct_url.json")
+    except PackageNotFoundError:
+        origin = None
+    return source_of(origin)
+
+
+def source_of(origin: str | None) -> str:
+    """Return what pip can install `apphub-jobs` from, as arguments.
+
+    Args:
+        origin: its `direct_url.json`: where a distribution comes from that was not installed by
+            its name, such as a checkout or a wheel; None for any other.
+    """
+    if origin is not None:
+        url = urlsplit(json.loads(origin)["url"])
+        path = unquote(url.path)
+        if url.scheme == "file" and Path(path).exists():
+            return shlex.quote(path)
+    return f"apphub-jobs=={VERSION}; where no index has it, add --find-links DIRECTORY of its wheel"
 
 
 _AS_WITH_P = "import sys; sys.path[:1] == [''] and sys.path.pop(0)"

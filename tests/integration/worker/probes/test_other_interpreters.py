@@ -1,14 +1,18 @@
 """Handlers whose environment lacks `apphub-jobs`, or has one that does not fit."""
 
+import json
+import shlex
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from tests import ROOT
 from tests.support.environments import make_environment, set_contract
 from tests.support.handlers.tasks import task_of
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.probe import HandlersError, offered
+from worker.executors.local.workplace import source_of
 from worker.executors.packages import HandlerPackage, HandlerSource, Interpreter, packages_of
 
 LEASE_S = 300.0
@@ -38,8 +42,20 @@ def test_an_environment_that_does_not_fit_is_refused_with_the_remedy(
     text = str(raised.value)
     python = tmp_path / "env" / "bin" / "python"
     assert text.startswith(f"{python}, which runs mine, {problem}: install apphub-jobs==")
-    assert f"{python} -m pip install apphub-jobs==" in text
+    # The tests run from a checkout, which no index has.
+    assert f"{python} -m pip install {ROOT / 'apphub_jobs'})" in text
     assert "--python PATH" in text
+
+
+def test_the_remedy_is_to_install_what_the_service_was_installed_from(tmp_path: Path) -> None:
+    wheel = tmp_path / "apphub_jobs 0.whl"
+    origin = json.dumps({"url": wheel.as_uri(), "archive_info": {}})
+    by_name = source_of(None)
+    assert by_name.startswith("apphub-jobs==")
+    assert "--find-links" in by_name
+    assert source_of(origin) == by_name
+    wheel.touch()
+    assert shlex.split(source_of(origin)) == [str(wheel)]
 
 
 async def test_an_environment_that_was_changed_meanwhile_fails_the_attempt(tmp_path: Path) -> None:
