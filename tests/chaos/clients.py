@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -75,17 +75,20 @@ class Launcher:
 
     async def run(self) -> None:
         """Launch for ever, and cancel now and then."""
-        async with _client() as client:
+        async with http_client() as client:
             while True:
                 await asyncio.sleep(self._random.expovariate(1 / MEAN_PAUSE_S))
-                key = str(UUID(int=self._random.getrandbits(128), version=4))
-                run_id = await self._launch(client, key)
+                slug = str(self._random.choice(JOBS)["slug"])
+                run_id = await self.launch(client, slug, self._parameters(slug))
                 if self._random.random() < 0.1:
                     await self._cancel(client, run_id)
 
-    async def _launch(self, client: httpx.AsyncClient, key: str) -> str:
-        slug = str(self._random.choice(JOBS)["slug"])
-        body = {"parameters": self._parameters(slug)}
+    async def launch(
+        self, client: httpx.AsyncClient, slug: str, parameters: Mapping[str, object]
+    ) -> str:
+        """Launch a run: ask any API until one answers; return the run's id."""
+        key = str(UUID(int=self._random.getrandbits(128), version=4))
+        body = {"parameters": parameters}
         began = monotonic()
         while True:
             url = self._random.choice(self._urls)
@@ -148,7 +151,7 @@ class Follower:
 
 async def register(urls: list[str]) -> None:
     """Register the jobs; the APIs may still be starting."""
-    async with _client() as client:
+    async with http_client() as client:
         for job in JOBS:
             body = {
                 "name": job["slug"],
@@ -162,17 +165,21 @@ async def register(urls: list[str]) -> None:
 
 
 async def _post_until_taken(client: httpx.AsyncClient, url: str, body: object) -> None:
+    may_be_taken = False
     while True:
-        try:
+        answer: httpx.Response | None = None
+        with suppress(httpx.TransportError):
             answer = await client.post(url, json=body)
-        except httpx.TransportError:
+        if answer is None or answer.is_server_error:
+            may_be_taken = True
             await asyncio.sleep(0.1)
             continue
-        assert answer.is_success, answer.text
+        is_repeated = may_be_taken and answer.status_code == httpx.codes.CONFLICT
+        assert answer.is_success or is_repeated, answer.text
         return
 
 
 @asynccontextmanager
-async def _client() -> AsyncIterator[httpx.AsyncClient]:
+async def http_client() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
         yield client

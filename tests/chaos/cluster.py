@@ -4,6 +4,7 @@ There may be a fourth worker, whose attempts run on a cluster of Ray with two no
 """
 
 import asyncio
+import logging
 import random
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from tests.support.databases import lose_notifications
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.wires.proxy import Proxy
+
+logger = logging.getLogger(__name__)
 
 APIS, WORKERS = 2, 3
 SLOTS = 4
@@ -102,14 +105,17 @@ class Member:
             self.process.popen.send_signal(signal.SIGCONT)
             self.frozen = False
 
+    def last_words(self) -> str:
+        """Return the last lines that the process has written, none if it was never started."""
+        return "" if self.process is None else "\n".join(self.process.errors[-30:])
+
     def look_after(self, random_: random.Random) -> None:
         """Start it again if it has ended; keep what it said where it was not killed."""
         if self.process is None or self.process.popen.poll() is None:
             return
         code = self.process.popen.returncode
         if code != -signal.SIGKILL:
-            last = "\n".join(self.process.errors[-30:])
-            self.troubles.append(f"{self.name} ended with {code}:\n{last}")
+            self.troubles.append(f"{self.name} ended with {code}:\n{self.last_words()}")
         self.start(random_)
 
 
@@ -174,6 +180,7 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         for member in self.members:
+            logger.debug("%s said last:\n%s", member.name, member.last_words())
             member.thaw()
             if member.process is not None:
                 await asyncio.to_thread(member.process.kill_all)

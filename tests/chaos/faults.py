@@ -1,6 +1,7 @@
 """What may go wrong: one function a fault. Each hurts, waits, and lets go again."""
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -13,6 +14,8 @@ import psycopg
 
 from tests.chaos.cluster import Cluster, Member
 from tests.support.clusters.two_nodes import TwoNodes
+
+logger = logging.getLogger(__name__)
 
 Fault = Callable[["Faults"], Coroutine[None, None, None]]
 
@@ -48,7 +51,7 @@ class Faults:
             self.happened[fault.__name__.replace("_", " ")] += 1
             task = asyncio.create_task(fault(self), name=fault.__name__)
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(self._end)
 
     async def lose_nodes(self) -> None:
         """Kill a node of Ray every few seconds, for another to come; until cancelled."""
@@ -62,7 +65,13 @@ class Faults:
     async def settle(self) -> None:
         """Wait until every fault under way has let go."""
         while self._under_way:
-            await asyncio.gather(*self._under_way)
+            await asyncio.wait(self._under_way)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        """Note a fault that could not be made: the others go on."""
+        self._under_way.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("%s failed", task.get_name(), exc_info=task.exception())
 
     def somebody(self) -> Member:
         """Return any process of the service."""

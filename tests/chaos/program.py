@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import logging
+import os
 import random
 import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from time import monotonic
 
 import psycopg
@@ -21,7 +23,12 @@ from tests.chaos.tally import Tally
 from tests.support.clusters.two_nodes import has_ray
 from tests.support.wires.cutting import CuttingProxy
 
+logger = logging.getLogger(__name__)
+
 LEASE_S = 5.0
+
+STARTED_AFTER_S = 120.0
+"""So long the first start may take."""
 
 SETTLED_AFTER_S = 90.0
 """So long may runs take once all faults are over: leases, retries, and the queue."""
@@ -51,7 +58,9 @@ async def chaos(
         AsyncExitStack() as stack,
     ):
         keeping = [asyncio.create_task(cluster.look_after())]
-        await register(cluster.api_urls)
+        logger.info("registering jobs")
+        async with asyncio.timeout(STARTED_AFTER_S):
+            await register(cluster.api_urls)
         cutting = [
             await stack.enter_async_context(CuttingProxy(url, MEAN_STREAM_BYTES))
             for url in cluster.api_urls
@@ -65,14 +74,19 @@ async def chaos(
         faults = Faults(cluster, random_)
         hurting = asyncio.create_task(faults.run())
         losing = start_once("losing nodes of Ray", faults.lose_nodes())
+        logger.info("hurting everything for %g minutes", minutes)
         await _go_on(minutes * 60, [*keeping, *launchers, hurting, losing])
         await end(hurting, losing)
+        logger.info("waiting until the faults are over")
         await faults.settle()
+        logger.info("killing %s workers one by one", kills)
         alone = await hurt_alone(cluster, proofs, faults, promises, kills)
         await end(*launchers)
-        await _settled(cluster, followers)
+        logger.info("waiting until all runs have ended")
+        await _settle(cluster, followers, tally)
+        logger.info("counting")
         counting.count_runs(tally, cluster, promises)
-        counting.count_proofs(tally, proofs)
+        await counting.count_proofs(tally, proofs)
         await counting.count_stream(tally, cluster, followers)
         acked = directory / "acked"
         acked.write_text("".join(f"{run_id}\n" for run_id in promises.acked.values()))
@@ -101,13 +115,14 @@ async def _go_on(for_s: float, tasks: list["asyncio.Task[None]"]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
-    """Wait until all runs are over and told, or no longer than they may take.
+async def _settle(cluster: Cluster, followers: list[Follower], tally: Tally) -> None:
+    """Wait until all runs are over and followed, or no longer than they may take, which is noted.
 
-    What failed is noted a moment later: only a log that stays as it is has been told as a whole.
+    Failures are recorded a moment later: only a log that stays as it is has been followed to its
+    end.
     """
     until = monotonic() + SETTLED_AFTER_S
-    last_head = 0
+    last_head = unfinished = 0
     still_since = monotonic()
     while monotonic() < until:
         await asyncio.sleep(0.5)
@@ -120,6 +135,11 @@ async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
             are_up_to_date = all(follower.position >= head for follower in followers)
             if are_up_to_date and not unfinished and monotonic() > still_since + STILL_S:
                 return
+    positions = [follower.position for follower in followers]
+    tally.notes.append(
+        f"counted before all was over, after {SETTLED_AFTER_S:g} s: {unfinished} runs unfinished, "
+        f"the last event at {last_head}, followers at {positions}"
+    )
 
 
 async def _looked_at(cluster: Cluster) -> tuple[int, int]:
@@ -131,14 +151,38 @@ async def _looked_at(cluster: Cluster) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Run one round, and say how it went."""
+    """Run one round, and say how it went, also in a file that has all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--output", type=Path, help="the file; one in the temporary directory")
     arguments = parser.parse_args()
-    sys.stdout.write(f"seed {arguments.seed}, {arguments.minutes:g} minutes\n")
-    with TemporaryDirectory(prefix="chaos-") as name:
-        going = chaos(Path(name), arguments.seed, arguments.minutes, with_ray=has_ray())
-        tally = asyncio.run(going)
-    sys.stdout.write(tally.show() + "\n")
+    output = arguments.output
+    if output is None:
+        output = Path(gettempdir()) / f"chaos-{arguments.seed}-{os.getpid()}.txt"
+    _write_to(output)
+    logger.info("seed %s, %g minutes", arguments.seed, arguments.minutes)
+    try:
+        with TemporaryDirectory(prefix="chaos-") as name:
+            going = chaos(Path(name), arguments.seed, arguments.minutes, with_ray=has_ray())
+            tally = asyncio.run(going)
+    except Exception:
+        logger.exception("not counted: the step that is named last has failed")
+        logger.info("all of it is in %s", output)
+        return 1
+    logger.debug("everything that was counted:\n%s", tally.show())
+    logger.info("%s\nall of it is in %s", tally.show(most=5), output)
     return 0 if tally.is_clean else 1
+
+
+def _write_to(output: Path) -> None:
+    """Write the steps to standard output, and these and the processes' last words to a file."""
+    on_screen = logging.StreamHandler(sys.stdout)
+    on_screen.setLevel(logging.INFO)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[on_screen, logging.FileHandler(output, mode="w")],
+    )
+    logging.getLogger("tests.chaos").setLevel(logging.DEBUG)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

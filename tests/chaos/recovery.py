@@ -9,16 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from random import Random
 from statistics import median
 from time import monotonic
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.chaos.clients import SHARED, Promises
+from tests.chaos.clients import SHARED, Launcher, Promises, http_client
 from tests.chaos.cluster import Cluster, Member
 from tests.chaos.faults import Faults, restart_postgresql
 from tests.chaos.tally import Tally
@@ -117,7 +116,8 @@ async def _kill_a_worker_at_work(cluster: Cluster, proofs: Path, promises: Promi
         if not held:
             await _launch_long_ones(cluster, proofs, promises)
         await asyncio.sleep(0.1)
-    msg = "no worker is at work"
+    states = [f"{one.name}: ready {_is_ready(one)}" for one in cluster.workers]
+    msg = f"in {ENOUGH_S:g} s no worker was at work while all were ready ({', '.join(states)})"
     raise AssertionError(msg)
 
 
@@ -127,22 +127,18 @@ def _is_ready(worker: Member) -> bool:
 
 async def _launch_long_ones(cluster: Cluster, proofs: Path, promises: Promises) -> None:
     """Launch some runs that go on for a while, fewer than there are slots."""
-    body = {
-        "parameters": {
-            "directory": str(proofs),
-            "kind": "plain",
-            "forMs": RUN_MS,
-            "key": None,
-            "seat": False,
-        }
+    parameters = {
+        "directory": str(proofs),
+        "kind": "plain",
+        "forMs": RUN_MS,
+        "key": None,
+        "seat": False,
     }
-    async with httpx.AsyncClient(timeout=ENOUGH_S, trust_env=False) as client:
+    # An API that was killed last may still be starting.
+    launcher = Launcher(cluster.api_urls, proofs, Random(), promises)
+    async with http_client() as client, asyncio.timeout(ENOUGH_S):
         for _ in range(2 * len(cluster.workers)):
-            key = str(uuid4())
-            url = f"{cluster.api_urls[0]}/jobs/free/run"
-            answer = await client.post(url, json=body, headers={"Idempotency-Key": key})
-            answer.raise_for_status()
-            promises.keep(key, answer.json()["data"]["id"])
+            await launcher.launch(client, "free", parameters)
 
 
 def _held(cluster: Cluster) -> Mapping[str, int]:

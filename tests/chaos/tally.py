@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 import psycopg
 from psycopg.rows import dict_row
@@ -36,6 +37,9 @@ NOT_BEGUN = "apphub-jobs: cannot reach the database"
 
 FINAL = {"succeeded", "failed", "canceled", "expired"}
 
+GONE_AFTER_S = 10.0
+"""So long after the end of its run a process may still be ending, on a busy machine."""
+
 CHECKS = {
     "verify": ["verify"],
     "verify --histories": ["verify", "--histories", "--acked", "{acked}"],
@@ -59,13 +63,13 @@ class Tally:
         """Whether nothing went wrong."""
         return not any(self.wrong.values())
 
-    def show(self) -> str:
-        """Return it for people."""
-        lines = []
-        for kind, problems in self.wrong.items():
+    def show(self, most: int | None = None) -> str:
+        """Return it for people, with so many problems of each kind; what went wrong comes last."""
+        lines = [*self.notes]
+        for kind, problems in sorted(self.wrong.items(), key=lambda one: len(one[1])):
             lines.append(f"{kind:20} {len(problems)}")
-            lines += [f"    {text}" for text in problems[:5]]
-        return "\n".join([*lines, *self.notes])
+            lines += [f"    {text}" for text in problems[:most]]
+        return "\n".join(lines)
 
 
 def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
@@ -94,13 +98,17 @@ def _more_than(unasked: set[str], acked: int) -> list[str]:
     return sorted(unasked) if len(unasked) > few + acked else []
 
 
-def count_proofs(tally: Tally, proofs: Path) -> None:
-    """What the handlers wrote down, and what still holds their locks."""
+async def count_proofs(tally: Tally, proofs: Path) -> None:
+    """What the handlers wrote down, and what still holds their locks after a moment of grace."""
     notes = proofs / "notes"
     lines = notes.read_text().splitlines() if notes.exists() else []
     tally.add("overlapped", [line for line in lines if " overlap " in line])
-    held = [str(path) for path in proofs.glob("*/*") if _is_held(path)]
-    tally.add("outlived", held)
+    until = monotonic() + GONE_AFTER_S
+    held = [path for path in proofs.glob("*/*") if _is_held(path)]
+    while held and monotonic() < until:
+        await asyncio.sleep(0.2)
+        held = [path for path in held if _is_held(path)]
+    tally.add("outlived", [str(path) for path in held])
 
 
 def _is_held(path: Path) -> bool:
