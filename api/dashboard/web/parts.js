@@ -4,10 +4,10 @@
 /** @import { Problem } from "./state/api.js" */
 /** @import { Asked } from "./state/loading.js" */
 
-import { signal, useSignal } from "@preact/signals";
+import { computed, signal, useSignal } from "@preact/signals";
 import htm from "htm";
 import { h } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { post, problemOf } from "./state/api.js";
 import { now } from "./state/now.js";
@@ -273,12 +273,16 @@ export function Differences({ found }) {
 	return html`<dl class="differences">
 		${found.map(({ path, before, after }) => html`<div key=${path}>
 			<dt><code>${path}</code></dt>
-			<dd><del>${shown(before)}</del> <ins>${shown(after)}</ins></dd>
+			<dd><del><${Value} value=${before} /></del> <ins><${Value} value=${after} /></ins></dd>
 		</div>`)}
 	</dl>`;
 }
 
-const shown = (/** @type {unknown} */ value) => (value === undefined ? "–" : JSON.stringify(value));
+/** A value in a line, folded where it is long. @param {{value: unknown}} props */
+function Value({ value }) {
+	const text = value === undefined ? "–" : JSON.stringify(value);
+	return text.length > LONG ? html`<details><summary>${texts.characters(text.length)}</summary>${text}</details>` : text;
+}
 
 // A link within the dashboard: a real one, to be opened in a new tab or copied.
 
@@ -478,11 +482,12 @@ export function Table({ label, rows, keyOf, columns, rowClass = () => "" }) {
 
 /** @param {{at: string | null, full?: boolean}} props `full` shows both local time and UTC */
 export function Time({ at, full = false }) {
+	// Drawn anew when what is written changes, not whenever the clock ticks.
+	const text = useMemo(() => computed(() => at && written(at)), [at]);
 	if (!at) return html`<span class="quiet">–</span>`;
-	const both = `${local(at)} · ${utc(at)}`;
 	if (full)
 		return html`<time class="full" datetime=${at}>${local(at)} <span class="quiet">${utc(at)}</span></time>`;
-	return html`<time datetime=${at} title=${both}>${written(at)}</time>`;
+	return html`<time datetime=${at} title=${`${local(at)} · ${utc(at)}`}>${text.value}</time>`;
 }
 
 /** A sentence of the service, with its times as this person reads them. @param {{text: string}} props */

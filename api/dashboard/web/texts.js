@@ -258,6 +258,7 @@ export const texts = {
 		ran: (/** @type {string} */ text) => `ran ${text}`,
 		collapsed: (/** @type {string} */ text) => `${text} (not to scale)`,
 		noAttempts: "It has not started yet.",
+		neverStarted: "It never started.",
 		chain: "all it caused",
 		causesHint: "What led to this run, and what it led to: all that has the same origin.",
 		causedBy: (/** @type {string} */ event) => `caused by “${event}”`,

@@ -20,7 +20,7 @@ import { texts } from "../texts.js";
 import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
 import { differences } from "./definition.js";
 import { LaunchForm } from "./launch_form.js";
-import { FAILED, Runs, useRelated } from "./run_failure.js";
+import { Runs, useRelated } from "./run_failure.js";
 import { Log } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
@@ -61,7 +61,7 @@ function Run({ asked, job }) {
 			<${Actions} run=${run} />
 		</div>
 		<${Progress} run=${run} />
-		${run.errorMessage && !FAILED.includes(run.status) && html`
+		${run.errorMessage && OPEN.includes(run.status) && html`
 			<p class="error-message" tabindex="0"><code>${run.errorMessage}</code></p>
 		`}
 		<${Facts} run=${run} related=${related.answer} />
@@ -105,7 +105,7 @@ function Facts({ run, related }) {
 			texts.runs.columns.took,
 			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
 		],
-		[words.attempts, texts.runs.attemptOf(run.attempt, run.maxAttempts)],
+		[words.attempts, texts.runs.attemptOf(run.startedAt ? run.attempt : 0, run.maxAttempts)],
 		[words.by, run.requestedBy],
 		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],

@@ -25,7 +25,7 @@ export function Story({ run, events, related }) {
 				<section class="card stack">
 					<h2>${texts.run.timeline}</h2>
 					<${Timeline} segments=${segments} />
-					<${Attempts} attempts=${attempts} events=${events} known=${hasFailed ? run.errorMessage : null} />
+					<${Attempts} attempts=${attempts} isOver=${isOver} events=${events} known=${hasFailed ? run.errorMessage : null} />
 				</section>
 			</div>
 			<section class="card"><h2>${texts.run.states}</h2><${Diagram} path=${pathOf(events)} /></section>
@@ -35,11 +35,11 @@ export function Story({ run, events, related }) {
 
 /**
  * Attempts beside each other: what differs is seen in the columns. The `known` message is read elsewhere already.
- * @param {{attempts: Segment[], events: Api.Event[], known: string | null}} props
+ * @param {{attempts: Segment[], isOver: boolean, events: Api.Event[], known: string | null}} props
  */
-function Attempts({ attempts, events, known }) {
-	if (attempts.length === 0) return html`<p class="quiet">${texts.run.noAttempts}</p>`;
+function Attempts({ attempts, isOver, events, known }) {
 	const words = texts.run;
+	if (attempts.length === 0) return html`<p class="quiet">${isOver ? words.neverStarted : words.noAttempts}</p>`;
 	/** @type {Map<number, string>} */
 	const said = new Map();
 	for (const { data: { error_message: message }, occurredAt } of events) {

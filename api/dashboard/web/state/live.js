@@ -9,6 +9,9 @@ import { ResumableStream } from "./stream.js";
 /** Messages are folded together for so long: then the page is drawn once. */
 const TOGETHER_MS = 60;
 
+/** While they keep coming, the page is drawn no more often than this, unless so many come that some would be forgotten. */
+const BUSY_MS = 240;
+
 const PAUSE_MS = 2_000;
 
 const CALM_MS = 500;
@@ -38,6 +41,8 @@ let waiting = [];
 
 /** @type {number | undefined} */
 let flushing;
+
+let flushedAt = -BUSY_MS;
 
 /** @type {number | undefined} */
 let calming;
@@ -75,13 +80,21 @@ export function retryNow() {
 /** @param {import("./fold.js").Message[]} messages */
 function take(messages) {
 	waiting.push(...messages);
-	flushing ??= setTimeout(flush, TOGETHER_MS);
+	flushing ??= setTimeout(flushWhenDue, TOGETHER_MS);
+}
+
+function flushWhenDue() {
+	const isEarly = performance.now() < flushedAt + BUSY_MS;
+	if (isEarly && waiting.length < MOST_KEPT / 2) flushing = setTimeout(flushWhenDue, TOGETHER_MS);
+	else flush();
 }
 
 function flush() {
 	const messages = waiting;
 	waiting = [];
+	clearTimeout(flushing);
 	flushing = undefined;
+	flushedAt = performance.now();
 	world.value = fold(world.value, messages);
 	if (messages.length > MOST_KEPT || messages.some(isErasure)) askAnewWhenCalm();
 	head.value = Math.max(head.value, world.value.position);

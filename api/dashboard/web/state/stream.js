@@ -50,6 +50,9 @@ export class ResumableStream {
 	/** @type {number | undefined} */
 	timer;
 
+	/** When the socket last said something. */
+	heardAt = 0;
+
 	/** Messages of a position of which more are to come. @type {Message[]} */
 	unfinished = [];
 
@@ -106,10 +109,11 @@ export class ResumableStream {
 		this.onState("connecting");
 		const socket = new this.WebSocket(this.url(this.position, this.logId), this.protocols());
 		this.socket = socket;
-		this.#listenFor(socket);
+		this.heardAt = this.clock.now();
+		this.#giveUpWhenSilent(socket, SILENCE_MS);
 		socket.onmessage = ({ data }) => {
 			if (socket !== this.socket) return;
-			this.#listenFor(socket);
+			this.heardAt = this.clock.now();
 			this.#take(JSON.parse(data));
 		};
 		socket.onclose = (event) => {
@@ -160,15 +164,24 @@ export class ResumableStream {
 		this.timer = this.clock.set(() => this.#connect(), wait);
 	}
 
-	/** @param {WebSocket} socket */
-	#listenFor(socket) {
-		this.clock.clear(this.timer);
+	/**
+	 * One timer for all messages: there may be hundreds a second.
+	 * @param {WebSocket} socket @param {number} ms until it may have been silent too long
+	 */
+	#giveUpWhenSilent(socket, ms) {
 		this.timer = this.clock.set(() => {
 			if (socket !== this.socket) return;
+			const now = this.clock.now();
+			this.heardAt = Math.min(this.heardAt, now); // The clock may have been put back.
+			const rest = this.heardAt + SILENCE_MS - now;
+			if (rest > 0) {
+				this.#giveUpWhenSilent(socket, rest);
+				return;
+			}
 			socket.onclose = null;
 			socket.close();
 			this.#lost({ code: 1006 });
-		}, SILENCE_MS);
+		}, ms);
 	}
 }
 
