@@ -1,7 +1,7 @@
-"""`apphub-jobs apply`: make jobs and schedules what files say.
+"""`apphub-jobs apply`: make jobs and schedules match files.
 
-First how steps are shown and confirmed, then how they are carried out, then the command. What is to
-be done is decided in `cli/apply_plan.py` before anything is.
+First how steps are shown and confirmed, then how they are carried out, then the command.
+`cli/apply_plan.py` decides on all steps before the first is carried out.
 """
 
 import re
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from apphub_jobs.client import AccessError, ApiError, Client, ConflictError, NotFoundError
 from cli.apply_plan import Action, Current, Existing, Kind, Ownership, Step, definitions_in, plan
-from cli.options import command, failure, read
+from cli.options import command, exit_on_error, failure
 from cli.plans import lines_of_change
 from cli.service import ServiceOptions, connected
 from cli.start.options import Pythons
@@ -64,7 +64,7 @@ def _show(steps: Sequence[Step]) -> None:
 def _report(
     step: Step, outcome: Outcome, *, as_json: bool, version: int | None = None, problem: str | None
 ) -> None:
-    """Say what became of a step."""
+    """Print the outcome of a step."""
     if as_json:
         changes = {
             name: {"from": before, "to": after} for name, (before, after) in step.changes.items()
@@ -116,7 +116,7 @@ class _Requests:
 
 
 class _OutdatedPlanError(Exception):
-    """Others have changed, since the plan was shown, what it was about to change."""
+    """The job or schedule has changed since the plan was shown."""
 
 
 def _carry_out(
@@ -134,7 +134,7 @@ def _carry_out(
             )
             continue
         if step.action == "delete" and failed - {"delete"}:
-            problem = "not deleted, as not all that comes before it was done"
+            problem = "not deleted, because an earlier step failed"
             _report(step, "skipped", as_json=as_json, problem=problem)
             continue
         try:
@@ -154,7 +154,7 @@ def _version(current: Current | None) -> int | None:
 
 
 def _apply(client: Client, step: Step, ownership: Ownership) -> Current | None:
-    """Carry a step out on what the service has now, if no more is changed than the plan showed.
+    """Carry a step out on the service's current state, if it changes no more than the plan showed.
 
     Raises:
         ApiError: the service refuses it.
@@ -176,7 +176,7 @@ def _apply(client: Client, step: Step, ownership: Ownership) -> Current | None:
     changes = replace(step, current=current).changes
     if any(step.changes.get(name) != change for name, change in changes.items()):
         raise _OutdatedPlanError(
-            f"it is at version {current.version} by now, with other content; apply again to see it"
+            f"it has changed meanwhile, to version {current.version}; apply again to see the change"
         )
     return requests.revise(step.name, {name: after for name, (_, after) in changes.items()})
 
@@ -185,15 +185,16 @@ def _delete(requests: _Requests, step: Step, ownership: Ownership) -> Current | 
     try:
         current = requests.show(step.name)
         if current.owner != ownership.owner:
-            owner = current.owner or "nobody"
-            raise _OutdatedPlanError(f"it belongs to {owner} by now, and stays")
+            owner = current.owner or "no owner"
+            raise _OutdatedPlanError(f"it belongs to {owner} now, and was not deleted")
         if current.version != _version(step.current):
             raise _OutdatedPlanError(
-                f"it is at version {current.version} by now, and stays; apply again to see it"
+                f"it has changed meanwhile, to version {current.version}, and was not deleted;"
+                " apply again to see the change"
             )
         return requests.delete(step.name)
     except NotFoundError:
-        return None  # Another apply of the owner was faster.
+        return None  # Another apply of the same owner has deleted it.
 
 
 OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -225,32 +226,31 @@ def apply(  # noqa: PLR0913 - one for each option
         typer.Option(
             envvar="APPHUB_OWNER",
             callback=_owner,
-            help="Whose definitions these are: others then cannot change them by mistake.",
+            help="The owner of these definitions: other owners cannot change them by mistake.",
         ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; exit with 2 if anything would.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete what the owner has and these definitions lack.")
+        bool, typer.Option("--prune", help="Delete what the owner has and the files do not define.")
     ] = False,
     take_over: Annotated[
-        bool,
-        typer.Option("--take-over", help="Change also what others own: it is the owner's then."),
+        bool, typer.Option("--take-over", help="Also change what others own, and become its owner.")
     ] = False,
     python: Pythons = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Make jobs and schedules what files say: create and revise them, and delete with --prune.
+    """Make jobs and schedules match files: create, revise and, with --prune, delete them.
 
     The changes are shown first. A field that a definition leaves out gets its default.
     """
     if owner is None and (prune or take_over):
-        raise typer.BadParameter("--prune and --take-over need the --owner")
+        raise typer.BadParameter("--prune and --take-over need --owner")
     ownership = Ownership(owner, take_over=take_over, prune=prune)
-    definitions = read(lambda: definitions_in(sources, python or ()))
+    definitions = exit_on_error(lambda: definitions_in(sources, python or ()))
     with connected(to) as client:
         steps = plan(
             definitions,

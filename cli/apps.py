@@ -27,22 +27,22 @@ STYLES = {"ready": "green", "failed": "red", "processing": "cyan"}
 @command(apps_app)
 def add(  # noqa: PLR0913 - one for each option
     *,
-    repository: Annotated[str, typer.Argument(help="A git repository: a directory, or an URL.")],
+    repository: Annotated[str, typer.Argument(help="A git repository: a directory, or a URL.")],
     app_id: Annotated[
-        str | None, typer.Option("--id", help="Its id; else by the repository's name.")
+        str | None, typer.Option("--id", help="The app's id; default: the repository's name.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Its name; else its id.")] = None,
-    description: Annotated[str, typer.Option(help="What it is.")] = "",
+    name: Annotated[str | None, typer.Option(help="The app's name; default: its id.")] = None,
+    description: Annotated[str, typer.Option(help="A description.")] = "",
     dockerfile: Annotated[
-        str, typer.Option(help="Where the Dockerfile is to be looked for first.")
+        str, typer.Option(help="The path at which the Dockerfile is searched first.")
     ] = "Dockerfile",
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait until it has been read.")
+        bool, typer.Option("--wait/--no-wait", help="Wait until it has been ingested.")
     ] = True,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Add a repository, and have it read."""
+    """Add a repository to the catalog, and ingest it."""
     app_id = app_id or _name_of(repository)
     body = {
         "id": app_id,
@@ -65,11 +65,13 @@ def add(  # noqa: PLR0913 - one for each option
 @command(apps_app, "list")
 def list_apps(
     *,
-    query: Annotated[str | None, typer.Option("--search", help="Part of it.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--search", help="Words of a name, description, tag, id or URL.")
+    ] = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """List the catalog."""
+    """List the apps of the catalog."""
     with connected(to) as client:
         apps = _data(client.request("GET", "/apps", query={"q": query} if query else {}))
     columns = ("app", "status", "updated", "repository", "error")

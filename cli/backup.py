@@ -42,14 +42,14 @@ from worker.logs.run_logs import RunLogsUnavailableError
 backup_app = typer.Typer()
 
 KEYS_FILE = "subject-keys.json"
-"""Beside the sets; the next backup replaces it."""
+"""Beside the backups; the next backup replaces it."""
 
 LAST_BACKUP = "last-backup.json"
 """In the data directory: what the last backup was, for `doctor`."""
 
 
-class LogChoice(StrEnum):
-    """What a set has of the logs of runs."""
+class RunLogsMode(StrEnum):
+    """Whether a backup lists the logs of runs, copies them, or leaves them out."""
 
     NONE = "none"
     LIST = "list"
@@ -75,11 +75,11 @@ KeysFile = Annotated[
 _BACKUP = """\
 Back up the log into a new directory, while the service runs.
 
-A backup is the log as it is at one moment, its archive files, and a list of the keys and run logs \
-that belong to it.
+A backup has the log at one moment, its archive files, and lists of the keys and run logs that \
+belong to it.
 
-The keys of personal data go into one file beside all backups (--keys); seal.key and subjects.key \
-are copied nowhere: keep them apart."""
+The keys of personal data go into one file beside all backups (--keys). seal.key and subjects.key \
+are not copied: keep copies elsewhere."""
 
 
 @command(backup_app, "backup", _BACKUP, reads_database=True)
@@ -90,9 +90,9 @@ def backup_command(  # noqa: PLR0913 - one for each option
     ],
     log: LogOptions,
     run_logs: Annotated[
-        LogChoice,
+        RunLogsMode,
         typer.Option(help="Whether to list the logs of runs, copy them as well, or do neither."),
-    ] = LogChoice.LIST,
+    ] = RunLogsMode.LIST,
     logs_store: LogsStore = None,
     keys: KeysFile = None,
     dated: Annotated[
@@ -104,7 +104,7 @@ def backup_command(  # noqa: PLR0913 - one for each option
     ] = False,
 ) -> None:
     """Write a backup."""
-    if run_logs is LogChoice.COPY and logs_store is not None:
+    if run_logs is RunLogsMode.COPY and logs_store is not None:
         raise failure(
             "--run-logs copy is for logs in the data directory: copy those of an object store by"
             " its own means, and leave the list here (--run-logs list)"
@@ -118,8 +118,8 @@ def backup_command(  # noqa: PLR0913 - one for each option
         began = monotonic()
         try:
             with _writer(target) as writer:
-                if run_logs is not LogChoice.NONE:
-                    is_copy = run_logs is LogChoice.COPY
+                if run_logs is not RunLogsMode.NONE:
+                    is_copy = run_logs is RunLogsMode.COPY
                     _write_run_logs(writer, logs_store, data_dir, view, copy=is_copy)
                 manifest, subject_keys = finish(_write(database, writer, run_logs, view))
                 if subject_keys.master is not None:
@@ -142,7 +142,7 @@ def backup_command(  # noqa: PLR0913 - one for each option
 
 @contextmanager
 def _writer(target: Path) -> Iterator[SetWriter]:
-    """Open a set for writing; what an error leaves of it is removed."""
+    """Open a backup for writing; after an error it is removed."""
     writer = SetWriter(target)
     with ExitStack() as stack:
         stack.callback(writer.discard)
@@ -153,7 +153,7 @@ def _writer(target: Path) -> Iterator[SetWriter]:
 def _write_run_logs(
     writer: SetWriter, store: str | None, data_dir: Path, view: View, *, copy: bool
 ) -> None:
-    """List the logs of runs, and copy them. Before the log: what it names had been written then."""
+    """List the logs of runs, or copy them. Call it before the log is read."""
     sizes = list_logs(store, data_dir)
     with writer.compressed(RUN_LOG_LIST) as file:
         for number, (name, size) in enumerate(sizes.items()):
@@ -169,7 +169,7 @@ def _write_run_logs(
 
 
 async def _write(
-    database: Database, writer: SetWriter, run_logs: LogChoice, view: View
+    database: Database, writer: SetWriter, run_logs: RunLogsMode, view: View
 ) -> tuple[Manifest, SubjectKeys]:
     async with operator_session(database) as session:
         await session.execute(dump.BEGIN)
@@ -182,7 +182,7 @@ async def _write(
         log_id = await read_value(session, str, sql.LOG_ID)
         await session.execute("COMMIT")
         drawn = await read_value(session, int, dump.DRAWN)
-        # Last: whoever was erased meanwhile is not among them.
+        # Last, so that the keys of persons who were erased meanwhile are left out.
         await session.execute(dump.BEGIN)
         keys = await keys_in_database(session)
         await session.execute("COMMIT")
@@ -201,14 +201,14 @@ async def _write(
         archives=archives,
         seal=seal,
         subjects=len(keys.ids),
-        run_logs=None if run_logs is LogChoice.NONE else run_logs.value,
+        run_logs=None if run_logs is RunLogsMode.NONE else run_logs.value,
         files=writer.files,
     )
     return manifest, keys
 
 
 def _remember(data_dir: Path, manifest: Manifest, target: Path) -> None:
-    """Let `doctor` know of the backup."""
+    """Record the backup for `doctor`."""
     last = {"directory": str(target), "taken_at": manifest.taken_at, "position": manifest.position}
     write_whole(data_dir / LAST_BACKUP, orjson.dumps(last), mode=0o600)
 
@@ -228,8 +228,8 @@ def _sentences(manifest: Manifest, target: Path, keys_file: Path, seconds: float
     ]
     if manifest.subjects:
         persons = counted(manifest.subjects, "person")
-        lines.append(f"{keys_file}: the keys of {persons}; replaces the last one")
-    if manifest.run_logs == LogChoice.LIST.value:
+        lines.append(f"{keys_file}: the keys of {persons}; replaces the previous file")
+    if manifest.run_logs == RunLogsMode.LIST.value:
         lines.append("the logs of runs are listed, not copied")
     keys = []
     if manifest.seal is not None:

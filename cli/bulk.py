@@ -33,18 +33,18 @@ Where = Annotated[
     ),
 ]
 Changed = Annotated[
-    list[str] | None, typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE.")
+    list[str] | None,
+    typer.Option("--set", help="Another value of a parameter for the new runs, as NAME=VALUE."),
 ]
 OperationId = Annotated[str, typer.Argument(help="The operation's id.")]
 
 
 @dataclass(frozen=True)
-class OrderOptions:
-    """How an order for many runs is given."""
+class OperationOptions:
+    """The reason of a bulk operation, and whether to start it and to wait for it."""
 
     reason: Annotated[
-        str | None,
-        typer.Option(help="Why; it stays in the history of each run.", show_default=False),
+        str | None, typer.Option(help="Why; kept in the history of each run.", show_default=False)
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = (
         False
@@ -57,37 +57,37 @@ class OrderOptions:
     def checked_reason(self) -> str:
         """Return the reason, or raise typer.BadParameter; a dry run needs none."""
         if self.reason is None and not self.dry_run:
-            raise typer.BadParameter("say why: --reason TEXT; or look first: --dry-run")
+            raise typer.BadParameter("give a reason: --reason TEXT; or try it first: --dry-run")
         return self.reason or ""
 
 
 @command(bulk_app)
-def cancel(*, where: Where, options: OrderOptions, to: ServiceOptions) -> None:
-    """Cancel all runs that match and are pending or running."""
-    _order("cancel", where, None, options, to)
+def cancel(*, where: Where, options: OperationOptions, to: ServiceOptions) -> None:
+    """Cancel all matching runs that are pending or running."""
+    _start("cancel", where, None, options, to)
 
 
 @command(bulk_app)
 def retry(
-    *, where: Where, changed: Changed = None, options: OrderOptions, to: ServiceOptions
+    *, where: Where, changed: Changed = None, options: OperationOptions, to: ServiceOptions
 ) -> None:
-    """Launch again all runs that match and failed, expired or were canceled."""
-    _order("retry", where, changed, options, to)
+    """Launch again all matching runs that failed, expired or were canceled."""
+    _start("retry", where, changed, options, to)
 
 
 @command(bulk_app)
 def rerun(
-    *, where: Where, changed: Changed = None, options: OrderOptions, to: ServiceOptions
+    *, where: Where, changed: Changed = None, options: OperationOptions, to: ServiceOptions
 ) -> None:
-    """Launch again all runs that match and have ended."""
-    _order("rerun", where, changed, options, to)
+    """Launch again all matching runs that have ended."""
+    _start("rerun", where, changed, options, to)
 
 
-def _order(
+def _start(
     action: Action,
     where: list[str],
     changed: list[str] | None,
-    options: OrderOptions,
+    options: OperationOptions,
     to: ServiceOptions,
 ) -> None:
     """Start an operation, or show what it would do.
@@ -112,11 +112,11 @@ def _order(
 
 
 def parse_patch(changed: list[str] | None) -> JsonObject | None:
-    """Return the parameters that new runs get instead of the old ones."""
+    """Return the parameters that replace those of the old runs."""
     return parse_parameters(changed, None, {}) if changed else None
 
 
-def follow(client: Client, operation: BulkDocument, options: OrderOptions) -> None:
+def follow(client: Client, operation: BulkDocument, options: OperationOptions) -> None:
     """Print an operation that has started, or with `--wait` that has ended.
 
     Raises:
@@ -167,7 +167,7 @@ def runs(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """List the runs that a bulk operation launched, newest first, and what became of them."""
+    """List the runs that a bulk operation launched, newest first, with their outcomes."""
     with connected(to) as client:
         documents = list(islice(client.bulk.runs(operation_id), limit))
         counts = client.bulk.counts(operation_id)
@@ -189,7 +189,7 @@ def abort(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Act on no further runs; what is done stays done."""
+    """Stop a bulk operation; what is done stays done."""
     with connected(to) as client:
         _print(client.bulk.abort(operation_id, reason), as_json=as_json)
 

@@ -29,7 +29,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from catalog.built_in_jobs import BUILD_SLUG
 from catalog.handler_settings import handler_settings
-from cli.options import read
+from cli.options import exit_on_error
 from cli.run_lines import in_one_line
 from cli.start.checks import Builder, find_builder
 
@@ -439,7 +439,7 @@ def run_demo(repository: Path) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    builder = find_builder(read(lambda: handler_settings(os.environ, Path())))
+    builder = find_builder(exit_on_error(lambda: handler_settings(os.environ, Path())))
     return asyncio.run(_demonstrate(repository.resolve(), console, builder))
 
 

@@ -37,7 +37,7 @@ from apphub_jobs_server import REMEDY, find_intruders
 from catalog.handler_settings import handler_settings
 from cli.backup import LAST_BACKUP
 from cli.database import database_url
-from cli.options import DatabaseOptions, command, read
+from cli.options import DatabaseOptions, command, exit_on_error
 from cli.process.announcement import services
 from cli.start.checks import find_builder
 from cli.start.options import Pythons
@@ -56,6 +56,8 @@ LOW_SPACE_MB = 1_000
 
 MINIMUM_SERVER = 150_000
 """PostgreSQL 15, as libpq counts versions."""
+
+OWN_DATABASE = "or use a PostgreSQL of your own: --database-url"
 
 CONNECT_TIMEOUT_S = 5
 
@@ -99,8 +101,9 @@ def installation() -> Check:
     intruders = list(find_intruders())
     if intruders:
         files = ", ".join(f"{intruder.file} of {intruder.distribution}" for intruder in intruders)
-        return Check("installation", "wrong", f"among its files there are {files}", REMEDY)
-    return Check("installation", "ok", f"{sys.prefix}, without others' files in its packages")
+        message = f"other distributions have put files into its packages: {files}"
+        return Check("installation", "wrong", message, REMEDY)
+    return Check("installation", "ok", f"{sys.prefix}, without other distributions' files")
 
 
 def data_directory(directory: Path) -> Check:
@@ -118,7 +121,7 @@ def data_directory(directory: Path) -> Check:
     free_mb = shutil.disk_usage(existing).free // 1_000_000
     message = f"{directory}, {free_mb} MB free"
     if free_mb < LOW_SPACE_MB:
-        return Check("data directory", "warning", message, "make room on this disk")
+        return Check("data directory", "warning", message, "free space on this disk")
     return Check("data directory", "ok", message)
 
 
@@ -150,7 +153,7 @@ def _private_database(account: str | None) -> Check:
     try:
         programs = binaries(_server_user(account))
     except PlacementError as error:
-        return Check("database", "wrong", str(error), "or give --database-url")
+        return Check("database", "wrong", str(error), OWN_DATABASE)
     return Check("database", "ok", f"a private PostgreSQL, programs in {programs}")
 
 
@@ -166,24 +169,24 @@ def server_account(account: str | None) -> Check:
     name = "account"
     if os.geteuid() != 0:
         message = (
-            "the private PostgreSQL runs as the same user as handlers do: only the hiding of its"
-            " files protects them from handlers"
+            "the private PostgreSQL runs as the same user as handlers: only hiding protects its"
+            " files from them"
         )
-        remedy = "for an account of its own give --database-url, or start the service as root"
+        remedy = "to separate them, give --database-url, or start the service as root"
         return Check(name, "warning", message, remedy)
     if not account and find_account(ACCOUNT) is None:
-        message = f"the private PostgreSQL will run as {ACCOUNT}, which the first start makes"
+        message = f"the private PostgreSQL will run as {ACCOUNT}, which the first start creates"
         return Check(name, "ok", message)
     try:
         server_user(account)
     except PlacementError as error:
-        return Check(name, "wrong", str(error), "or give --database-url")
+        return Check(name, "wrong", str(error), OWN_DATABASE)
     message = f"the private PostgreSQL runs as {account or ACCOUNT}, and handlers never do"
     return Check(name, "ok", message)
 
 
 def confinement() -> Iterator[Check]:
-    """Check what this system lets handlers' processes be kept from."""
+    """Check how far this system can confine handlers' processes."""
     possible = possible_confinement()
     remedy = "allow user namespaces: docs/operations.md, What handlers can reach"
     if possible.hides:
@@ -191,18 +194,18 @@ def confinement() -> Iterator[Check]:
         yield Check("hidden files", "ok", message)
     else:
         message = (
-            "handlers can read the service's own files, with its keys, and other attempts': this"
-            " system lets no process hide them"
+            "handlers can read the service's own files, with its keys, and those of other"
+            " attempts: this system does not allow hiding them"
         )
         yield Check("hidden files", "warning", message, remedy)
     if possible.protects:
         message = "handlers can only read what is not their own (--writable)"
         yield Check("read-only", "ok", message)
     else:
-        message = "handlers can change whatever files this user can"
+        message = "handlers can change all files that this user can"
         yield Check("read-only", "warning", message, remedy)
     # Control groups, which few users may make, are not needed to end an attempt's processes.
-    message = "not needed: supervisors find and end all that attempts start, and measure its memory"
+    message = "not needed: supervisors end all processes of an attempt, and measure their memory"
     yield Check("cgroups", "ok", message)
 
 
@@ -227,7 +230,7 @@ def builder(settings: Mapping[str, JsonObject]) -> Check:
     builder = find_builder(settings)
     if builder.usable:
         return Check("builds", "ok", builder.message)
-    return Check("builds", "warning", builder.message, "everything else works without")
+    return Check("builds", "warning", builder.message, "everything else works without a builder")
 
 
 def handlers_check(
@@ -251,12 +254,12 @@ def traces(environ: Mapping[str, str]) -> Check:
     name = "traces"
     collector = collector_of(environ)
     if collector is None:
-        message = "none are sent; OTEL_EXPORTER_OTLP_ENDPOINT would name a collector"
+        message = "not sent; to send them, name a collector in OTEL_EXPORTER_OTLP_ENDPOINT"
         return Check(name, "ok", message)
     message = f"to {masked(collector)}"
     problem = tracing_problem(environ)
     if problem is not None:
-        return Check(name, "warning", f"none are sent {message}", problem)
+        return Check(name, "warning", f"not sent {message}", problem)
     return Check(name, "ok", message)
 
 
@@ -270,7 +273,7 @@ def service_is_ready(directory: Path) -> Check:
     except UnusableDirectoryError as error:
         return Check("service", "warning", str(error))
     if not urls:
-        message = "none runs in this data directory"
+        message = "no service runs in this data directory"
         return Check("service", "warning", message, "to start one: apphub-jobs up")
     reasons = _reasons_against(urls[0])
     if reasons:
@@ -299,7 +302,7 @@ def last_backup(directory: Path) -> Check:
         message = f"{last['directory']}, position {last['position']}, {last['taken_at']}"
     except FileNotFoundError:
         remedy = "to make one: apphub-jobs backup DIR; docs/backup.md"
-        return Check(name, "warning", "none was made from this data directory", remedy)
+        return Check(name, "warning", "no backup was made from this data directory", remedy)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Check(name, "warning", f"{LAST_BACKUP} cannot be read: {error}")
     return Check(name, "ok", message)
@@ -352,7 +355,7 @@ def _checks(
     yield service_is_ready(directory)
     yield last_backup(directory)
     yield git()
-    settings = read(lambda: handler_settings(os.environ, directory))
+    settings = exit_on_error(lambda: handler_settings(os.environ, directory))
     yield builder(settings)
     yield from handlers_check(handlers, commands, pythons)
     yield traces(os.environ)

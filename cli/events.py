@@ -1,4 +1,4 @@
-"""The commands `export`, `tail` and `show`.
+"""`apphub-jobs events`: export, tail and show events.
 
 First events as lines and tables for people, then the commands with their filters.
 """
@@ -84,7 +84,7 @@ def print_history(events: Sequence[Envelope], names: Names, *, is_folded: bool) 
     if console().is_terminal:
         _print_lines(rows, names)
         return
-    columns = ("position", "at", "event", "of", "by", "because of", "what")
+    columns = ("position", "at", "event", "of", "by", "because of", "details")
     cells = [
         (
             str(row.event.position),
@@ -321,8 +321,7 @@ def show(  # noqa: PLR0913 - one for each option
         bool, typer.Option("--alone", help="Leave out other events with the same correlation id.")
     ] = False,
     progress: Annotated[
-        bool,
-        typer.Option("--progress", help="Show each report of progress; else many are one row."),
+        bool, typer.Option("--progress", help="Show each report of progress in a row of its own.")
     ] = False,
     as_json: AsJson = False,
     options: SourceOptions,
@@ -397,7 +396,7 @@ def _output(file: Path | None) -> Iterator[TextIO]:
             yield output
         unfinished.replace(file)
     except OSError as error:
-        if error.strerror is None:  # It is none of the file.
+        if error.strerror is None:  # It is not about the file.
             raise
         raise failure(f"{file} cannot be written: {error.strerror}") from None
     finally:

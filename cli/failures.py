@@ -8,7 +8,7 @@ from rich.text import Text
 
 from apphub_jobs.client import FailureDocument, FailuresOverTimeDocument
 from apphub_jobs.client.documents import FailureStatus
-from cli.bulk import Changed, OrderOptions, follow, parse_patch, print_preview
+from cli.bulk import Changed, OperationOptions, follow, parse_patch, print_preview
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import DAY, ago
@@ -36,7 +36,7 @@ def list_failures(
     *,
     status: Annotated[FailureStatus | None, typer.Option(help="Only those; else all.")] = None,
     job: Annotated[
-        str | None, typer.Option(help="Only of this job.", autocompletion=complete_slug)
+        str | None, typer.Option(help="Only this job's.", autocompletion=complete_slug)
     ] = None,
     as_of: AsOf = None,
     as_json: AsJson = False,
@@ -47,13 +47,13 @@ def list_failures(
     with connected(to) as client:
         groups = list(client.failures.each(status, job, moment))
     now = datetime.now(UTC)
-    columns = ("failure", "status", "job", "count", "last", "what")
+    columns = ("failure", "status", "job", "count", "last", "title")
     print_list(groups, columns, lambda group: _row(group, now), as_json=as_json, none="no failures")
 
 
 @command(failures_app)
 def show(*, fingerprint: Fingerprint, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show a group in full, with when it failed within a day."""
+    """Show a group in full, with its failures of the last day."""
     begin = datetime.now(UTC) - DAY
     with connected(to) as client:
         group = client.failures.show(fingerprint)
@@ -70,7 +70,7 @@ def resolve(
     fingerprint: Fingerprint,
     in_version: Annotated[
         int | None,
-        typer.Option(min=1, help="The first version of the job that is repaired; else from now."),
+        typer.Option(min=1, help="The first version of the job with the fix; default: from now."),
     ] = None,
     to: ServiceOptions,
 ) -> None:
@@ -82,7 +82,7 @@ def resolve(
 
 @command(failures_app)
 def ignore(*, fingerprint: Fingerprint, to: ServiceOptions) -> None:
-    """List a group no longer as open, even if it fails again."""
+    """Ignore a group: it is not listed as open, even if it fails again."""
     with connected(to) as client:
         group = client.failures.ignore(fingerprint)
     _print_status(group)
@@ -98,9 +98,13 @@ def reopen(*, fingerprint: Fingerprint, to: ServiceOptions) -> None:
 
 @command(failures_app)
 def retry(
-    *, fingerprint: Fingerprint, changed: Changed = None, options: OrderOptions, to: ServiceOptions
+    *,
+    fingerprint: Fingerprint,
+    changed: Changed = None,
+    options: OperationOptions,
+    to: ServiceOptions,
 ) -> None:
-    """Retry all runs whose last attempt failed in this group, as a bulk operation."""
+    """Retry all runs that ended with a failure of this group, as a bulk operation."""
     reason = options.checked_reason()
     patch = parse_patch(changed)
     with connected(to) as client:
@@ -152,8 +156,8 @@ def _last_day(times: FailuresOverTimeDocument, begin: datetime) -> str:
 def _next_step(group: FailureDocument) -> str:
     if group.status == "open":
         return (
-            f"once it is repaired: apphub-jobs failures resolve {group.fingerprint}; to retry"
-            f" its runs: apphub-jobs failures retry {group.fingerprint} --reason TEXT"
+            f"once it is fixed: apphub-jobs failures resolve {group.fingerprint}; to retry its"
+            f" runs: apphub-jobs failures retry {group.fingerprint} --reason TEXT"
         )
     return f"to open it again: apphub-jobs failures reopen {group.fingerprint}"
 

@@ -14,7 +14,7 @@ from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from cli.definition_files import SUFFIXES, is_job, objects_in, refuse_duplicates
 from cli.event_sources import SourceOptions
-from cli.options import command, read
+from cli.options import command, exit_on_error
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
 from cli.service import (
@@ -163,7 +163,7 @@ def diff(
     with connected(to) as client:
         plans = _plans(client, sources, python or ())
     _print_plans(plans, as_json=as_json)
-    if exit_code and any(plan.what != "keep" for plan in plans):
+    if exit_code and any(plan.action != "keep" for plan in plans):
         raise typer.Exit(1)
 
 
@@ -179,7 +179,7 @@ def apply(
         plans = _plans(client, sources, python or ())
         _print_plans(plans, as_json=as_json)
         for plan in plans:
-            if plan.what != "keep":
+            if plan.action != "keep":
                 job = _apply(client, plan)
                 typer.echo(f"{job.slug} is at version {job.version}", err=True)
 
@@ -203,7 +203,7 @@ def pause(
     ] = None,
     to: ServiceOptions,
 ) -> None:
-    """Let no run of the jobs start; running attempts continue, and launched runs wait."""
+    """Pause jobs: none of their runs start; running attempts continue, and launches wait."""
     with connected(to) as client:
         for slug in slugs:
             with suggest_job(client, slug):
@@ -213,7 +213,7 @@ def pause(
 
 @command(jobs_app)
 def resume(*, slugs: Slugs, to: ServiceOptions) -> None:
-    """Let runs of paused jobs start again."""
+    """Resume paused jobs: their runs start again."""
     with connected(to) as client:
         for slug in slugs:
             with suggest_job(client, slug):
@@ -243,16 +243,16 @@ def what_if(  # noqa: PLR0913 - one for each option
     source: SourceOptions,
     context: typer.Context,
 ) -> None:
-    """Show how long runs would have waited with another limit, beside how long they did.
+    """Simulate how long runs would have waited with another limit, and compare.
 
-    Recorded arrivals and durations are played again. Nothing is changed. The service answers;
-    where none runs, or a database is named instead, it is read as `verify` reads it.
+    The simulation uses the recorded arrivals and durations, and changes nothing. The service
+    answers; if none runs, or --database-url is given, the command reads the database itself.
     """
     # Imported here, so that other commands start faster.
     from cli.what_if import show_what_if  # noqa: PLC0415
 
     limit = _limit(max_concurrent_runs)
-    show_what_if(slug, limit, _back(since), source, context, as_json=as_json)
+    show_what_if(slug, limit, _look_back(since), source, context, as_json=as_json)
 
 
 def _limit(text: str) -> int | None:
@@ -266,15 +266,15 @@ def _limit(text: str) -> int | None:
     raise typer.BadParameter(message)
 
 
-def _back(text: str) -> timedelta:
-    back = duration_of_option(text, "--since")
-    if not timedelta() < back <= FARTHEST_BACK:
-        raise typer.BadParameter("--since: give more than nothing, 3650d at most")
-    return back
+def _look_back(text: str) -> timedelta:
+    look_back = duration_of_option(text, "--since")
+    if not timedelta() < look_back <= FARTHEST_BACK:
+        raise typer.BadParameter("--since: give a duration above 0s, at most 3650d")
+    return look_back
 
 
 def _plans(client: Client, sources: Sequence[str], pythons: Sequence[str]) -> list[Plan]:
-    definitions = read(lambda: definitions_in(sources, pythons))
+    definitions = exit_on_error(lambda: definitions_in(sources, pythons))
     return [plan_of(client, definition) for definition in definitions]
 
 

@@ -41,10 +41,9 @@ def _age(text: str) -> timedelta:
 
 
 _ARCHIVE = """\
-Move the complete histories of runs that ended long ago out of the database, into compressed, \
-verified files.
+Move the histories of runs that ended long ago out of the database, into compressed, verified files.
 
-All commands and pages continue to show them. Keep the files: they are a part of the log."""
+All commands and pages still show them. Keep the files: they are a part of the log."""
 
 
 @command(app, "archive", _ARCHIVE, reads_database=True)
@@ -78,7 +77,7 @@ async def _archive(
     async with archiver(database, make_role=make_role) as archive:
         for name in archive.leftovers:
             document: JsonObject = {"kind": "leftover", "file": name}
-            view.fact(document, f"{name}: no archive of this log refers to it")
+            view.fact(document, f"{name}: no archive of this log refers to this file")
         async with aclosing(archive.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)

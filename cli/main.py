@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from apphub_jobs.version import VERSION
 from cli.options import command
-from cli.output import lost_output_reported
+from cli.output import report_lost_output
 from cli.process.signals import end_on_signals, exit_on_signals, wait_for_parent, watch_lifeline
 from runtime.logs import LogFormat, configure_logs
 from runtime.process import (
@@ -64,18 +64,16 @@ COMMANDS = {
 """The other commands, by module and application; an application may have several."""
 
 HELP = {
-    "dev": "Run everything for handlers that are being written, until Ctrl-C.",
+    "dev": "Run database, API and worker for handlers under development, until Ctrl-C.",
     "up": "Run database, API and worker together until Ctrl-C.",
     "serve": "Run the API alone.",
     "worker": "Run a worker alone.",
     "run": "Launch a run, and wait for its result.",
     "runs": "List, count, show, follow, explain, cancel and retry runs.",
-    "views": "List, save and delete filters of the list of runs that everybody sees.",
+    "views": "List, save and delete filters of the list of runs, shared by all users.",
     "jobs": "List, register, revise, pause and delete jobs.",
-    "schedules": "Launch jobs by the clock, and list the outcome of each tick.",
-    "apply": (
-        "Make jobs and schedules what files say: create and revise them, and delete with --prune."
-    ),
+    "schedules": "Launch jobs by the clock, and list the outcomes of ticks.",
+    "apply": "Make jobs and schedules match files: create, revise and, with --prune, delete them.",
     "bulk": "Cancel, retry or rerun many runs at a time.",
     "failures": "List groups of failures, and resolve, ignore or retry them.",
     "workers": "List workers, and drain them.",
@@ -94,12 +92,11 @@ HELP = {
     "projections": "Rebuild tables from the log, while the service runs.",
     "backup": "Back up the log into a new directory, while the service runs.",
     "restore": (
-        "Bring a backup into an empty data directory or database,"
-        " and say what would start again; start the service afterwards."
+        "Restore a backup into an empty data directory or database, and list what starts again."
     ),
     "log": "Archive the events of runs that ended long ago.",
     "seal": "Tamper evidence: signed heads of a Merkle tree over the log.",
-    "subjects": "Personal data: erase a subject, change the key that wraps all keys.",
+    "subjects": "Personal data: erase a person's data, change the master key.",
     "sql": (
         "Query the database by SQL, as a role that only reads: opens psql, PostgreSQL's own client."
     ),
@@ -129,8 +126,8 @@ class CommandsInOrder(TyperGroup):
 app = typer.Typer(
     name="apphub-jobs",
     cls=CommandsInOrder,
-    help="Registers jobs, launches runs, executes and tracks them;"
-    " every change is an event in an append-only log.",
+    help="Register jobs, launch runs, execute and follow them."
+    " Every change is an event in an append-only log.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -158,8 +155,8 @@ def common(
 
 @command(
     app,
-    help_text="Show everything at work, from nothing; with --play, run a service to try things"
-    " with.\n\nAn app is ingested, its events are printed as they arrive, a worker is killed, and"
+    help_text="Show a demonstration; with --play, run a service to try things with.\n\nThe"
+    " demonstration ingests an app, prints its events as they arrive, kills a worker, and shows how"
     " its run recovers.",
 )
 def demo(
@@ -171,19 +168,19 @@ def demo(
         bool,
         typer.Option(
             "--play",
-            help="Instead, run a service in which something has happened, and print what to try"
-            " with it; until Ctrl-C, which leaves nothing behind.",
+            help="Instead, run a service with some history, and print what to try with it, until"
+            " Ctrl-C, which leaves nothing behind.",
         ),
     ] = False,
     dashboard: Annotated[
         bool,
         typer.Option(
             "--open/--no-open",
-            help="With --play: open the dashboard in a browser, at a terminal with a screen.",
+            help="With --play: open the dashboard in a browser, in a desktop's terminal.",
         ),
     ] = True,
 ) -> None:
-    """Show everything at work."""
+    """Show a demonstration, or run a service to try things with."""
     # Imported here, so that other commands start faster.
     from cli.demo import run_demo  # noqa: PLC0415
     from cli.play import run_play  # noqa: PLC0415
@@ -213,12 +210,12 @@ def main() -> None:
     # Until a server handles signals itself, they raise, so that child processes are stopped.
     exit_on_signals()
     watch_lifeline()
-    with lost_output_reported():
+    with report_lost_output():
         app()
 
 
 def add_commands_for(arguments: Sequence[str]) -> None:
-    """Import the command that these arguments name; where they name none, list all of them.
+    """Import the command that these arguments name; if they name none, list all commands.
 
     Importing all would take a second.
     """
@@ -235,7 +232,7 @@ def add_commands_for(arguments: Sequence[str]) -> None:
 
 
 def _listed() -> None:
-    """Stand for a command where all are listed, which is never called."""
+    """Stand in for each command when all are listed; it is never called."""
 
 
 def _words_to_complete() -> Sequence[str]:

@@ -135,28 +135,28 @@ DataDir = Annotated[
     typer.Option(
         envvar="APPHUB_DATA_DIR",
         callback=_check_encoding,
-        help="Where run logs lie, and the private database if no URL is given.",
+        help="The data directory: run logs, keys, and the private database if no URL is given.",
     ),
 ]
 SubjectKey = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_SUBJECT_KEY",
-        help="The master key of personal data; else subjects.key in the data directory.",
+        help="The master key of personal data; default: subjects.key in the data directory.",
     ),
 ]
 SealKey = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_SEAL_KEY",
-        help="The key that seals the log; else seal.key in the data directory.",
+        help="The key that seals the log; default: seal.key in the data directory.",
     ),
 ]
 ServiceUrl = Annotated[
     str | None,
     typer.Option(
         envvar="APPHUB_URL",
-        help="The service's address; else the one that runs in the data directory.",
+        help="The service's address; default: the service that runs in the data directory.",
     ),
 ]
 Token = Annotated[
@@ -181,8 +181,8 @@ class DatabaseOptions:
         str | None,
         typer.Option(
             envvar="APPHUB_POSTGRES_ACCOUNT",
-            help="The account that runs the private PostgreSQL if root starts it: one that nothing"
-            " else runs as; else apphub-jobs, which is made.",
+            help="The account that runs the private PostgreSQL if root starts it, used by nothing"
+            " else; default: apphub-jobs, which is created.",
         ),
     ] = None
 
@@ -195,7 +195,7 @@ class LogOptions(DatabaseOptions):
         Path | None,
         typer.Option(
             envvar="APPHUB_ARCHIVE",
-            help="Directory of archived events; else archive in the data directory.",
+            help="Directory of archived events; default: archive in the data directory.",
             file_okay=False,
         ),
     ] = None
@@ -216,8 +216,8 @@ class StorageOptions(LogOptions):
         str | None,
         typer.Option(
             envvar="APPHUB_LOGS_STORE",
-            help="Where run logs are kept instead:"
-            " s3://BUCKET/PREFIX, credentials in AWS_… variables; file:///DIRECTORY.",
+            help="A store for run logs instead of the data directory: s3://BUCKET/PREFIX, with"
+            " credentials in AWS_… variables, or file:///DIRECTORY.",
         ),
     ] = None
 
@@ -292,7 +292,7 @@ class ListeningOptions:
         typer.Option(
             "--insecure",
             envvar="APPHUB_INSECURE",
-            help="Let an API without tokens listen where others can reach it.",
+            help="Allow an API without tokens on an address that others can reach.",
         ),
     ] = False
 
@@ -302,7 +302,7 @@ TokensFile = Annotated[
     typer.Option(
         envvar="APPHUB_TOKENS_FILE",
         help="JSON file of API tokens; without it the API is open,"
-        " and listens on loopback addresses alone.",
+        " and listens on loopback addresses only.",
     ),
 ]
 
@@ -341,10 +341,10 @@ class KeyOptions(SealingOptions):
     subject_key: SubjectKey = None
 
 
-def read(reader: Callable[[], T]) -> T:
-    """Return what the reader returns; its OSError or ValueError ends the command as a message."""
+def exit_on_error(function: Callable[[], T]) -> T:
+    """Return the function's result; its OSError or ValueError ends the command with a message."""
     try:
-        return reader()
+        return function()
     except (OSError, ValueError) as error:
         raise failure(error) from None
 

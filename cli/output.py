@@ -35,7 +35,7 @@ class _Output(TextIOWrapper):
 
 
 @contextmanager
-def lost_output_reported() -> Iterator[None]:
+def report_lost_output() -> Iterator[None]:
     """End the command with a message if standard output cannot be written."""
     if isinstance(sys.stdout, TextIOWrapper):  # None if it was closed at the start.
         sys.stdout = _wrap(sys.stdout)

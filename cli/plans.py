@@ -1,4 +1,4 @@
-"""What registering a definition would change (`Plan`), and its lines for people."""
+"""The change that registering a definition would make (`Plan`), and its lines for people."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class Plan:
         return str(self.definition["slug"])
 
     @property
-    def what(self) -> str:
-        """The action: `register`, `revise` or `keep`."""
+    def action(self) -> str:
+        """`register`, `revise` or `keep`."""
         if self.current is None:
             return "register"
         if self.changes:
@@ -47,7 +47,7 @@ class Plan:
         changes = {
             name: {"from": before, "to": after} for name, (before, after) in self.changes.items()
         }
-        return {"slug": self.slug, "action": self.what, "changes": changes}
+        return {"slug": self.slug, "action": self.action, "changes": changes}
 
 
 def plan_of(client: Client, definition: Mapping[str, Any]) -> Plan:

@@ -1,4 +1,4 @@
-"""What operators' commands share: running until a signal, lines of output, a progress bar."""
+"""Shared by operators' commands: running until a signal, lines of output, a progress bar."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -68,9 +68,7 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop_runner:
             return loop_runner.run(watched())
     except asyncio.CancelledError:
-        typer.echo(
-            "apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True
-        )
+        typer.echo("apphub-jobs: stopped; nothing is half done: run the command again", err=True)
         raise typer.Exit(128 + stopped_by) from None
     except (FoldError, RebuildUnderWayError, ArchiveError, SubjectKeysUnavailableError) as error:
         raise failure(error) from None

@@ -1,4 +1,4 @@
-"""`apphub-jobs restore`: bring a backup into an empty database, or try whether that would succeed.
+"""`apphub-jobs restore`: restore a backup into an empty database, or try whether it succeeds.
 
 First the command, then the steps of a restore, then what only a drill does.
 """
@@ -51,28 +51,27 @@ MOST_SHOWN = 10
 """Runs and schedules that a list for people names; `--json` has all."""
 
 _RESTORE = """\
-Bring a backup into an empty data directory or database, and say what would start again; start \
-the service afterwards.
+Restore a backup into an empty data directory or database, and list what starts again.
 
-With --drill, try it in a temporary database beside the running service, check everything, and \
-leave nothing behind; exit with 1 if a restore would not succeed."""
+Start the service afterwards. With --drill, restore into a temporary database beside the running \
+service, check everything, and leave nothing behind; exit with 1 if a restore would not succeed."""
 
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How a set is restored."""
+    """How a backup is restored."""
 
     to_position: Annotated[
         int | None, typer.Option(min=1, help="Leave out all events after this position of the log.")
     ] = None
     drill: Annotated[
-        bool, typer.Option("--drill", help="Only try it; --data-dir says where the keys are.")
+        bool, typer.Option("--drill", help="Only try it; --data-dir is where the keys are.")
     ] = False
     keys: KeysFile = None
     without_keys: Annotated[
         bool,
         typer.Option(
-            "--without-keys", help="Restore without the keys of personal data, which is lost then."
+            "--without-keys", help="Restore without the keys of personal data, which are then lost."
         ),
     ] = False
     logs_store: LogsStore = None
@@ -140,19 +139,21 @@ def _check_files(source: BackupSet, to_position: int | None, view: View) -> None
 def _subject_keys(
     source: BackupSet, log: KeyedLogOptions, options: RestoreOptions
 ) -> SubjectKeys | None:
-    """Return the keys of personal data; None if the set needs none, or is restored without."""
+    """Return the keys of personal data; None if the backup needs none, or is restored without."""
     if not source.manifest.subjects or options.without_keys:
         return None
     path = options.keys or source.directory.parent / KEYS_FILE
     if not path.exists():
         raise BackupError(
-            f"there are personal data of {counted(source.manifest.subjects, 'person')} in the log,"
-            f" and no file of their keys at {path}: name it by --keys; or lose these data"
-            " (--without-keys)"
+            f"the log has personal data of {counted(source.manifest.subjects, 'person')}, and there"
+            f" is no file of their keys at {path}: name it with --keys; or lose these data with"
+            " --without-keys"
         )
     keys = read_subject_keys(path)
     if keys.log_id != source.manifest.log_id:
-        raise BackupError(f"{path} has keys of another log, {keys.log_id}: name the file by --keys")
+        raise BackupError(
+            f"{path} has the keys of another log, {keys.log_id}: name the right file with --keys"
+        )
     keys.check_master(_master_keys(log))
     return keys
 
@@ -165,8 +166,8 @@ class _Restore:
     """The steps of a restore.
 
     Attributes:
-        source: the set.
-        view: takes what is to be printed.
+        source: the backup.
+        view: prints the results.
     """
 
     def __init__(
@@ -232,21 +233,21 @@ class _Restore:
         if not self.source.manifest.subjects:
             return
         if self._keys is None:
-            text = "personal data: lost, for it was restored without their keys"
+            text = "personal data: lost, because they were restored without their keys"
             self.view.fact({"kind": "subjects", "erased": None, "keys_of": None}, text)
             return
         erased = len(set(self.source.key_ids()) - set(self._keys.ids))
         text = (
             f"personal data: the keys are of {self._keys.read_at};"
-            f" {counted(erased, 'person')} had been erased between the backup and then, and"
-            f" {'stays' if erased == 1 else 'stay'} so."
-            " Erase again who was erased later: apphub-jobs subjects erase"
+            f" {counted(erased, 'person')} erased since the backup"
+            f" {'stays' if erased == 1 else 'stay'} erased."
+            " Erase again everyone who was erased later: apphub-jobs subjects erase"
         )
         fact: JsonObject = {"kind": "subjects", "erased": erased, "keys_of": self._keys.read_at}
         self.view.fact(fact, text)
 
     def _copy_archives(self, names: Sequence[str], target: Path) -> None:
-        """Copy archive files; a service that goes on elsewhere may read the same ones there."""
+        """Copy archive files; another service may read them in the backup."""
         make_private(target)
         for name in names:
             _copy(self.source.directory / ARCHIVES / name, target / name)
@@ -266,7 +267,7 @@ class _Restore:
             if self._options.to_position is None and checked.is_equal and checked.rows != before:
                 wrong.append(table.name)
                 rows_now = counted(checked.rows, "row")
-                text = f"{table.name}: {rows_now}, and {before} when it was backed up"
+                text = f"{table.name}: {rows_now}, but {before} at the backup"
                 fact: JsonObject = {"kind": "rows", "table": table.name, "before": before}
                 self.view.fact(fact, f"{text}: it was not equal to the log then")
         text = f"tables: {counted(rows, 'row')} of {len(TABLES)} tables"
@@ -284,7 +285,7 @@ class _Restore:
         self.print_run_logs(data_dir)
 
     def print_run_logs(self, data_dir: Path) -> None:
-        """Say how many of the listed logs of runs are in the store."""
+        """Print how many of the listed logs of runs are in the store."""
         if self.source.manifest.run_logs is None:
             return
         sizes = list_logs(self._options.logs_store, data_dir)
@@ -296,7 +297,7 @@ class _Restore:
         self.view.fact(fact, text)
 
     def print_restarts(self, database: Database) -> None:
-        """Say what would start."""
+        """Print what starts again."""
         restarts = finish(_restarts(database))
         self.view.fact(restarts.present(), _describe(restarts))
 
@@ -304,26 +305,26 @@ class _Restore:
         key = data_dir / "seal.key"
         text = "restored; now start the service"
         if self.source.manifest.seal is not None and not key.exists():
-            text = f"restored; put your copy of the seal's key to {key}, then start the service"
+            text = f"restored; copy your seal.key to {key}, then start the service"
         self.view.fact({"kind": "restored"}, text)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, unless it is there already.
+    """Copy a file, unless the target has the same content.
 
     Raises:
-        BackupError: another one is there.
+        BackupError: the target has other content.
     """
     if not target.exists():
         shutil.copy(source, target)
     elif not filecmp.cmp(source, target, shallow=False):
-        raise BackupError(f"{target} is there already, and is not what was backed up: move it away")
+        raise BackupError(f"{target} exists with other content than the backup's: move it away")
 
 
 def _print_incomplete() -> None:
     typer.echo(
-        "apphub-jobs: the restore did not end: start no service on what it left;"
-        " begin anew with an empty data directory or database",
+        "apphub-jobs: the restore is incomplete: start no service on it;"
+        " restore again into an empty data directory or database",
         err=True,
     )
 
@@ -338,7 +339,7 @@ def _refuse_if_used(url: str) -> None:
     if schema is not None:
         raise BackupError(
             f"the database is not empty: it has schema {schema}. Name another --data-dir or"
-            " --database-url; what a restore left that did not end may be removed with it"
+            " --database-url; what an incomplete restore left can be deleted"
         )
 
 
@@ -358,8 +359,8 @@ def _describe(restarts: Restarts) -> str:
         ),
         (
             counts.get("lost", 0),
-            "run was running and fails as lost, for it has no attempt left",
-            "runs were running and fail as lost, for they have no attempt left",
+            "run was running and fails as lost, because it has no attempt left",
+            "runs were running and fail as lost, because they have no attempt left",
         ),
         (counts.get("due", 0), "run is due", "runs are due"),
         (counts.get("later", 0), "run is due later", "runs are due later"),
@@ -430,15 +431,15 @@ def _temporary_database(log: KeyedLogOptions) -> Iterator[str]:
 
 
 def _seal_keys(restore: _Restore, trust: TrustOptions) -> SealKeys | None:
-    """Return the keys that the set's seals are checked with; None if its log was not sealed."""
+    """Return the keys that the backup's seals are checked with; None if its log was not sealed."""
     if restore.source.manifest.seal is None:
         return None
     named = trust.public_key or trust.seal_key
     path = named or directory_of(restore.log.data_dir) / "seal.key"
     if named is None and not path.exists():
         raise BackupError(
-            f"the log is sealed, and there is no key at {path} to check that with: give --data-dir"
-            " of its service, or --public-key with what `seal public-key` printed there"
+            f"the log is sealed, and there is no key at {path} to check the seals: give the"
+            " --data-dir of its service, or --public-key with the output of `seal public-key`"
         )
     return read_keys(path)
 

@@ -1,7 +1,7 @@
 """Runs as lines for a terminal: one for each start and for each end of an attempt.
 
 First durations, and texts in one line; then `RunLines`, which makes lines of the stream's
-messages, and `Pace`, which limits them; last `text_of`, a line as it is printed.
+messages, and `LineLimiter`, which limits them; last `text_of`, a line as it is printed.
 """
 
 import re
@@ -88,20 +88,20 @@ class RunLine:
 
     Attributes:
         at: when it happened, as ISO 8601 text.
-        what: `started`, `handed back`, or how the attempt or the run ended.
+        change: `started`, `handed back`, or how the attempt or the run ended.
         details: the rest, for people.
     """
 
     at: str
     slug: str
     run_id: str
-    what: str
+    change: str
     details: str
 
     @property
     def style(self) -> str:
-        """Return the style of `what`, as rich names it."""
-        return STYLES[self.what]
+        """Return the style of `change`, as rich names it."""
+        return STYLES[self.change]
 
 
 class RunLines:
@@ -114,13 +114,12 @@ class RunLines:
         """Return the line of a message, None if it has none."""
         at = message["occurredAt"]
         run: Run = message["data"]["run"]
-        what_and_details = self._what_and_details(run, at)
-        if what_and_details is None:
+        change_and_details = self._change_and_details(run, at)
+        if change_and_details is None:
             return None
-        what, details = what_and_details
-        return RunLine(at, run["slug"], run["id"], what, details)
+        return RunLine(at, run["slug"], run["id"], *change_and_details)
 
-    def _what_and_details(self, run: Run, at: str) -> tuple[str, str] | None:
+    def _change_and_details(self, run: Run, at: str) -> tuple[str, str] | None:
         match run["status"]:
             case "running":
                 return self._start(run)
@@ -141,7 +140,7 @@ class RunLines:
         took = _after(ran_ms)
         if run["errorMessage"] is not None and run["attempt"] > 1:
             ended = _join(took, _attempt(run["attempt"] - 1, run["maxAttempts"]))
-            return "failed", f"{ended}: {_why(run)}; {_next_attempt(run['scheduledAt'], at)}"
+            return "failed", f"{ended}: {_reason(run)}; {_next_attempt(run['scheduledAt'], at)}"
         if ran_ms is None:
             return None
         return "handed back", _join(took, "it starts again")
@@ -154,11 +153,11 @@ class RunLines:
             attempt = "before it started"
         details = _join(_after(run["durationMs"]), attempt)
         if status != "succeeded":
-            details = f"{details}: {_why(run)}"
+            details = f"{details}: {_reason(run)}"
         return status, details
 
 
-class Pace:
+class LineLimiter:
     """Limits the lines of each second, and counts those beyond.
 
     It reads no clock: the caller passes the time.
@@ -170,15 +169,15 @@ class Pace:
         self._lines = 0
         self._left_out: Counter[str] = Counter()
 
-    def lets_pass(self, what: str, now_s: float) -> bool:
-        """Return whether a line may be printed now; if not, count it."""
+    def allows(self, change: str, now_s: float) -> bool:
+        """Return whether a line about such a change may be printed now; if not, count it."""
         if int(now_s) != self._second:
             self._second = int(now_s)
             self._lines = 0
         self._lines += 1
         if self._lines <= self._most:
             return True
-        self._left_out[what] += 1
+        self._left_out[change] += 1
         return False
 
     def summary(self, now_s: float) -> str | None:
@@ -186,9 +185,9 @@ class Pace:
         is_over = int(now_s) != self._second
         if not self._left_out or not is_over:
             return None
-        counts = ", ".join(f"{number} {what}" for what, number in self._left_out.items())
+        counts = ", ".join(f"{number} {change}" for change, number in self._left_out.items())
         self._left_out.clear()
-        return f"and besides these: {counts}"
+        return f"not shown: {counts}"
 
 
 def _attempt(number: int, most: int) -> str:
@@ -203,7 +202,7 @@ def _join(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _why(run: Run) -> str:
+def _reason(run: Run) -> str:
     return in_one_line(run["errorMessage"] or run["failureReason"] or "no reason given")
 
 
@@ -220,7 +219,7 @@ WIDEST_WORD = max(map(len, STYLES))
 def text_of(line: RunLine) -> Text:
     """Return a line as it is printed."""
     clock = from_iso(line.at).astimezone().strftime("%H:%M:%S")
-    word = f"{line.what:<{WIDEST_WORD}}"
+    word = f"{line.change:<{WIDEST_WORD}}"
     return Text.assemble(
         (clock, "dim"),
         "  ",

@@ -71,7 +71,7 @@ DAY = timedelta(days=1)
 _WHOLE_ID = 36
 
 _MOST_NAMED = 5
-"""Runs that repeat another one, of those that are shown with it."""
+"""Retries that are shown with a run."""
 
 OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
 
@@ -312,19 +312,17 @@ def list_runs(  # noqa: PLR0913 - one for each option
     ] = None,
     worker: Annotated[
         str | None,
-        typer.Option(help="Only those that this worker started, by its id: workers list."),
+        typer.Option(help="Only runs that this worker started; `workers list` shows ids."),
     ] = None,
     view: Annotated[
         str | None,
-        typer.Option(
-            help="A saved view, whose conditions must hold as well.", autocompletion=complete_view
-        ),
+        typer.Option(help="Also the conditions of this saved view.", autocompletion=complete_view),
     ] = None,
     sort: Annotated[
         RunOrder | None,
         typer.Option(
-            help="created; or of those that ended: the last started or ended, or the longest first;"
-            " else the view's."
+            help="The order: created, started or ended (latest first), or duration (longest first);"
+            " default: the view's, or created."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 25,
@@ -364,9 +362,11 @@ def statistics(  # noqa: PLR0913 - one for each option
     *,
     begin: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Such as 2h (ago) or yesterday; else 1d."),
+        typer.Option(
+            "--from", metavar="TIME", help="Such as 2h (ago) or yesterday; default: a day before."
+        ),
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Else now.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Default: now.")] = None,
     bucket: Annotated[
         str | None, typer.Option(help="How long each bucket is, such as 15m or 1h.")
     ] = None,
@@ -400,7 +400,7 @@ def statistics(  # noqa: PLR0913 - one for each option
 
 @command(runs_app)
 def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show a run with all its attempts, its failure group, and the runs that repeat it."""
+    """Show a run with its attempts, its failure group, and its retries."""
     with connected(to) as client:
         run = find_run(client, run_id)
         attempts = run.attempts()
@@ -445,9 +445,9 @@ def watch(
     """Wait for a run; or print a line for each start and end of all runs, until Ctrl-C."""
     within_s = waiting.seconds
     if run_id is None and (waiting.follow or within_s is not None):
-        raise typer.BadParameter("--wait-for and --follow are about one run: name it")
+        raise typer.BadParameter("--wait-for and --follow need a run: name it")
     if run_id is not None and job is not None:
-        raise typer.BadParameter("--job is about all runs: leave it out, or the run")
+        raise typer.BadParameter("--job is for all runs: leave it out, or name no run")
     with connected(to) as client:
         if run_id is None:
             watch_all(client, job, as_json=as_json)
@@ -467,7 +467,7 @@ def logs(
         int | None, typer.Option(min=1, help="Which attempt; the last if left out.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print until the attempt is over.")
+        bool, typer.Option("--follow", "-f", help="Follow the log until the attempt has ended.")
     ] = False,
     stream: Annotated[
         LogStream | None, typer.Option(help="Only what was printed on this one.")
@@ -492,12 +492,12 @@ def cancel(
     reason: Annotated[str | None, typer.Option(help="Kept in the run's history.")] = None,
     to: ServiceOptions,
 ) -> None:
-    """Cancel runs: at once while they are pending, else as soon as their attempts have stopped."""
+    """Cancel runs: pending ones at once, running ones as soon as their attempts have stopped."""
     with connected(to) as client:
         for run_id in run_ids:
             run = find_run(client, run_id)
             document = run.cancel(reason)
-            state = document.status if document.is_final else "is being stopped"
+            state = document.status if document.is_final else "is being canceled"
             typer.echo(f"{document.slug} {document.id} {state}", err=True)
 
 

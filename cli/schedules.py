@@ -14,7 +14,7 @@ from rich.text import Text
 
 from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
 from cli.definition_files import is_schedule, objects_in
-from cli.options import command, read
+from cli.options import command, exit_on_error
 from cli.run_lines import duration
 from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
@@ -28,7 +28,7 @@ STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 def print_schedules(schedules: Sequence[ScheduleDocument], *, as_json: bool) -> None:
     """Print schedules, each as a line of JSON or as a row of a table.
 
-    What became of their runs, they have under `runs`, if that was requested.
+    Under `runs` they have the counts of their runs, if these were requested.
     """
     now = datetime.now(UTC)
     columns = ("schedule", "job", "state", "next tick", "last tick", "runs", "when")
@@ -66,7 +66,7 @@ def _next_tick(schedule: ScheduleDocument, now: datetime) -> str:
         return "none"
     if moment <= now:
         return "now"
-    # The time until then is what `ago` says of now, seen from then.
+    # The time until then is how long ago now is, seen from then.
     return f"in {ago(now, moment)}"
 
 
@@ -77,7 +77,7 @@ def _rhythm(schedule: ScheduleDocument) -> str:
 
 
 schedules_app = typer.Typer(
-    help="Launch jobs by the clock, and list the outcome of each tick.", no_args_is_help=True
+    help="Launch jobs by the clock, and list the outcomes of ticks.", no_args_is_help=True
 )
 
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
@@ -86,7 +86,7 @@ ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="The schedu
 
 @command(schedules_app, "list")
 def list_schedules(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """List all schedules, by id, with what became of the runs that they launched within a week."""
+    """List all schedules, by id, with how many of their runs of the last week succeeded."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
         schedules = list(client.schedules.each(moment))
@@ -129,12 +129,12 @@ def create(  # noqa: PLR0913 - one for each option
     ] = None,
     time_zone: Annotated[str, typer.Option(help="The time zone of --cron.")] = "UTC",
     overlap: Annotated[
-        str, typer.Option(help="What to do while a run of it has not ended.")
+        str, typer.Option(help="What happens to a tick while an earlier run has not ended.")
     ] = "skip",
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Create a schedule; `apply` takes all fields, from a file."""
+    """Create a schedule; for all fields, use a file and `schedules apply`."""
     schedule: dict[str, Any] = {
         "id": schedule_id,
         "job": job,
@@ -162,7 +162,7 @@ def apply(
     to: ServiceOptions,
 ) -> None:
     """Create schedules, and revise those that differ; a field that is left out gets its default."""
-    schedules = read(lambda: [one for path in files for one in _schedules_in(path)])
+    schedules = exit_on_error(lambda: [one for path in files for one in _schedules_in(path)])
     with connected(to) as client:
         applied = [client.schedules.apply(schedule) for schedule in schedules]
     print_schedules(applied, as_json=as_json)
@@ -172,10 +172,12 @@ def apply(
 def pause(
     *,
     schedule_ids: ScheduleIds,
-    reason: Annotated[str | None, typer.Option(help="Kept with it.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Shown with the schedule, and kept in its history.")
+    ] = None,
     to: ServiceOptions,
 ) -> None:
-    """Skip the ticks of schedules until they are resumed."""
+    """Pause schedules: their ticks are skipped until they are resumed."""
     with connected(to) as client:
         for schedule_id in schedule_ids:
             paused = client.schedules.pause(schedule_id, reason)
@@ -184,7 +186,7 @@ def pause(
 
 @command(schedules_app)
 def resume(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
-    """Launch runs at the ticks of paused schedules again."""
+    """Resume paused schedules: their next ticks launch runs again."""
     with connected(to) as client:
         for schedule_id in schedule_ids:
             resumed = client.schedules.resume(schedule_id)
@@ -227,7 +229,7 @@ def backfill(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Launch past ticks that have no run, by the version valid then; print the runs' ids."""
+    """Launch past ticks that have no run, each by the version valid then; print the runs' ids."""
     now = datetime.now(UTC)
     first = time_of_option(begin, "--from", now)
     last = time_of_option(end, "--to", now)
@@ -250,7 +252,7 @@ def preview(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Show the next ticks of a schedule, with the offsets that its zone has then."""
+    """Show the next ticks of a schedule, with their offsets from UTC."""
     with connected(to) as client:
         ticks = client.schedules.preview(schedule_id, n)
     columns = ("due", "fires", "")
@@ -269,7 +271,7 @@ def ticks(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """List the outcomes of a schedule's ticks, in the order of the decisions."""
+    """List the outcomes of a schedule's ticks, in the order in which they were decided."""
     with connected(to) as client:
         newest = deque(client.schedules.ticks(schedule_id), maxlen=n)
     columns = ("due", "until", "ticks", "outcome", "reason", "run")

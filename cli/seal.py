@@ -65,7 +65,7 @@ KeptFile = Annotated[
 
 @command(
     app,
-    help_text="Seal the log until Ctrl-C, apart from the API:"
+    help_text="Seal the log until Ctrl-C, instead of the API:"
     " on a machine, or as a user, that alone has the key.",
     reads_database=True,
 )
@@ -74,7 +74,7 @@ def run(*, log: LogOptions, sealing_options: SealingOptions) -> None:
     with database(log) as (directory, url):
         settings = sealing(directory, sealing_options)
         if settings is None:
-            raise failure("with --seal-every-s 0 there is nothing to do")
+            raise failure("--seal-every-s 0 turns sealing off: give a number above 0")
         archive = archive_directory(directory, log.archive)
         asyncio.run(_seal(Database(url, LogFiles(archive)), settings))
 
@@ -172,7 +172,7 @@ def check_proof_command(
     trust: TrustOptions,
 ) -> None:
     """Check a proof that `prove` printed."""
-    with _clear_errors():
+    with _report_errors():
         try:
             proof = orjson.loads(file.read_bytes())
         except ValueError as error:
@@ -183,7 +183,7 @@ def check_proof_command(
 @command(app, "public-key", reads_database=True)
 def public_key_command(*, data_dir: DataDir = None, seal_key: SealKey = None) -> None:
     """Print the public key, for those who check seals and proofs."""
-    with _clear_errors():
+    with _report_errors():
         keys = _keys(data_dir, TrustOptions(seal_key))
         typer.echo(keys.public_pem(), nl=False)
 
@@ -249,12 +249,12 @@ async def _seal(log: Database, settings: Sealing) -> None:
 @contextmanager
 def _open_sealed_log(options: LogOptions) -> Iterator[Database]:
     """Open a log that may have seals, for reading."""
-    with open_log(options) as log, _clear_errors():
+    with open_log(options) as log, _report_errors():
         yield log
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def _report_errors() -> Iterator[None]:
     try:
         yield
     except (SealError, SealKeyError, LogUnavailableError) as error:

@@ -28,7 +28,7 @@ from eventlog.personal import require_master_keys
 from runtime.tasks import Supervision
 
 app = typer.Typer(
-    help="Personal data: erase a subject, change the key that wraps all keys.", no_args_is_help=True
+    help="Personal data: erase a person's data, change the master key.", no_args_is_help=True
 )
 
 logger = logging.getLogger(__name__)
@@ -38,15 +38,14 @@ OPERATOR = Origin(actor="operator")
 
 @command(
     app,
-    help_text="Destroy the subject's key, so that its personal data cannot be read any more,"
-    " in the log and all its tables.",
+    help_text="Erase a person's data in the log and all tables, by destroying the person's key.",
     reads_database=True,
 )
 def erase(
     *,
     subject: Annotated[str, typer.Argument(help="The subject's name, as launches gave it.")],
     reason: Annotated[
-        str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")
+        str | None, typer.Option(help="Kept in the log for ever: do not name anyone.")
     ] = None,
     options: DatabaseOptions,
     subject_key: SubjectKey = None,
@@ -69,8 +68,8 @@ def erase(
 @command(
     app,
     "rotate-key",
-    "Wrap all keys that are not destroyed with a new master key and destroy the old one,"
-    " so that older copies of the keys are useless.",
+    "Wrap all keys with a new master key and destroy the old one, so that older copies of the keys"
+    " are useless.",
     reads_database=True,
 )
 def rotate_key(*, options: DatabaseOptions, subject_key: SubjectKey = None) -> None:
@@ -84,11 +83,11 @@ def rotate_key(*, options: DatabaseOptions, subject_key: SubjectKey = None) -> N
     with _open_database(options, subject_key) as database:
         new = asyncio.run(main(database))
         if new is None:
-            raise failure("this database has no personal data, and so no master key")
+            raise failure("this database has no personal data, so there is no master key")
         master_keys = database.files.master_keys
         file = "its file" if master_keys is None else master_keys.path
         typer.echo(
-            f"the master key is {new.id} now; give {file} to all processes that use this database"
+            f"the master key is now {new.id}; give {file} to all processes that use this database"
         )
 
 

@@ -27,7 +27,7 @@ from cli.terminal import AsJson, harmless, print_json, print_list
 from cli.times import AsOf, position_or_moment, with_moments
 
 views_app = typer.Typer(
-    help="List, save and delete filters of the list of runs that everybody sees.",
+    help="List, save and delete filters of the list of runs, shared by all users.",
     no_args_is_help=True,
 )
 
@@ -65,17 +65,17 @@ def save(
         list[str] | None,
         typer.Argument(
             metavar="[FILTER]...",
-            help="Conditions that must all hold, as `runs list` takes them; without any, all runs."
-            " Times become those of now.",
+            help="Conditions that must all hold, as for `runs list`; without any, all runs."
+            " Relative times, such as 2h, are saved as the time that they mean now.",
         ),
     ] = None,
-    sort: Annotated[RunOrder, typer.Option(help="The list's order, as of `runs list`.")] = (
+    sort: Annotated[RunOrder, typer.Option(help="The list's order, as for `runs list`.")] = (
         "created"
     ),
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Save a view under a name, in place of the one that has it."""
+    """Save a view under a name, replacing any view of that name."""
     conditions = check_conditions(with_moments(where or (), datetime.now(UTC)))
     with connected(to) as client:
         view = client.views.save(name, conditions, sort)

@@ -1,7 +1,6 @@
-"""Waiting at a terminal: for the end of a run, with its progress, and for a service to be ready.
+"""Waits for the end of a run, with its progress, and for a service to be ready.
 
-First the waiting for a run (`Waiting`), then `apphub-jobs ready`, for scripts that have just
-started a service.
+First runs (`Waiting`), then `apphub-jobs ready`, for scripts that have just started a service.
 """
 
 import sys
@@ -24,7 +23,7 @@ from api.data_directory import directory_of
 from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
 from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
-from cli.options import command, read
+from cli.options import command, exit_on_error
 from cli.run_lines import duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
@@ -50,10 +49,7 @@ GAVE_UP, INTERRUPTED = 124, 130
 EXIT_CODES = {"succeeded": 0, "failed": 3, "canceled": 5, "expired": 6}
 
 
-UNSTARTED = (
-    "no worker has taken it yet: they may all be busy, or none runs; `apphub-jobs runs list"
-    " --status running` shows what does, `apphub-jobs up` or `worker` starts one"
-)
+UNSTARTED = "no worker has started it yet; to see why: apphub-jobs runs explain {run}"
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,10 @@ class WaitingOptions:
     """How long to wait, and what to show meanwhile."""
 
     wait_for: Annotated[
-        str | None, typer.Option(help="Give up waiting after so long, such as 30s or 5m.")
+        str | None, typer.Option(help="Give up waiting after this time, such as 30s or 5m.")
     ] = None
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Show what the run prints, on standard error.")
+        bool, typer.Option("--follow", "-f", help="Show the run's output, on standard error.")
     ] = False
 
     @property
@@ -126,7 +122,7 @@ class Waiting:
                 if give_up_at is not None:
                     timeout_s = min(poll_s, give_up_at - monotonic())
                 if timeout_s <= 0:
-                    _say(f"gave up waiting; the run goes on: {self._run.id}")
+                    _say(f"gave up waiting; the run continues: {self._run.id}")
                     return GAVE_UP
                 document = self._next(timeout_s)
                 self._run.document = document
@@ -164,7 +160,7 @@ class Waiting:
         if self._hint_printed or run.status != "pending" or late_s < UNSTARTED_S:
             return
         self._hint_printed = True
-        _say(UNSTARTED)
+        _say(UNSTARTED.format(run=run.id))
 
     def _listen(self) -> None:
         threading.Thread(target=self._follow_stream, daemon=True).start()
@@ -193,7 +189,7 @@ class Waiting:
 
     def _interrupted(self) -> int:
         if not (sys.stdin.isatty() and _wants_cancel()):
-            _say(f"the run goes on: apphub-jobs runs watch {self._run.id}")
+            _say(f"the run continues; to wait for it: apphub-jobs runs watch {self._run.id}")
             return INTERRUPTED
         self._run.cancel("interrupted at the terminal")
         return self._until_end(CANCEL_S)
@@ -284,7 +280,9 @@ def ready(
 ) -> None:
     """Wait until a service is ready, and print its address; exit with 124 if none is in time."""
     if to.url is not None:
-        read(partial(resolve_url, to.url))  # A wrong address will not become right by waiting.
+        exit_on_error(
+            partial(resolve_url, to.url)
+        )  # A wrong address will not become right by waiting.
     give_up_at = monotonic() + within_s
     while True:
         address = to.address
@@ -297,7 +295,7 @@ def ready(
     where = to.url or directory_of(to.data_dir)
     typer.echo(
         f"apphub-jobs: no service is ready at {where} after {within_s:g} s:"
-        " start one with `apphub-jobs up`, and see what `apphub-jobs doctor` says",
+        " start one with `apphub-jobs up`, or find the problem with `apphub-jobs doctor`",
         err=True,
     )
     raise typer.Exit(GAVE_UP)

@@ -22,8 +22,8 @@ from projections.job_history import History
 from projections.simulation import present
 
 CAPACITY = (
-    "never were more than {most} under way at a time: whether workers had capacity for more is not"
-    " recorded, and the simulation assumes so"
+    "at most {most} ran at a time: whether workers had capacity for more is not recorded, and the"
+    " simulation assumes it"
 )
 
 COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
@@ -32,7 +32,7 @@ COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
 def show_what_if(  # noqa: PLR0913 - one for each option
     slug: str,
     limit: int | None,
-    back: timedelta,
+    look_back: timedelta,
     options: SourceOptions,
     context: typer.Context,
     *,
@@ -41,29 +41,31 @@ def show_what_if(  # noqa: PLR0913 - one for each option
     """Print how long runs would have waited with this limit."""
     url = service_url(context, options)
     if url is None:
-        result: Any = _simulate(options, slug, limit, back)
+        result: Any = _simulate(options, slug, limit, look_back)
     else:
         with connected(ServiceOptions(url, options.token, options.data_dir)) as client:
-            result = _request(client, slug, limit, back)
+            result = _request(client, slug, limit, look_back)
     if as_json:
         print_json(result)
     else:
         _print(result)
 
 
-def _request(client: Client, slug: str, limit: int | None, back: timedelta) -> Any:
+def _request(client: Client, slug: str, limit: int | None, look_back: timedelta) -> Any:
     """Let the service answer."""
-    query = {"lookBackMs": back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
+    query = {"lookBackMs": look_back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
     parameters = {name: value for name, value in query.items() if value is not None}
     with suggest_job(client, slug):
         return client.request("GET", job_path(slug, "what-if"), query=parameters)["data"]
 
 
-def _simulate(options: SourceOptions, slug: str, limit: int | None, back: timedelta) -> JsonObject:
-    """Answer from the database: more runs than a service takes upon itself."""
+def _simulate(
+    options: SourceOptions, slug: str, limit: int | None, look_back: timedelta
+) -> JsonObject:
+    """Answer from the database, which allows more runs than a service does."""
     with open_log_with_keys(options) as database:
         try:
-            history = finish(_read(database, slug, back))
+            history = finish(_read(database, slug, look_back))
         except TooCostlyError as error:
             raise failure("; ".join(issue.message for issue in error.issues)) from None
     if history is None:
@@ -71,9 +73,9 @@ def _simulate(options: SourceOptions, slug: str, limit: int | None, back: timede
     return present(slug, limit, history)
 
 
-async def _read(database: Database, slug: str, back: timedelta) -> History | None:
+async def _read(database: Database, slug: str, look_back: timedelta) -> History | None:
     async with await database.connect() as connection:
-        return await recorded(connection, database.files, slug, back)
+        return await recorded(connection, database.files, slug, look_back)
 
 
 def _print(result: Any) -> None:
@@ -94,7 +96,7 @@ def _print(result: Any) -> None:
     out.print()
     out.print(_quality(result["deviation"]))
     if result["givenUp"]:
-        out.print(f"{result['givenUp']} starts would not have come in time")
+        out.print(f"{result['givenUp']} starts would have come too late, or after a cancel")
     most = result["mostAtATime"]
     if limit is None or limit > most:
         typer.echo(CAPACITY.format(most=most), err=True)
@@ -102,7 +104,7 @@ def _print(result: Any) -> None:
 
 def _quality(deviation: float | None) -> str:
     if deviation is None:
-        return "nothing waited, so there is nothing to hold the simulation against"
+        return "no run waited, so there is nothing to compare the simulation with"
     return f"simulated as it was, waits differ from what they were by {deviation:.1%}"
 
 

@@ -19,7 +19,7 @@ def whoami(*, as_json: AsJson = False, to: ServiceOptions) -> None:
     if as_json:
         print_json(me)
     elif me["isOpen"]:
-        typer.echo("the service needs no token: everybody who reaches it may write")
+        typer.echo("the service needs no token: everyone who reaches it may write")
     else:
-        allowed = "reads and writes" if me["role"] == "write" else "only reads"
-        typer.echo(f"{me['principal']}, whose token {allowed}")
+        allowed = "read and write" if me["role"] == "write" else "only read"
+        typer.echo(f"{me['principal']}, whose token may {allowed}")

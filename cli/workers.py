@@ -68,16 +68,14 @@ def drain(
         bool,
         typer.Option(
             "--here",
-            help="All workers of this host, by their database; neither an API nor a token"
-            " is needed.",
+            help="All workers of this host, through their database; needs neither an API nor a"
+            " token.",
         ),
     ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until nothing runs there any more.")
-    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until their runs have ended.")] = False,
     wait_for: Annotated[
         str | None,
-        typer.Option(help="Give up waiting after so long, such as 30s or 5m; exit with 124."),
+        typer.Option(help="Give up waiting after this time, such as 30s or 5m; exit with 124."),
     ] = None,
     to: FleetOptions,
 ) -> None:
@@ -88,8 +86,8 @@ def drain(
     with _fleet_of(to, here=here) as fleet:
         drained = _drain_host(fleet) if here else [fleet.drain(one) for one in worker_ids or ()]
         for worker in drained:
-            left = _runs_are_left(_running(worker))
-            typer.echo(f"{worker.id} is {worker.state}: {left}", err=True)
+            remaining = _runs_are_left(_running(worker))
+            typer.echo(f"{worker.id} is {worker.state}: {remaining}", err=True)
         if wait or wait_for is not None:
             try:
                 _wait_for_ends(fleet, [worker.id for worker in drained], within_s)
@@ -98,7 +96,7 @@ def drain(
 
 
 class _Fleet(Protocol):
-    """The workers, as the API knows them or the database."""
+    """The workers, as the API or the database lists them."""
 
     def workers(self) -> Iterable[WorkerDocument]:
         """Return the workers that are alive, and those that were lost."""
@@ -120,13 +118,13 @@ def _fleet_of(to: FleetOptions, *, here: bool) -> Iterator[_Fleet]:
     with database(options, upgrade=False) as (_, url), asyncio.Runner() as runner:
         connection = runner.run(Database(url).connect())
         try:
-            yield _Registry(runner, connection)
+            yield _DatabaseFleet(runner, connection)
         finally:
             runner.run(connection.close())
 
 
-class _Registry:
-    """The workers as their database knows them."""
+class _DatabaseFleet:
+    """The workers as their database lists them."""
 
     def __init__(self, runner: asyncio.Runner, connection: Connection) -> None:
         self._runner = runner
@@ -166,21 +164,21 @@ def _wait_for_ends(fleet: _Fleet, worker_ids: Collection[str], within_s: float |
     """Wait until these workers run nothing.
 
     Raises:
-        typer.Exit: 124 where the time is over before; 1 where one of them was lost.
+        typer.Exit: 124 if the time is over first; 1 if one of them was lost.
     """
     give_up_at = None if within_s is None else monotonic() + within_s
     reported: int | None = None
     while True:
         workers = [worker for worker in fleet.workers() if worker.id in worker_ids]
         lost = [worker.id for worker in workers if worker.state == "lost"]
-        left = sum(_running(worker) for worker in workers if worker.state != "lost")
-        if not left:
+        running = sum(_running(worker) for worker in workers if worker.state != "lost")
+        if not running:
             break
-        if left != reported:
-            typer.echo(f"waiting: {_runs_are_left(left)}", err=True)
-            reported = left
+        if running != reported:
+            typer.echo(f"waiting: {_runs_are_left(running)}", err=True)
+            reported = running
         if give_up_at is not None and monotonic() > give_up_at:
-            typer.echo("gave up waiting; the workers end once their runs have", err=True)
+            typer.echo("gave up waiting; the workers exit once their runs have ended", err=True)
             raise typer.Exit(GAVE_UP)
         sleep(POLL_S)
     if lost:

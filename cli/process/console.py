@@ -12,7 +12,7 @@ from rich.text import Text
 
 from api.stream.frames import Frame, Selection, StreamRequest
 from api.stream.sessions import Stream, Streams
-from cli.run_lines import TYPES, Pace, RunLines, text_of
+from cli.run_lines import TYPES, LineLimiter, RunLines, text_of
 from runtime.tasks import until_one_ends
 
 SUMMARISE_S = 1.0
@@ -29,7 +29,7 @@ class Terminal:
     def __init__(self, clock: Callable[[], float] = time) -> None:
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._lines = RunLines()
-        self._pace = Pace()
+        self._limiter = LineLimiter()
         self._clock = clock
         self._printing = Lock()
 
@@ -47,13 +47,13 @@ class Terminal:
 
     def summarise(self) -> None:
         """Print how many lines were left out, if any."""
-        summary = self._pace.summary(self._clock())
+        summary = self._limiter.summary(self._clock())
         if summary is not None:
             self.say(summary)
 
     def _print_message(self, frame: Frame) -> None:
         line = self._lines.line(json.loads(frame.text))
-        if line is not None and self._pace.lets_pass(line.what, self._clock()):
+        if line is not None and self._limiter.allows(line.change, self._clock()):
             self._console.print(text_of(line))
 
 

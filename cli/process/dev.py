@@ -1,8 +1,8 @@
 """`apphub-jobs dev`: everything as in `up`, with the handlers of files that are being written.
 
 First the dashboard in a browser; then the events that `dev` handles (keys, changed files, results
-of probes), the output of runs, and the watch over handlers' directories; then the probes of changed
-handlers (`Workshop`), and `Developer`, which replaces handlers while runs continue.
+of probes), the output of runs, and the watch for changed files; then the probes of changed handlers
+(`HandlerProbes`), and `DevSupervisor`, which replaces handlers while runs continue.
 """
 
 import os
@@ -170,7 +170,7 @@ class Output:
                         target=self._copy, args=(run.id, run.slug), daemon=True
                     ).start()
         except ClientError as error:
-            self._print(f"the output of runs is not shown any more: {error}")
+            self._print(f"the output of runs is no longer shown: {error}")
         finally:
             self._is_following = False
 
@@ -267,7 +267,7 @@ def packages_by_name(offers: Mapping[str, OfferedHandler]) -> Mapping[str, Handl
     return {name: offer.package for name, offer in offers.items()}
 
 
-class Workshop:
+class HandlerProbes:
     """Probes the handlers; `offers` holds the result of the last probe that succeeded."""
 
     def __init__(self, source: HandlerSource, events: DevEvents) -> None:
@@ -276,12 +276,12 @@ class Workshop:
         self._is_probing = False
         self._is_outdated = False
         self._is_closed = False
-        self._probes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._thread: threading.Thread | None = None
         self.offers: Mapping[str, OfferedHandler] = {}
 
-    def first(self) -> str | None:
-        """Probe now; return what is wrong with the operator's handlers, None if nothing is.
+    def probe_now(self) -> str | None:
+        """Probe and wait; return what is wrong with the operator's handlers, None if nothing is.
 
         The built-in handlers are offered in any case.
 
@@ -304,8 +304,8 @@ class Workshop:
         self._thread = threading.Thread(target=self._run_probe, name="probe", daemon=True)
         self._thread.start()
 
-    def done(self) -> None:
-        """Accept the end of a probe; probe again if files have changed meanwhile."""
+    def finish(self) -> None:
+        """Handle the end of a probe; probe again if files have changed meanwhile."""
         self._is_probing = False
         if self._is_outdated:
             self._is_outdated = False
@@ -322,14 +322,14 @@ class Workshop:
     def close(self) -> None:
         """End probes in the background, and wait for their thread."""
         self._is_closed = True
-        for process in self._probes:
+        for process in self._processes:
             end_probe(process)
         if self._thread is not None:
             self._thread.join()
 
     def _register_process(self, process: "subprocess.Popen[bytes]") -> None:
-        self._probes = [one for one in self._probes if one.returncode is None]
-        self._probes.append(process)
+        self._processes = [one for one in self._processes if one.returncode is None]
+        self._processes.append(process)
         if self._is_closed:
             end_probe(process)
 
@@ -338,21 +338,21 @@ RELOAD_S = 10.0
 """How long a worker may take to use new handlers: it only starts processes."""
 
 KEYS = (
-    "keys: r runs the last one again, o shows what runs print, d opens the dashboard,"
-    " ? helps; Ctrl-C stops"
+    "keys: r launches the last run again, o shows the output of runs, d opens the dashboard,"
+    " ? shows this; Ctrl-C stops"
 )
 
-KEPT = "repair it and save it; until then the previous handlers stay"
+PREVIOUS_STAY = "fix it and save it; until then the previous handlers stay in use"
 
-GONE = (
-    "{slug} is not defined any more, but stays listed with its runs;"
-    " to remove it: apphub-jobs jobs delete {slug}"
+NO_LONGER_DEFINED = (
+    "{slug} is no longer defined, but stays listed with its runs;"
+    " to delete it: apphub-jobs jobs delete {slug}"
 )
 
 Say = Callable[[str | Text], None]
 
 
-class Developer(Supervisor):
+class DevSupervisor(Supervisor):
     """Replaces handlers while everything else, runs included, continues."""
 
     def __init__(  # noqa: PLR0913 - its ports
@@ -361,7 +361,7 @@ class Developer(Supervisor):
         listening: socket.socket,
         say: Say,
         stop_grace_s: float,
-        workshop: Workshop,
+        probes: HandlerProbes,
         events: DevEvents,
     ) -> None:
         """Take what `Supervisor` takes, the probes of handlers, and the events to handle."""
@@ -371,10 +371,10 @@ class Developer(Supervisor):
             listening,
             say,
             stop_grace_s,
-            worker_passed=(self._file.descriptor,),
+            worker_descriptors=(self._file.descriptor,),
         )
-        self._talk = say
-        self._workshop = workshop
+        self._print = say
+        self._probes = probes
         self._events = events
         self._client: Client | None = None
         self._output: Output | None = None
@@ -386,7 +386,7 @@ class Developer(Supervisor):
 
     def run(self) -> int:
         """Run with the handlers of the last probe."""
-        self._file.write(packages_by_name(self._workshop.offers))
+        self._file.write(packages_by_name(self._probes.offers))
         return super().run()
 
     def ready(self, url: str) -> None:
@@ -410,14 +410,14 @@ class Developer(Supervisor):
             case Changed(paths=paths):
                 names = ", ".join(Path(path).name for path in paths)
                 self._say(f"changed: {names}")
-                self._workshop.probe()
+                self._probes.probe()
             case Probed(offers=offers):
                 self._use(offers)
-                self._workshop.done()
+                self._probes.finish()
             case ProbeFailed(reason=reason):
-                self._talk(Text(reason, "red"))
-                self._say(KEPT)
-                self._workshop.done()
+                self._print(Text(reason, "red"))
+                self._say(PREVIOUS_STAY)
+                self._probes.finish()
             case Key(name=name):
                 self._press(name)
             case None:
@@ -426,14 +426,14 @@ class Developer(Supervisor):
     def close(self) -> None:
         """Close everything that was opened."""
         super().close()
-        self._workshop.close()
+        self._probes.close()
         self._file.close()
         if self._client is not None:
             self._client.close()
 
     def _use(self, offers: Mapping[str, OfferedHandler]) -> None:
         """Let the worker use other handlers from now on."""
-        self._workshop.offers = offers
+        self._probes.offers = offers
         worker = self.child("worker")
         worker.expect_ready()
         self._file.write(packages_by_name(offers))
@@ -448,30 +448,30 @@ class Developer(Supervisor):
             self._say("the worker has not taken the new handlers yet")
 
     def _waits_for(self, worker: Child) -> bool:
-        return not (worker.is_ready or worker.ended or self.is_stopping)
+        return not (worker.is_ready or worker.has_ended or self.is_stopping)
 
     def _register(self) -> None:
         """Register the probed jobs, with a new version only if something changed."""
         client = self._client
         if client is None:
             return
-        definitions = [offer.definition for offer in self._workshop.offers.values()]
+        definitions = [offer.definition for offer in self._probes.offers.values()]
         slugs = {str(one["slug"]) for one in definitions if one is not None}
         for slug in sorted(self._registered - slugs):
-            self._say(GONE.format(slug=slug))
+            self._say(NO_LONGER_DEFINED.format(slug=slug))
         self._registered = slugs
-        for offer in self._workshop.offers.values():
+        for offer in self._probes.offers.values():
             if offer.definition is None:
                 continue
             try:
                 plan = plan_of(client, offer.definition)
-                if plan.what == "keep":
+                if plan.action == "keep":
                     continue
                 for line in lines_of(plan):
-                    self._talk(line)
+                    self._print(line)
                 client.apply(offer.definition)
             except ClientError as error:
-                self._talk(Text(f"{offer.name} cannot be registered: {error}", "red"))
+                self._print(Text(f"{offer.name} cannot be registered: {error}", "red"))
 
     def _press(self, key: str) -> None:
         match key:
@@ -491,7 +491,7 @@ class Developer(Supervisor):
         if self._output is not None:
             self._output.toggle()
         state = "shown" if self.shows_output else "no longer shown"
-        self._say(f"what runs print is {state}")
+        self._say(f"the output of runs is {state}")
 
     def _open_dashboard(self) -> None:
         if not self._dashboard:
@@ -508,8 +508,8 @@ class Developer(Supervisor):
         try:
             last = next(iter(client.runs()), None)
             if last is None:
-                self._say("nothing was run yet: apphub-jobs run SLUG name=value")
+                self._say("there are no runs yet; to launch one: apphub-jobs run SLUG name=value")
                 return
             client.launch(last.slug, last.document.parameters)
         except ClientError as error:
-            self._talk(Text(f"cannot run it again: {error}", "red"))
+            self._print(Text(f"cannot run it again: {error}", "red"))

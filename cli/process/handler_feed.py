@@ -57,7 +57,7 @@ class HandlerFile:
         self._workplace.close()
 
 
-class Feed:
+class HandlerFeed:
     """The worker's end."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -65,7 +65,7 @@ class Feed:
         self._descriptor = descriptor
 
     @classmethod
-    def inherited(cls, environment: MutableMapping[str, str]) -> "Feed | None":
+    def inherited(cls, environment: MutableMapping[str, str]) -> "HandlerFeed | None":
         """Return the parent's feed, None if it passed none."""
         path = environment.pop(FILE_VARIABLE, None)
         descriptor = environment.pop(PIPE_VARIABLE, None)

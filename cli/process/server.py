@@ -108,7 +108,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
 
         async def main(signals: StopSignals) -> None:
             async with app.router.lifespan_context(app):
-                signals.lead_to(server.stop, server.stop_now)
+                signals.call_on_stop(server.stop, server.stop_now)
                 await _serve(server, listening, begin)
 
         run_until_stopped(main)

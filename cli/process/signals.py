@@ -1,4 +1,4 @@
-"""When a process begins and stops: at its parent's word, at signals, and at its parent's end."""
+"""Start and stop of a process: by its parent's signal, by signals, and at its parent's end."""
 
 import asyncio
 import logging
@@ -72,7 +72,7 @@ def end_on_signals() -> None:
     exceptions here and there. By default, signals do not end the first process of a container.
     """
     for number in stop_signals():
-        if number != signal.SIGINT:  # It is let end the process already.
+        if number != signal.SIGINT:  # It ends the process already.
             signal.signal(number, _end)
 
 
@@ -108,8 +108,8 @@ def _exit(number: int, frame: FrameType | None) -> None:
 class StopSignals:
     """Counts stop signals from the start, so that none is lost.
 
-    Until `lead_to` is called, a signal cancels the starting task: a process that still starts, and
-    may wait for a database, has nothing to stop cleanly.
+    Until `call_on_stop` is called, a signal cancels the starting task: a process that still starts
+    may wait for a database, and has nothing to stop cleanly.
     """
 
     def __init__(self, starting: "asyncio.Task[None]") -> None:
@@ -119,7 +119,7 @@ class StopSignals:
         for number in stop_signals():
             loop.add_signal_handler(number, self._receive)
 
-    def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+    def call_on_stop(self, first: Callable[[], None], second: Callable[[], None]) -> None:
         """Call one function at the first signal, the other at each further one."""
         self._callbacks = [first, second]
         for number in range(self._received):

@@ -29,11 +29,13 @@ READY = b"ready "
 class Child:
     """The process of `apphub-jobs serve` or `apphub-jobs worker`, which may be started again."""
 
-    def __init__(self, command: str, environment: Mapping[str, str], passed: Sequence[int]) -> None:
+    def __init__(
+        self, command: str, environment: Mapping[str, str], descriptors: Sequence[int]
+    ) -> None:
         """Take the command, its variables, and the descriptors that it inherits."""
         self.command = command
         self._environment = environment
-        self._passed = passed
+        self._descriptors = descriptors
         self._process: subprocess.Popen[bytes] | None = None
         self._begin_pipe: IO[bytes] | None = None
         self._failed_at: list[float] = []
@@ -47,7 +49,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-P", "-m", "apphub_jobs", self.command],
             env={**self._environment, BEGIN_VARIABLE: str(waits)},
-            pass_fds=(*self._passed, waits),
+            pass_fds=(*self._descriptors, waits),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             # Ctrl-C is for this process, which stops its children in order.
@@ -96,11 +98,13 @@ class Child:
         return None if self._process is None else self._process.poll()
 
     @property
-    def ended(self) -> str | None:
-        """Return how the process ended, for people; None while it runs."""
-        code = self.exit_code
-        if code is None:
-            return None
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        return self.exit_code is not None
+
+    def describe_end(self) -> str:
+        """Return how the process has ended, for people."""
+        code = self.exit_code or 0
         if code < 0:
             return f"was killed by {_signal_name(-code)}"
         return f"ended with exit code {code}"
@@ -161,9 +165,9 @@ MAX_FAILURES = 3
 
 FAILURE_WINDOW_S = 60.0
 
-WORDS = {"serve": "the API", "worker": "the worker"}
+NAMES = {"serve": "the API", "worker": "the worker"}
 
-AT_ONCE = "handing back what runs"
+HANDING_BACK = "handing back running attempts"
 
 
 class Supervisor:
@@ -175,7 +179,7 @@ class Supervisor:
         listening: socket.socket,
         say: Callable[[str], None],
         stop_grace_s: float,
-        worker_passed: Sequence[int] = (),
+        worker_descriptors: Sequence[int] = (),
     ) -> None:
         """Take the settings of both processes.
 
@@ -184,7 +188,7 @@ class Supervisor:
             listening: the API's socket, which stays open between one API and the next.
             say: prints a line for people.
             stop_grace_s: how long the worker's running attempts may take to end.
-            worker_passed: descriptors that the worker inherits.
+            worker_descriptors: descriptors that the worker inherits.
         """
         self._listening = listening
         self._say = say
@@ -200,7 +204,7 @@ class Supervisor:
         serving = {**shared, LISTENING_VARIABLE: str(number)}
         self._children = {
             "serve": Child("serve", serving, (self._lifeline, number)),
-            "worker": Child("worker", shared, (self._lifeline, *worker_passed)),
+            "worker": Child("worker", shared, (self._lifeline, *worker_descriptors)),
         }
         self._is_ready = False
         self._signals = 0
@@ -223,7 +227,7 @@ class Supervisor:
         for child in self._children.values():
             child.start()
         while not self._signals:
-            code = self._look_after_children()
+            code = self._restart_children()
             if code is not None:
                 self._stop()
                 return code
@@ -256,21 +260,21 @@ class Supervisor:
             self._is_ready = True
             self.ready(url_of(self._listening))
 
-    def _look_after_children(self) -> int | None:
+    def _restart_children(self) -> int | None:
         """Restart children that have ended; return an exit code if a restart would not help."""
         for child in self._children.values():
-            if child.ended is None:
+            if not child.has_ended:
                 continue
             reason = self._reason_to_give_up(child)
             if reason is not None:
-                end = f"{WORDS[child.command]} {child.ended}"
-                self._say(f"{end} {reason}; everything stops. The reason stands above.")
+                end = f"{NAMES[child.command]} {child.describe_end()}"
+                self._say(f"{end} {reason}; stopping everything. See the error above.")
                 return max(child.exit_code or 1, 1)
             self._restart(child)
         return None
 
     def _restart(self, child: Child) -> None:
-        self._say(f"{WORDS[child.command]} {child.ended}; another one starts")
+        self._say(f"{NAMES[child.command]} {child.describe_end()}; another one starts")
         self.idle(RESTART_PAUSE_S)
         child.start()
 
@@ -288,21 +292,21 @@ class Supervisor:
         worker, api = self._children["worker"], self._children["serve"]
         sent = 0
         deadline = monotonic() + self._stop_grace_s + STOP_TIMEOUT_S
-        while worker.ended is None:
+        while not worker.has_ended:
             if sent < max(1, self._signals):  # A second Ctrl-C is passed on as well.
                 worker.terminate()
                 if sent:
-                    self._say(AT_ONCE)
+                    self._say(HANDING_BACK)
                     deadline = monotonic() + STOP_TIMEOUT_S
                 sent += 1
             if monotonic() > deadline:
                 worker.kill()
-            if api.ended is not None and self._reason_to_give_up(api) is None:
+            if api.has_ended and self._reason_to_give_up(api) is None:
                 self._restart(api)
             time.sleep(POLL_S / 4)
         api.terminate()
         deadline = monotonic() + STOP_TIMEOUT_S
-        while api.ended is None:
+        while not api.has_ended:
             if monotonic() > deadline:
                 api.kill()
             time.sleep(POLL_S / 4)
@@ -335,10 +339,10 @@ def _compiled_variables(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def stopping(grace_s: float) -> str:
-    """Return what becomes of running attempts, for people."""
+    """Return what happens to running attempts, for people."""
     if not grace_s:
-        return "stopping: what runs is handed back, and starts again with the next worker"
+        return "stopping: running attempts are handed back, and start again on the next worker"
     return (
-        f"stopping: what runs has {grace_s:g} s to end, then it is handed back and starts again"
-        " with the next worker; Ctrl-C once more hands it back at once"
+        f"stopping: running attempts have {grace_s:g} s to end; then they are handed back, and"
+        " start again on the next worker. Ctrl-C again hands them back at once"
     )

@@ -12,7 +12,7 @@ from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from cli.composition import FOLLOWERS
-from cli.process.handler_feed import Feed
+from cli.process.handler_feed import HandlerFeed
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import Address
 from domain.clock import Clock
@@ -42,7 +42,7 @@ def work(  # noqa: PLR0913 - the settings of a worker
     settings: Settings,
     worker_settings: WorkerSettings,
     packages: Mapping[str, HandlerPackage],
-    feed: Feed | None = None,
+    feed: HandlerFeed | None = None,
     metrics_at: Address | None = None,
     cluster: RayCluster | None = None,
 ) -> None:
@@ -79,7 +79,7 @@ def work(  # noqa: PLR0913 - the settings of a worker
             log_keeper(settings.logs_store, settings.data_dir, service.supervision) as logs,
         ):
             worker = _worker(worker_settings, service, executors, offered, logs)
-            signals.lead_to(worker.stop, worker.stop_now)
+            signals.call_on_stop(worker.stop, worker.stop_now)
             if settings.clock_shift is not None:
                 service.supervision.start(
                     "moved deadlines", lambda: _end_overdue(executors, service.clock)
@@ -158,7 +158,9 @@ def _worker(
     return worker
 
 
-def _follow(feed: Feed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]) -> None:
+def _follow(
+    feed: HandlerFeed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]
+) -> None:
     """Use the handlers that the feed announces."""
     loop = asyncio.get_running_loop()
 

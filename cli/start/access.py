@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.access import Tokens
 from api.origins import Hosts, Origins, check_open, is_loopback, trusted_proxies
-from cli.options import ListeningOptions, read
+from cli.options import ListeningOptions, exit_on_error
 
 logger = logging.getLogger(__name__)
 
@@ -18,27 +18,27 @@ _OPEN_TO_OTHERS = (
 
 def tokens_in(file: Path | None) -> Tokens | None:
     """Return the tokens in a file, None without one."""
-    return None if file is None else read(lambda: Tokens(file))
+    return None if file is None else exit_on_error(lambda: Tokens(file))
 
 
 def hosts_of(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None:
     """Return the host names that the API answers to; None for any, the default with tokens."""
     if tokens is None:
-        read(lambda: check_open(listening.host, insecure=listening.insecure))
+        exit_on_error(lambda: check_open(listening.host, insecure=listening.insecure))
     elif not listening.allowed_host:
         return None
-    return read(lambda: Hosts(listening.host, listening.allowed_host or ()))
+    return exit_on_error(lambda: Hosts(listening.host, listening.allowed_host or ()))
 
 
 def origins_of(listening: ListeningOptions, tokens: Tokens | None) -> Origins:
     """Return the web pages of other origins that may use the API."""
     listed = listening.cors_origin or ()
-    return read(lambda: Origins(listed, open_api=tokens is None))
+    return exit_on_error(lambda: Origins(listed, open_api=tokens is None))
 
 
 def proxies_of(listening: ListeningOptions) -> tuple[str, ...]:
     """Return the proxies that are trusted to name a client's address."""
-    return read(lambda: trusted_proxies(listening.trusted_proxy or ()))
+    return exit_on_error(lambda: trusted_proxies(listening.trusted_proxy or ()))
 
 
 def warn_of_former_variable() -> None:

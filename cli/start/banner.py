@@ -82,10 +82,10 @@ class Banner:
         yield "data", str(self.directory)
         yield "database", self._database()
         yield from self._handlers()
-        yield "at a time", f"{self.slots} runs (--slots)"
+        yield "slots", f"{self.slots} runs at a time (--slots)"
         if self.no_handler_after_s is not None:
             after_s = f"{self.no_handler_after_s:g} s"
-            yield "no handler", f"its runs fail after {after_s} (--no-handler-after-s)"
+            yield "no handler", f"runs fail after {after_s} (--no-handler-after-s)"
         yield "builds", self.builder.message
         yield "stop", "Ctrl-C"
 

@@ -9,7 +9,7 @@ from catalog.handler_settings import BUILD_ENTRY_POINT, handler_settings
 from catalog.handlers.builder import BuildSettings
 from catalog.handlers.choice import usable
 from cli.database import check_logs_store, database_url
-from cli.options import read
+from cli.options import exit_on_error
 from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
 from cli.start.hidden_files import hidden_files
 from cli.start.service import AllOptions
@@ -29,7 +29,7 @@ def check(options: AllOptions) -> None:
     hosts_of(options.serving, tokens)
     origins_of(options.serving, tokens)
     proxies_of(options.serving)
-    read(lambda: labels_of(options.working.label or ()))
+    exit_on_error(lambda: labels_of(options.working.label or ()))
     database_url(options.storage)
 
 
@@ -57,7 +57,7 @@ def builder_of(options: AllOptions) -> Builder:
     Raises:
         typer.Exit: a variable about builds has an invalid value.
     """
-    return find_builder(read(lambda: handler_settings(os.environ, options.directory)))
+    return find_builder(exit_on_error(lambda: handler_settings(os.environ, options.directory)))
 
 
 def find_builder(settings: Mapping[str, JsonObject]) -> Builder:

@@ -1,4 +1,4 @@
-"""`apphub-jobs dev`: everything at once, for handlers that are being written."""
+"""`apphub-jobs dev`: database, API and worker for handlers under development."""
 
 import os
 from contextlib import closing, suppress
@@ -10,12 +10,12 @@ from rich.text import Text
 
 from api.bootstrap.handlers import handler_source
 from cli.database import database
-from cli.options import KeyOptions, StorageOptions, command, failure, read
+from cli.options import KeyOptions, StorageOptions, command, exit_on_error, failure
 from cli.process.dev import (
-    KEPT,
-    Developer,
+    PREVIOUS_STAY,
     DevEvents,
-    Workshop,
+    DevSupervisor,
+    HandlerProbes,
     has_screen,
     packages_by_name,
     read_keys,
@@ -39,13 +39,13 @@ def dev(  # noqa: PLR0913 - one for each group of options
         list[str], typer.Argument(help="Python files or modules with functions under @job.")
     ],
     output: Annotated[
-        bool, typer.Option("--output", "-o", help="Show what runs print from the start.")
+        bool, typer.Option("--output", "-o", help="Show the output of runs.")
     ] = False,
     dashboard: Annotated[
         bool,
         typer.Option(
             "--open/--no-open",
-            help="Open the dashboard in a browser, in the foreground and on a screen.",
+            help="Open the dashboard in a browser, in the foreground of a desktop's terminal.",
         ),
     ] = True,
     serving: ServingOptions,
@@ -53,10 +53,10 @@ def dev(  # noqa: PLR0913 - one for each group of options
     working: WorkOptions,
     keys: KeyOptions,
 ) -> None:
-    """Run everything for handlers that are being written, until Ctrl-C.
+    """Run database, API and worker for handlers under development, until Ctrl-C.
 
-    Their jobs are registered; whenever a file changes, the handlers are replaced, and running
-    attempts continue with the previous ones.
+    Their jobs are registered. When a file changes, the handlers are reloaded; running attempts
+    continue with the previous ones.
     """
     grace_s = working.grace_s(DEV_STOP_GRACE_S)
     working = replace(working, stop_grace_s=grace_s)
@@ -65,32 +65,32 @@ def dev(  # noqa: PLR0913 - one for each group of options
     options = AllOptions(serving, storage, working, keys)
     check(options)
     modules = [*files, *(working.handlers or ())]
-    source = read(
+    source = exit_on_error(
         lambda: handler_source(modules, working.commands, access_of(options), working.python or ())
     )
     with listening_on(serving) as listening:
         events = DevEvents()
-        workshop = Workshop(source, events)
+        probes = HandlerProbes(source, events)
         # `dev` is for people, whatever format the log of a service is to have here.
         environment = {**options.environment(), "APPHUB_LOG_FORMAT": LogFormat.TEXT.value}
         with closing(
-            Developer(environment, listening, _say, grace_s, workshop, events)
-        ) as developer:
+            DevSupervisor(environment, listening, _say, grace_s, probes, events)
+        ) as supervisor:
             # The rest is prepared while the processes import their code.
-            developer.prepare()
-            _probe(workshop)
-            handlers = packages_by_name(workshop.offers)
+            supervisor.prepare()
+            _probe(probes)
+            handlers = packages_by_name(probes.offers)
             Banner.of(options, listening, handlers).show()
             with (
                 database(storage, patience_s=storage.wait_for_database_s),
                 read_keys(events) as has_keys,
                 watch_files(source, events),
             ):
-                developer.has_keys = has_keys
-                developer.shows_output = output
+                supervisor.has_keys = has_keys
+                supervisor.shows_output = output
                 is_visible = has_keys and has_screen(os.environ)
-                developer.opens_dashboard = dashboard and is_visible
-                code = developer.run()
+                supervisor.opens_dashboard = dashboard and is_visible
+                code = supervisor.run()
     raise typer.Exit(code)
 
 
@@ -99,12 +99,12 @@ def _say(note: str | Text) -> None:
         console().print(Text(note) if isinstance(note, str) else note)
 
 
-def _probe(workshop: Workshop) -> None:
+def _probe(probes: HandlerProbes) -> None:
     """Probe the handlers for the first time, and print what is wrong with them."""
     try:
-        problem = workshop.first()
+        problem = probes.probe_now()
     except HandlersError as error:
         raise failure(error) from None
     if problem is not None:
         _say(Text(problem, "red"))
-        _say(KEPT)
+        _say(PREVIOUS_STAY)

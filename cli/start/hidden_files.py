@@ -7,7 +7,7 @@ from pathlib import Path
 from api.bootstrap.handlers import passed_variables
 from api.bootstrap.service_files import ServiceFiles, service_files
 from api.data_directory import directory_of
-from cli.options import StorageOptions, read
+from cli.options import StorageOptions, exit_on_error
 from cli.start.options import WorkOptions
 from worker.executors.packages import TRUSTED
 
@@ -18,9 +18,9 @@ def hidden_files(
     """Return the files hidden from handlers, those that they may change, and their variables."""
     passed = working.pass_env or ()
     if working.trust_handlers:
-        return read(lambda: ServiceFiles(passed_variables(TRUSTED, passed)))
+        return exit_on_error(lambda: ServiceFiles(passed_variables(TRUSTED, passed)))
     directory = directory_of(storage.data_dir)
-    files = read(
+    files = exit_on_error(
         lambda: service_files(
             os.environ,
             directory,
@@ -30,5 +30,5 @@ def hidden_files(
             account=storage.postgres_account,
         )
     )
-    access = read(lambda: passed_variables(files.access, passed))
+    access = exit_on_error(lambda: passed_variables(files.access, passed))
     return replace(files, access=access)

@@ -23,7 +23,7 @@ EnvironmentColour = Annotated[
     Colour,
     typer.Option(
         envvar="APPHUB_ENVIRONMENT_COLOUR",
-        help="How the dashboard marks it; if it is red, dangerous actions ask for the name.",
+        help="The dashboard's colour for it; if red, dangerous actions ask for the name.",
     ),
 ]
 ShowRuns = Annotated[

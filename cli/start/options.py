@@ -21,9 +21,9 @@ Pythons = Annotated[
         "--python",
         envvar="APPHUB_PYTHON",
         metavar="PATH",
-        help="Python of the handlers, or the directory of its environment; MODULE:PATH for the"
-        " handlers of one module; may be given several times. Default: of the active virtual"
-        " environment, else of .venv in the handlers' project, else the service's own.",
+        help="The Python that runs the handlers, or the directory of its environment; MODULE:PATH"
+        " for the handlers of one module; may be given several times. Default: the active virtual"
+        " environment, else .venv in the handlers' project, else the service's own Python.",
     ),
 ]
 
@@ -50,7 +50,7 @@ class WorkOptions:
             envvar="APPHUB_LEASE_S",
             min=1,
             max=3_600,
-            help="Silence after which a worker counts as dead.",
+            help="Seconds of silence after which a worker is lost.",
         ),
     ] = 15.0
     stop_grace_s: Annotated[
@@ -59,8 +59,8 @@ class WorkOptions:
             envvar="APPHUB_STOP_GRACE_S",
             min=0,
             max=604_800,
-            help="Seconds that running attempts may take to end after SIGTERM or Ctrl-C; then they"
-            " are handed back, at a second signal at once. By default"
+            help="Seconds that running attempts have to end after SIGTERM or Ctrl-C; then, or at a"
+            " second signal, they are handed back. By default"
             f" {STOP_GRACE_S:g} seconds, under `dev` {DEV_STOP_GRACE_S:g}.",
         ),
     ] = None
@@ -70,8 +70,8 @@ class WorkOptions:
             envvar="APPHUB_NO_HANDLER_AFTER_S",
             min=0,
             max=86_400,
-            help="Seconds after which a run fails whose handler no living worker has; without it"
-            f" the run waits, under `dev` for {DEV_NO_HANDLER_AFTER_S:g} seconds.",
+            help="Seconds after which a run fails if no living worker has its handler. By default"
+            f" the run waits; under `dev` {DEV_NO_HANDLER_AFTER_S:g} seconds.",
         ),
     ] = None
     label: Annotated[
@@ -104,7 +104,7 @@ class WorkOptions:
         typer.Option(
             "--allow-private-repositories",
             envvar="APPHUB_ALLOW_PRIVATE_REPOSITORIES",
-            help="Let apps name repositories on servers of this machine and of private networks.",
+            help="Allow apps whose repositories are on this machine's servers or private networks.",
         ),
     ] = False
     pass_env: Annotated[
@@ -113,7 +113,7 @@ class WorkOptions:
             "--pass-env",
             envvar="APPHUB_PASS_ENV",
             metavar="NAME,…",
-            help="Variables of the worker that handlers get, as secrets that logs mask;"
+            help="Variables that the worker passes to handlers, as secrets that logs mask;"
             " MODULE:NAME,… only for the handlers of a module or of command.NAME;"
             " may be given several times.",
         ),
@@ -124,7 +124,7 @@ class WorkOptions:
             "--writable",
             envvar="APPHUB_WRITABLE",
             metavar="DIRECTORY",
-            help="Where handlers may change files, besides their own directory, temporary ones and"
+            help="A directory that handlers may write to, besides their own, temporary ones and"
             " the worker's current one; may be given several times.",
         ),
     ] = None
@@ -133,8 +133,8 @@ class WorkOptions:
         typer.Option(
             "--trust-handlers",
             envvar="APPHUB_TRUST_HANDLERS",
-            help="Let handlers see the service's own files, keys included, and other attempts,"
-            " change all files that the worker can, and be root if the worker is.",
+            help="Do not confine handlers: they see the service's own files, keys included, and"
+            " other attempts, change all files that the worker can, and are root if the worker is.",
         ),
     ] = False
 

@@ -18,7 +18,7 @@ from cli.options import (
     StorageOptions,
     TokensFile,
     command,
-    read,
+    exit_on_error,
 )
 from cli.process.server import serve
 from cli.start.access import (
@@ -62,7 +62,7 @@ def serve_command(  # noqa: PLR0913 - one for each group of options
     hosts = hosts_of(listening, tokens)
     origins = origins_of(listening, tokens)
     proxies = proxies_of(listening)
-    local = read(lambda: local_repositories(os.environ))
+    local = exit_on_error(lambda: local_repositories(os.environ))
     patience_s = storage.wait_for_database_s
     with (
         listening_on(listening) as address,

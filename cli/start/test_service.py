@@ -59,8 +59,8 @@ def serve_tests(
         with bind(settings["APPHUB_HOST"], 0) as listening, closing(HandlerFile()) as file:
             file.write(packages)
             environment = {**without_settings(), **settings, **file.variables}
-            passed = (file.descriptor,)
-            code = Supervisor(environment, listening, _say, STOP_GRACE_S, passed).run()
+            descriptors = (file.descriptor,)
+            code = Supervisor(environment, listening, _say, STOP_GRACE_S, descriptors).run()
     finally:
         server.stop()
     raise typer.Exit(code)

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import typer
 
-from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, read, say
+from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, exit_on_error, say
 from cli.process.handler_feed import HandlerFile
 from cli.process.supervisor import Supervisor
 from cli.start.listening import listening_on
@@ -32,9 +32,9 @@ def up(
     with listening_on(serving) as listening, closing(HandlerFile()) as file:
         log_format = {"APPHUB_LOG_FORMAT": logging.log_format.value}
         environment = {**options.environment(), **log_format, **file.variables}
-        passed = (file.descriptor,)
+        descriptors = (file.descriptor,)
         grace_s = working.grace_s()
-        with closing(Supervisor(environment, listening, say, grace_s, passed)) as supervisor:
+        with closing(Supervisor(environment, listening, say, grace_s, descriptors)) as supervisor:
             supervisor.prepare()
             # Imported here: API and worker import their code meanwhile.
             from api.bootstrap.handlers import handler_packages  # noqa: PLC0415
@@ -44,7 +44,7 @@ def up(
 
             check(options)
             access = access_of(options)
-            handlers = read(
+            handlers = exit_on_error(
                 lambda: handler_packages(working.handlers, working.commands, access, working.python)
             )
             # So the worker need not probe the handlers again.

@@ -24,10 +24,10 @@ from cli.options import (
     StorageOptions,
     SubjectKey,
     command,
+    exit_on_error,
     failure,
-    read,
 )
-from cli.process.handler_feed import Feed, Packages
+from cli.process.handler_feed import HandlerFeed, Packages
 from cli.process.sockets import Address, PortTakenError
 from cli.process.worker import work
 from cli.start.hidden_files import hidden_files
@@ -50,7 +50,7 @@ class MetricsOptions:
             envvar="APPHUB_METRICS_PORT",
             min=0,
             max=65_535,
-            help="Port of the worker's own /metrics; 0 picks a free one; else there is none.",
+            help="Port of the worker's own /metrics; 0 picks a free one; without it there is none.",
         ),
     ] = None
     metrics_host: Annotated[
@@ -129,12 +129,12 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
     """Run a worker alone."""
     del logging  # In use since it was read.
     check_logs_store(storage.logs_store, to_write=True)
-    feed = Feed.inherited(os.environ)
+    feed = HandlerFeed.inherited(os.environ)
     files = hidden_files(storage, working, subject_key)
     files.warn()
-    cluster = read(ray.cluster)
-    labels = read(lambda: labels_of(working.label or ()))
-    packages = read(lambda: _packages(working, files, feed))
+    cluster = exit_on_error(ray.cluster)
+    labels = exit_on_error(lambda: labels_of(working.label or ()))
+    packages = exit_on_error(lambda: _packages(working, files, feed))
     if cluster is None:  # On a cluster the nodes' variables count.
         warn_of_unset_variables(packages.values(), os.environ)
     patience_s = storage.wait_for_database_s
@@ -161,7 +161,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
             stop_grace_s=working.grace_s(),
             no_handler_after_s=working.no_handler_after_s,
             labels=labels,
-            handler_settings=read(lambda: handler_settings(environment, directory)),
+            handler_settings=exit_on_error(lambda: handler_settings(environment, directory)),
         )
         try:
             work(settings, worker_settings, packages, feed, metrics.address, cluster)
@@ -169,7 +169,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
             raise failure(error) from None
 
 
-def _packages(working: WorkOptions, files: ServiceFiles, feed: Feed | None) -> Packages:
+def _packages(working: WorkOptions, files: ServiceFiles, feed: HandlerFeed | None) -> Packages:
     """Return the package of each entry point: from `up` or `dev`, else from probes."""
     if feed is not None:
         return feed.packages()

@@ -48,7 +48,7 @@ def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
     ) as terminal:
         terminal.wait_for("ready http://")
         url = "http" + terminal.text.partition("ready http")[2].split()[0]
-        for part in ("tell", "new", "keys: r runs", "example", str(data_dir)):
+        for part in ("tell", "new", "keys: r launches", "example", str(data_dir)):
             terminal.wait_for(part)
         with httpx.Client(base_url=url, timeout=60) as client:
             running = launch(client, "tell", parameters={"gate": str(gate)})
@@ -79,9 +79,9 @@ def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
             assert third["result"] == "third"
 
             terminal.press("?")
-            terminal.wait_for("keys: r runs", times=2)
+            terminal.wait_for("keys: r launches", times=2)
             terminal.press("o")
-            terminal.wait_for("what runs print is shown")
+            terminal.wait_for("the output of runs is shown")
             terminal.press("r")
             terminal.wait_for("tell | ")
             runs = client.get("/jobs/tell/runs").json()["data"]
@@ -121,7 +121,7 @@ def test_a_job_that_is_defined_no_more_is_said_to_stay_listed(
         terminal.wait_for("ready http://")
         file.write_text(file.read_text().replace('@job("tell"', '@job("say"'))
         terminal.wait_for("apphub-jobs jobs delete tell")
-        assert "tell is not defined any more" in " ".join(terminal.text.split())
+        assert "tell is no longer defined" in " ".join(terminal.text.split())
 
 
 def test_the_dashboard_opens_by_itself_and_at_a_key(tmp_path: Path, database_url: str) -> None:

@@ -122,7 +122,7 @@ def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_ur
         run_id = launch(client, "count", parameters=parameters)
         wait_for_words(client, run_id, "line 000000")
         process.popen.send_signal(signal.SIGTERM)
-        process.wait_for_line("stopping: what runs has 600 s to end", errors=True)
+        process.wait_for_line("stopping: running attempts have 600 s to end", errors=True)
         process.wait_for_line("is stopping, and waits up to 600 s for 1 run", errors=True)
         os.kill(_child(process, "serve"), signal.SIGKILL)
         process.wait_for_line("the API was killed by SIGKILL", errors=True)
@@ -159,7 +159,7 @@ def test_a_part_that_cannot_start_ends_everything(capfd: pytest.CaptureFixture[s
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
     [line] = lines
-    assert "ended with exit code 1 before it was ready; everything stops" in line
+    assert "ended with exit code 1 before it was ready; stopping everything" in line
     captured = capfd.readouterr()
     assert captured.out == ""
     assert "mysql:// is not PostgreSQL's" in captured.err

@@ -161,8 +161,8 @@ def test_what_others_change_while_the_plan_is_confirmed_stays(shell: Shell, tmp_
         assert shell.run("jobs", "apply", meanwhile).returncode == 0
         terminal.press("y\n")
         output = terminal.until_end()
-    assert "job raced: it is at version 2 by now, with other content; apply again" in output
-    assert "job raced-old: not deleted, as not all that comes before it was done" in output
+    assert "job raced: it has changed meanwhile, to version 2; apply again" in output
+    assert "job raced-old: not deleted, because an earlier step failed" in output
     assert '"priority": 7' in shell.run("jobs", "show", "raced").stdout
 
     meanwhile = write(tmp_path / "meanwhile.json", a_job("raced-old", priority=7))
@@ -172,7 +172,8 @@ def test_what_others_change_while_the_plan_is_confirmed_stays(shell: Shell, tmp_
         terminal.press("y\n")
         output = terminal.until_end()
     assert "job raced is at version 3" in output
-    assert "job raced-old: it is at version 2 by now, and stays; apply again" in output
+    kept = "job raced-old: it has changed meanwhile, to version 2, and was not deleted; apply again"
+    assert kept in output
     assert terminal.popen.returncode == 1
     assert shell.run("jobs", "show", "raced-old").returncode == 0
 

@@ -91,7 +91,7 @@ def test_one_is_shown_listed_and_aborted_as_json(service: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["cancel", "job=report"], "say why: --reason TEXT"),
+        (["cancel", "job=report"], "give a reason: --reason TEXT"),
         (["cancel", "stauts=failed", "--reason", "x"], "did you mean status?"),
         (["cancel", "status=failed", "--reason", "x"], "leaves no run"),
         (["rerun", "status=", "--reason", "x"], "means all runs"),

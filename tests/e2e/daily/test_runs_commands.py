@@ -69,7 +69,7 @@ def test_who_gives_up_waiting_says_where_the_run_goes_on(shell: Shell) -> None:
     run_id = done.stderr.split()[-1]
     assert "gave up waiting" in done.stderr
     stopped = shell.run("runs", "cancel", run_id, "--reason", "enough")
-    assert (stopped.returncode, "is being stopped" in stopped.stderr) == (0, True)
+    assert (stopped.returncode, "is being canceled" in stopped.stderr) == (0, True)
     watched = shell.run("runs", "watch", run_id)
     assert (watched.returncode, "steps canceled" in watched.stderr) == (5, True)
 

@@ -43,7 +43,7 @@ def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell, tmp_pa
     assert printed[0].endswith(": 3 runs started")
     for line, as_shown in zip(printed, expected, strict=True):
         assert _words_of(line) == _words_of(as_shown)
-    assert "never were more than 1 under way at a time" in done.stderr
+    assert "at most 1 ran at a time" in done.stderr
     answer = document(shell.run(*words, "--json", **variables).stdout)
     assert (answer["job"], answer["runs"], answer["maxConcurrentRuns"]) == ("encode", 3, 3)
     assert answer["recorded"]["starts"] == answer["supposed"]["starts"] == 3
@@ -77,7 +77,7 @@ def test_what_cannot_be_answered_is_said(shell: Shell) -> None:
         (("--max-concurrent-runs", "0"), "a number from 1 to"),
         (("--max-concurrent-runs", "few"), "a number from 1 to"),
         (("--max-concurrent-runs", "1", "--since", "monday"), "is no duration"),
-        (("--max-concurrent-runs", "1", "--since", "0s"), "more than nothing"),
+        (("--max-concurrent-runs", "1", "--since", "0s"), "above 0s"),
     ):
         done = shell.run(*ask, "greet", *options, **variables)
         assert (done.returncode, message in done.stderr) == (2, True)

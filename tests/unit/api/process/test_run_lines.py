@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.run_lines import Pace, RunLines, duration, in_one_line
+from cli.run_lines import LineLimiter, RunLines, duration, in_one_line
 
 STARTED_AT = "2026-11-25T12:00:00.000Z"
 
@@ -29,7 +29,7 @@ def message(status: str, at: str = STARTED_AT, **run: Any) -> dict[str, Any]:
 def lines_of(*messages: dict[str, Any]) -> list[str]:
     lines = RunLines()
     printed = [lines.line(one) for one in messages]
-    return [f"{line.what}: {line.details}" for line in printed if line is not None]
+    return [f"{line.change}: {line.details}" for line in printed if line is not None]
 
 
 def test_a_run_is_told_at_its_start_and_at_its_end() -> None:
@@ -69,14 +69,14 @@ def test_what_never_started_says_so() -> None:
 
 
 def test_of_many_lines_a_second_the_rest_is_counted() -> None:
-    pace = Pace(most=2)
-    passed = [pace.lets_pass("started", 10.1) for _ in range(4)]
+    limiter = LineLimiter(most=2)
+    passed = [limiter.allows("started", 10.1) for _ in range(4)]
     assert passed == [True, True, False, False]
-    assert pace.summary(10.9) is None
-    assert pace.lets_pass("failed", 11.0)
-    assert pace.summary(11.2) is None
-    assert pace.summary(12.0) == "and besides these: 2 started"
-    assert pace.summary(13.0) is None
+    assert limiter.summary(10.9) is None
+    assert limiter.allows("failed", 11.0)
+    assert limiter.summary(11.2) is None
+    assert limiter.summary(12.0) == "not shown: 2 started"
+    assert limiter.summary(13.0) is None
 
 
 @pytest.mark.parametrize(
