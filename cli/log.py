@@ -77,7 +77,7 @@ async def _archive(
     async with archiver(database, make_role=make_role) as archive:
         for name in archive.leftovers:
             document: JsonObject = {"kind": "leftover", "file": name}
-            view.fact(document, f"{name}: no archive of this log refers to this file")
+            view.fact(document, f"{name}: no archive of this log refers to it")
         async with aclosing(archive.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)

@@ -58,7 +58,7 @@ async def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_p
     await _end_another(database_url)
     (path.parent / f"{path.name[:36]}-000002-left.jsonl.gz").touch()
     again = run_command(database_url, tmp_path, *ARCHIVE, "0s")
-    assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to this file")
+    assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to it")
     assert ": 2 events of 1 run, positions " in again.lines[1]
     assert again.lines[2].startswith(
         "archived 2 events of 1 run in 1 file; longest hold of the append lock "
@@ -170,7 +170,7 @@ async def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_
     [left] = files_in(directory)
     await _end_another(database_url)
     done = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
-    assert done.lines[0] == f"{left.name}: no archive of this log refers to this file"
+    assert done.lines[0] == f"{left.name}: no archive of this log refers to it"
     assert len(files_in(directory)) == 2
     assert await equal_to_log(database_url, directory)
 
