@@ -1,10 +1,10 @@
-"""Searching apps: the filter, the order, and the rows part by part; facets and suggestions.
+"""Searches apps: the filter, the order, and the rows part by part; facets and suggestions.
 
-First the filter (`AppFilter`), then relevance, then the search (`find`, `part`), then how many apps
-have which status and tag (`facets`), then tags that begin as a user types.
+First the filter (`AppFilter`), then relevance, then the search (`find`, `read_part`), then counts
+by status and tag (`facets`), then tags that complete what a user types.
 
-A search returns a row of ids first, sixteen bytes each. Rows are read for a part of them at a time:
-one may hold four megabytes of pictures, and a catalog a million of them.
+A search returns ids first, sixteen bytes each. Rows are read for a part of them at a time: one may
+hold four megabytes of pictures, and a catalog may have a million apps.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,8 @@ _WORDS = """
 """
 
 
-async def with_text(connection: Connection, apps: AppFilter, text: str) -> AppFilter:
-    """Return the filter with a search text, taken apart as the index has the words."""
+async def add_search_text(connection: Connection, apps: AppFilter, text: str) -> AppFilter:
+    """Return the filter with a search text, split into words as the index does."""
     if not text:
         return apps
     rows = await read_rows(connection, _Word, _WORDS, {"text": text})
@@ -123,7 +123,7 @@ WEIGHTS = {"name": 4.0, "description": 1.5, "tags": 2.0}
 
 
 def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
-    """Return it as clients see it, None where there are no words; lists are ordered by it."""
+    """Return an app's relevance as clients see it; None without words. Lists are ordered by it."""
     if not words:
         return None
     tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
@@ -167,7 +167,7 @@ class _Ids(TypedDict):
 async def find(
     connection: Connection, apps: AppFilter, sort: Sort, limit: int | None, offset: int
 ) -> bytes:
-    """Return the ids of a page of apps, one behind the other; of all without a limit."""
+    """Return the ids of a page of apps, concatenated; of all apps without a limit."""
     values = {
         **values_of(apps),
         "words": list(apps.words),
@@ -244,25 +244,25 @@ class Part:
 
     Attributes:
         rows: the apps in their order, without those that no longer exist.
-        passed: how many of the ids need not be read again.
+        consumed: how many of the ids need not be read again.
     """
 
     rows: Sequence[RepositoryRow]
-    passed: int
+    consumed: int
 
 
-async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
+async def read_part(connection: Connection, ids: Sequence[UUID]) -> Part:
     """Return the first of these apps that fit into a part, at least one if any exists."""
     values = {"ids": list(ids), "most": MAX_PART_BYTES}
     rows = await read_rows(connection, _NumberedRow, _PART, values)
     return Part(rows, rows[-1]["ordinal"] if rows else len(ids))
 
 
-# How many apps have which status and which tag, of those that a filter lets pass.
+# Counts of the matching apps by status and tag.
 #
 # The table's triggers keep counts for each status (`migrations/versions/0014_catalog_search.py`),
-# so that the whole catalog, or a status of it, is never read for them. For other filters the
-# matching apps are counted.
+# so that facets of the whole catalog, or of a status, read no apps. For other filters the matching
+# apps are counted.
 
 MOST_TAGS = 50
 MOST_OF_A_KEY = 10
@@ -343,7 +343,7 @@ class Facets:
 
 
 async def facets(connection: Connection, apps: AppFilter) -> Facets:
-    """Return the facets of the apps that the filter lets pass."""
+    """Return the facets of the matching apps."""
     values = values_of(apps)
     query = _query(_matching(conditions(apps)))
     if apps.is_by_status:
@@ -360,7 +360,7 @@ async def facets(connection: Connection, apps: AppFilter) -> Facets:
     return counted
 
 
-# Tags that begin as a user types: keys at first, and once there is a colon, pairs.
+# Tags that complete what a user types: keys first, and after a colon pairs.
 
 
 class _Tag(TypedDict):
@@ -385,8 +385,8 @@ _PAIRS = f"""
 """
 
 
-async def suggestions(connection: Connection, prefix: str, limit: int) -> list[JsonObject]:
-    """Return tags of the catalog that begin so, ignoring case, as clients see them."""
+async def find_suggestions(connection: Connection, prefix: str, limit: int) -> list[JsonObject]:
+    """Return tags of the catalog with this prefix, ignoring case, as clients see them."""
     key, colon, value = (part.strip() for part in prefix.partition(":"))
     kind, query = ("pair", _PAIRS) if colon else ("key", _KEYS)
     tags = await read_rows(connection, _Tag, query, {"key": key, "value": value, "limit": limit})

@@ -39,7 +39,7 @@ from api.routes.launches import answer_with, warnings_of_job
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.runs import Launching
 from catalog import app_search, build_rows, repository_rows
-from catalog.app_search import WEIGHTS, AppFilter, Sort, suggestions, with_text
+from catalog.app_search import WEIGHTS, AppFilter, Sort, add_search_text, find_suggestions
 from catalog.build import BuildTarget
 from catalog.build_rows import BuildRow
 from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
@@ -108,8 +108,7 @@ _TIME = "a day or a time, ISO 8601; without an offset it is UTC"
     response_model=AppList,
     responses=failures(400),
     dependencies=[MayRead],
-    description="List apps. Whatever the page, `total` and `facets` count all apps that the"
-    " filters let pass.",
+    description="List apps. `total` and `facets` count all matching apps, whatever the page.",
 )
 async def list_apps(  # noqa: PLR0913 - one for each query parameter
     service: ServiceDep,
@@ -125,8 +124,8 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
         str,
         Query(
             max_length=2_000,
-            description="`key:value` or `key`; of several, with commas or blanks between"
-            " them, an app has all",
+            description="`key:value` or `key`; several with commas or blanks between them: the app"
+            " must have all",
         ),
     ] = "",
     status: Annotated[
@@ -136,8 +135,8 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     sort: Annotated[
         Sort | None,
         Query(
-            description="`relevance` for the words of `q`, which is usual where there are"
-            " any; `updated`, the newest first, else; or `name`"
+            description="`relevance`, the default with `q`; `updated`, newest first, the default"
+            " without; or `name`"
         ),
     ] = None,
     ingested_after: Annotated[
@@ -167,7 +166,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
         before=_time(ingested_before, "/ingestedBefore"),
     )
     async with borrowed(service.pool) as connection, snapshot(connection):
-        apps = await with_text(connection, apps, storable(q, "/q"))
+        apps = await add_search_text(connection, apps, storable(q, "/q"))
         order = _order(sort, apps)
         ids = await app_search.find(connection, apps, order, limit, offset)
         facets = await app_search.facets(connection, apps)
@@ -195,14 +194,14 @@ async def suggest_tags(
     ] = "",
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> JsonAnswer:
-    """Suggest tags that begin so, of those that apps have."""
+    """Suggest tags of apps that begin with a prefix."""
     async with borrowed(service.pool) as connection:
-        tags = await suggestions(connection, storable(prefix, "/prefix"), limit)
+        tags = await find_suggestions(connection, storable(prefix, "/prefix"), limit)
     return data([*tags])
 
 
 async def _answer(catalog: CatalogPart, ids: bytes, apps: AppFilter, about: JsonObject) -> Response:
-    """Return all at once where it fits, else part by part: a catalog has no greatest size."""
+    """Return all apps at once if they fit into a part, else part by part."""
     parts = catalog.views.listed_apps(ids, apps.words)
     first: list[JsonObject] = await anext(parts, [])
     if len(first) == len(ids) // app_search.ID_BYTES:
@@ -267,7 +266,7 @@ async def add_app(
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
-        message = "repositories of the server's own file system are switched off; give a URL"
+        message = "repositories on the server's own file system are not allowed here; give a URL"
         raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
     row = repository_rows.TABLE.own(await catalog.commands.add_app(app, origin))
     warnings = await warnings_of_job(INGEST_SLUG, service)
@@ -400,7 +399,7 @@ async def get_build_logs(
     catalog: CatalogDep,
     download: Annotated[bool, Query(description="as a text file")] = False,  # noqa: FBT002
 ) -> Response:
-    """Show all that a build printed, while it runs what it has printed so far."""
+    """Show a build's log; while it runs, the log so far."""
     build = await _existing_build(service, build_id)
     if download:
         name = quote(f"build-{build['id']}.log")

@@ -54,7 +54,7 @@ class BuildShape(Shape):
 
 
 class BuildLog(Shape):
-    """All that a build printed."""
+    """The whole log of a build."""
 
     id: str
     repository_id: str
@@ -69,7 +69,7 @@ class BuildLog(Shape):
 
 
 class CountedPageMeta(Shape):
-    """Where in a list its page lies."""
+    """The position of a page in its list."""
 
     total: int
     count: int
@@ -237,7 +237,7 @@ _GitNameOrBlank = Annotated[GitName | None, BeforeValidator(_absent_if_blank)]
 
 
 class BuildBody(_Body):
-    """What to build; the newest commit of the default branch if nothing is said."""
+    """What to build; without a branch or ref, the newest commit of the default branch."""
 
     branch: _GitNameOrBlank = None
     ref: _GitNameOrBlank = None
@@ -255,8 +255,8 @@ class Hits(Shape):
     score: float
 
 
-class HitsByPlace(Shape):
-    """Where the words of a search occur."""
+class HitsByField(Shape):
+    """How often the words of a search occur in each field."""
 
     name: Hits
     description: Hits
@@ -268,13 +268,13 @@ class Relevance(Shape):
 
     score: float
     normalized_score: float = Field(description="of the most there can be")
-    components: HitsByPlace
+    components: HitsByField
 
 
 class ListedApp(AppShape):
     """An app in a list."""
 
-    relevance: Relevance | None = Field(description="null where no words were sought")
+    relevance: Relevance | None = Field(description="null without words to search for")
 
 
 class TagFacet(Shape):
@@ -293,7 +293,7 @@ class StatusFacet(Shape):
 
 
 class AppFacets(Shape):
-    """What the apps have that the filters let pass: all statuses, the commonest tags."""
+    """Counts of the matching apps: by all statuses, and by the commonest tags."""
 
     tags: list[TagFacet]
     statuses: list[StatusFacet]
@@ -302,7 +302,7 @@ class AppFacets(Shape):
 
 
 class Weights(Shape):
-    """What a word counts for relevance, by field."""
+    """The weight of a word for relevance, by field."""
 
     name: float
     description: float
@@ -310,24 +310,24 @@ class Weights(Shape):
 
 
 class AppListMeta(CountedPageMeta):
-    """Where the page lies, and how apps were sought."""
+    """The position of the page, and the words and order of the search."""
 
-    tokens: list[str] = Field(description="the words that were sought")
+    tokens: list[str] = Field(description="the words of the search")
     sort: Sort
     weights: Weights
 
 
 class AppList(Shape):
-    """A page of apps, and what there is beside it."""
+    """A page of apps, with facets and the number of all matching apps."""
 
     data: list[ListedApp]
     facets: AppFacets
-    total: int = Field(description="of the apps that the filters let pass")
+    total: int = Field(description="the number of matching apps")
     meta: AppListMeta
 
 
 class TagSuggestion(Shape):
-    """A tag, or its key, to complete what somebody types."""
+    """A tag, or its key, that completes what a user types."""
 
     type: Literal["key", "pair"]
     value: str

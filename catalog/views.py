@@ -1,7 +1,7 @@
-"""Apps and builds as clients see them: rows with what belongs to them.
+"""Apps and builds as clients see them: rows, with builds and ends of logs.
 
-First what builds printed: the logs of their runs, of all attempts one after the other
-(`BuildLogs`). Then `CatalogViews`; last the steps of an app's ingestions, from the log.
+First the logs of builds: those of their runs, all attempts one after the other (`BuildLogs`). Then
+`CatalogViews`; last the steps of an app's ingestions, from the log.
 """
 
 import asyncio
@@ -36,9 +36,7 @@ class BuildLogs:
         self._logs = logs
 
     async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
-        """Return the end and the size of what the build has printed so far.
-
-        While the store of logs is away that is nothing.
+        """Return the end and the size of the build's log so far; an empty one if its store is away.
 
         Args:
             build: its row.
@@ -90,7 +88,7 @@ PATIENCE_S = 1.0
 
 
 class CatalogViews:
-    """Looks up what a row of the catalog is shown with."""
+    """Presents rows of the catalog, with their newest builds and ends of logs."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection], logs: BuildLogs) -> None:
         self._pool = pool
@@ -120,19 +118,19 @@ class CatalogViews:
         """Yield these apps part by part, none empty, as clients see them in a list.
 
         Args:
-            ids: one behind the other, as `app_search.find` returns them.
+            ids: concatenated, as `app_search.find` returns them.
             words: of the search.
         """
         at = 0
         while at < len(ids):
             async with borrowed(self._pool) as connection:
-                part = await app_search.part(connection, _ids_from(ids, at))
+                part = await app_search.read_part(connection, _ids_from(ids, at))
                 apps = await self.apps(connection, part.rows)
             for row, app in zip(part.rows, apps, strict=True):
                 app["relevance"] = relevance(row, words)
             if apps:
                 yield apps
-            at += part.passed * app_search.ID_BYTES
+            at += part.consumed * app_search.ID_BYTES
 
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""

@@ -209,7 +209,7 @@ def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         page = await app_search.find(connection, AppFilter(), "updated", 100, 0)
         ids = [UUID(bytes=page[at : at + 16]) for at in range(0, len(page), 16)]
         await app_search.facets(connection, AppFilter())
-        part = await app_search.part(connection, ids)
+        part = await app_search.read_part(connection, ids)
         return await build_rows.latest(connection, [row["id"] for row in part.rows])
 
     counted = "meta.total counts the app's builds, off an index"

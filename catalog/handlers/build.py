@@ -13,11 +13,11 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
-from catalog.handlers.builder import BuildCanceledError, BuildError, BuildSettings, Order
+from catalog.handlers.builder import BuildCanceledError, BuildError, BuildRequest, BuildSettings
 from catalog.handlers.checkout import CheckoutTarget, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
-from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, plain, storable
+from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, is_storable, strip_control_sequences
 
 MAX_NAME_LENGTH = 128
 """Of the app's part; registries refuse names beyond 255 characters, their own prefix included."""
@@ -78,7 +78,7 @@ def _entries(text: str) -> list[dict[str, str]]:
             continue
         left, equals, right = assignment.partition("=")
         key = left.strip()
-        value = _plain(right.strip())
+        value = _unquote(right.strip())
         if key and equals and _fits(key, value):
             values.setdefault(key, value)
     return [{"key": key, "value": value} for key, value in values.items()][:MAX_ENTRIES]
@@ -88,10 +88,10 @@ def _fits(key: str, value: str) -> bool:
     if len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH:
         return False
     both = key + value
-    return storable(both) and plain(both) == both
+    return is_storable(both) and strip_control_sequences(both) == both
 
 
-def _plain(value: str) -> str:
+def _unquote(value: str) -> str:
     """Return a value without its quotes, or without the comment behind it."""
     quoted = _QUOTED.fullmatch(value)
     if quoted is not None:
@@ -175,7 +175,7 @@ def _execute(
     context.logger.info("building %s from %s", tag, repository["dockerfilePath"])
     work = Path("build").absolute()
     work.mkdir(mode=0o700)
-    digest = builder.build(Order(context, tree.root, dockerfile, tag, work))
+    digest = builder.build(BuildRequest(context, tree.root, dockerfile, tag, work))
     context.logger.info("built %s with digest %s", tag, digest)
     finished = Effect(
         "build.finished",

@@ -18,12 +18,12 @@ from typing import Any
 from catalog.handlers import builder, oci_layout, own_network
 from catalog.handlers.builder import (
     BuildError,
+    BuildRequest,
     BuildSettings,
     NoNetworkError,
-    Order,
     UnusableError,
-    output_of,
-    show,
+    read_output,
+    run_command,
 )
 
 # A Dockerfile may name images of registries that the operator allows.
@@ -81,7 +81,7 @@ class Buildah:
                 f" builds away from it: {builder.INSTALL_SLIRP}; or {builder.CLOSE_THE_API}"
             )
         try:
-            return output_of([self.name, "--version"], os.environ)
+            return read_output([self.name, "--version"], os.environ)
         except BuildError as error:
             raise UnusableError(f"{self.name} does not start: {error}") from None
 
@@ -90,51 +90,51 @@ class Buildah:
         """Return whether builds must not reach what this machine does."""
         return self._settings.network != "host"
 
-    def build(self, order: Order) -> str:
+    def build(self, request: BuildRequest) -> str:
         """Build into the attempt's own storage, and deliver from there."""
-        if order.dockerfile.name.endswith(".in"):
+        if request.dockerfile.name.endswith(".in"):
             # It would go through the host's C preprocessor, whose #include reads any file.
             raise BuildError("a Dockerfile whose name ends in .in is not built")
-        self._prepare(order)
-        image_id = self._build(order)
-        layout = order.work / "image"
-        self._push(order, image_id, f"oci:{layout}")
+        self._prepare(request)
+        image_id = self._build(request)
+        layout = request.work / "image"
+        self._push(request, image_id, f"oci:{layout}")
         digest = str(oci_layout.image_of(layout)["digest"])
         if self._settings.oci_dir is not None:
-            oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
-            order.context.logger.info(
-                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
+            oci_layout.add_image(request.context, layout, self._settings.oci_dir, request.tag)
+            request.context.logger.info(
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, request.tag
             )
         if self._settings.registry is not None:
-            digest = self._push_to_registry(order, image_id)
+            digest = self._push_to_registry(request, image_id)
         if self._settings.oci_dir is None and self._settings.registry is None:
-            order.context.logger.info(
+            request.context.logger.info(
                 "neither a registry nor an OCI layout is configured:"
                 " the image was built and is not kept"
             )
         return digest
 
-    def _prepare(self, order: Order) -> None:
+    def _prepare(self, request: BuildRequest) -> None:
         base_images = self._settings.base_images
         if base_images is not None and not (base_images / "vfs-images").is_dir():
             raise BuildError(f"{base_images} holds no base images (see docs/building.md)")
         for name in ("runtime", "home"):
-            (order.work / name).mkdir(mode=0o700)
+            (request.work / name).mkdir(mode=0o700)
         try:
-            write_policy(order.work / "policy.json", self._stores(order))
+            write_policy(request.work / "policy.json", self._stores(request))
         except (ValueError, AttributeError) as error:
             raise BuildError(f"{OPERATORS} cannot be read: {error}") from None
 
-    def _stores(self, order: Order) -> list[Path]:
-        stores = [order.work / "storage"]
+    def _stores(self, request: BuildRequest) -> list[Path]:
+        stores = [request.work / "storage"]
         if self._settings.base_images is not None:
             stores.append(self._settings.base_images)
         return stores
 
-    def _build(self, order: Order) -> str:
-        id_file = order.work / "image-id"
+    def _build(self, request: BuildRequest) -> str:
+        id_file = request.work / "image-id"
         command = [
-            *self._command(order, "build"),
+            *self._command(request, "build"),
             "--isolation",
             "chroot",
             *current_limits(),
@@ -144,59 +144,59 @@ class Buildah:
             "--iidfile",
             str(id_file),
             "--tag",
-            f"localhost/{order.tag}",
+            f"localhost/{request.tag}",
             "--file",
-            str(order.dockerfile),
-            str(order.source),
+            str(request.dockerfile),
+            str(request.source),
         ]
         if self._needs_network:
-            command = self._in_own_network(order, command)
-        show(order.context, command, _environment(order.work), self.name)
+            command = self._in_own_network(request, command)
+        run_command(request.context, command, _environment(request.work), self.name)
         return id_file.read_text().strip()
 
-    def _in_own_network(self, order: Order, command: list[str]) -> list[str]:
+    def _in_own_network(self, request: BuildRequest, command: list[str]) -> list[str]:
         """Wrap the whole builder: it fetches itself what a Dockerfile adds."""
-        wrapped = own_network.network_command(order.work, command)
+        wrapped = own_network.network_command(request.work, command)
         if os.geteuid() == 0:
             return wrapped
         # Only root may make networks; an ordinary user is that in a user namespace.
-        return [*self._program(order), "unshare", *wrapped]
+        return [*self._program(request), "unshare", *wrapped]
 
-    def _push_to_registry(self, order: Order, image_id: str) -> str:
+    def _push_to_registry(self, request: BuildRequest, image_id: str) -> str:
         settings = self._settings
-        reference = f"{settings.registry}/{order.tag}"
+        reference = f"{settings.registry}/{request.tag}"
         options: list[str] = []
         if not settings.registry_tls_verify:
             options.append("--tls-verify=false")
         if settings.registry_auth_file is not None:
             options += ["--authfile", str(settings.registry_auth_file)]
-        digest_file = order.work / "registry-digest"
+        digest_file = request.work / "registry-digest"
         options += ["--digestfile", str(digest_file)]
-        self._push(order, image_id, f"docker://{reference}", *options)
-        order.context.logger.info("the image is in the registry as %s", reference)
+        self._push(request, image_id, f"docker://{reference}", *options)
+        request.context.logger.info("the image is in the registry as %s", reference)
         return digest_file.read_text().strip()
 
-    def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
-        command = [*self._command(order, "push"), *options, image_id, target]
-        show(order.context, command, _environment(order.work))
+    def _push(self, request: BuildRequest, image_id: str, target: str, *options: str) -> None:
+        command = [*self._command(request, "push"), *options, image_id, target]
+        run_command(request.context, command, _environment(request.work))
 
-    def _command(self, order: Order, name: str) -> list[str]:
+    def _command(self, request: BuildRequest, name: str) -> list[str]:
         return [
-            *self._program(order),
+            *self._program(request),
             name,
-            *("--signature-policy", str(order.work / "policy.json")),
+            *("--signature-policy", str(request.work / "policy.json")),
         ]
 
-    def _program(self, order: Order) -> list[str]:
+    def _program(self, request: BuildRequest) -> list[str]:
         base_images: list[str] = []
         if self._settings.base_images is not None:
             base_images = ["--storage-opt", f"vfs.imagestore={self._settings.base_images}"]
         return [
             self.name,
-            *("--root", str(order.work / "storage"), "--runroot", str(order.work / "run")),
+            *("--root", str(request.work / "storage"), "--runroot", str(request.work / "run")),
             *("--storage-driver", "vfs"),
             *base_images,
-            *self._more_options(order.work),
+            *self._more_options(request.work),
         ]
 
     def _more_options(self, work: Path) -> tuple[str, ...]:

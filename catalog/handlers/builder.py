@@ -1,4 +1,4 @@
-"""The port behind `repository-build`: what is to be built, by which builder, and how that can fail.
+"""The port of `repository-build`: a build's request, its builder, and its errors.
 
 First advice for failures that a builder's own words do not explain, then errors, settings and the
 port (`Builder`), then how builders' commands run: they print as they work, and end when the run is
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from apphub_jobs.contract import JobRunContext, PermanentError
-from catalog.handlers.untrusted import plain
+from catalog.handlers.untrusted import strip_control_sequences
 
 # Advice for failures that the builder's own words do not explain to an operator.
 
@@ -31,10 +31,9 @@ SEARCH = 'unqualified-search-registries = ["docker.io"] in /etc/containers/regis
 
 CLOSE_THE_API = (
     "give the API tokens (APPHUB_TOKENS_FILE, also for its workers);"
-    " or set APPHUB_BUILD_NETWORK=host, where every repository can be trusted"
+    " or set APPHUB_BUILD_NETWORK=host, if every repository can be trusted"
 )
-"""While the API has no tokens, the steps of a stranger's Dockerfile could do with it what they
-like."""
+"""While the API has no tokens, the steps of a stranger's Dockerfile could use it."""
 
 ALLOW_NAMESPACES = "--security-opt seccomp=unconfined"
 IN_FULL = "docker.io/library/node:22"
@@ -65,7 +64,7 @@ _ADVICE = (
 
 
 def advice_for(lines: Sequence[str]) -> list[str]:
-    """Return the advice for what a builder complained of; often there is none."""
+    """Return advice for a builder's complaints; often there is none."""
     spoken = "\n".join(line for line in lines if _SPEAKER.match(line))
     return [advice for pattern, advice in _ADVICE if re.search(pattern, spoken)]
 
@@ -140,8 +139,8 @@ def _path(value: str | None) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be built.
+class BuildRequest:
+    """What to build.
 
     Attributes:
         source: the root of the repository, which is the build's context; absolute.
@@ -172,7 +171,7 @@ class Builder(Protocol):
             UnusableError: it cannot be used here.
         """
 
-    def build(self, order: Order) -> str:
+    def build(self, request: BuildRequest) -> str:
         """Build and deliver the image; return its digest (`docs/building.md` says of what).
 
         Raises:
@@ -202,13 +201,13 @@ _COMPLAINT = re.compile(r"^(?:error|fatal)\b[: ]*", re.IGNORECASE)
 MAX_MESSAGE_LENGTH = 1_000
 
 
-def show(
+def run_command(
     context: JobRunContext,
     command: Sequence[str],
     environment: Mapping[str, str],
     name: str | None = None,
 ) -> None:
-    """Run a command to its end; all that it prints is printed.
+    """Run a command to its end, and print its output as it comes.
 
     Args:
         context: of the run.
@@ -232,26 +231,28 @@ def show(
     output = _Output(process)
     with process:
         try:
-            _attend(context, process, output)
+            _watch_process(context, process, output)
         except BaseException:
             _end(process)  # Else leaving would wait for it.
             raise
     if process.returncode != 0:
-        raise BuildError(failure(name or command[0], process.returncode, output.tail))
+        raise BuildError(failure_message(name or command[0], process.returncode, output.tail))
 
 
-def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output") -> None:
+def _watch_process(
+    context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output"
+) -> None:
     while process.poll() is None:
-        output.pass_on(POLL_S)
+        output.forward(POLL_S)
         if context.cancelled.is_set():
             raise BuildCanceledError
     # What a step left in the background may hold the pipe: its end would come with the attempt's.
-    while output.pass_on(0):
+    while output.forward(0):
         pass
 
 
-def output_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Return the output of a command that takes no long time.
+def read_output(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the output of a short command.
 
     Raises:
         BuildError: it failed, or does not answer.
@@ -268,14 +269,16 @@ def output_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
     except subprocess.TimeoutExpired:
         raise BuildError(f"{command[0]} does not answer") from None
     if answer.returncode != 0:
-        raise BuildError(failure(command[0], answer.returncode, answer.stdout + answer.stderr))
+        raise BuildError(
+            failure_message(command[0], answer.returncode, answer.stdout + answer.stderr)
+        )
     return answer.stdout.decode("utf-8", "replace").strip()
 
 
-def failure(program: str, code: int, output: bytes) -> str:
+def failure_message(program: str, code: int, output: bytes) -> str:
     """Return one line that says why a command failed, with advice if there is any."""
     printed = output.decode("utf-8", "replace").splitlines()
-    lines = [text for line in printed if (text := plain(line).strip())]
+    lines = [text for line in printed if (text := strip_control_sequences(line).strip())]
     complaint = _last_complaint(lines[-LAST_LINES:])
     if code < 0:
         ended = f"ended by {signal.Signals(-code).name}"
@@ -298,8 +301,8 @@ class _Output:
         self._open = True
         self.tail = b""
 
-    def pass_on(self, timeout_s: float) -> bool:
-        """Print what is there, or comes within this time; return whether anything was."""
+    def forward(self, timeout_s: float) -> bool:
+        """Print output that is there, or comes within this time; return whether there was any."""
         pipe = self._process.stdout
         if pipe is None or not self._open:
             with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Which builder builds: the one that the operator names, else the first that can be used."""
+"""The choice of a builder: the one that the operator names, else the first that can be used."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,12 +28,12 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
     Raises:
         PermanentError: there is none; the message says what to install, or to allow.
     """
-    builder, version = usable(settings, lambda why: context.logger.info("%s", why))
+    builder, version = select_builder(settings, lambda why: context.logger.info("%s", why))
     context.logger.info("building with %s", version)
     return builder
 
 
-def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builder, str]:
+def select_builder(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builder, str]:
     """Return the builder to use, with its version.
 
     Args:

@@ -10,12 +10,12 @@ from catalog.handlers import oci_layout
 from catalog.handlers.builder import (
     CLOSE_THE_API,
     BuildError,
+    BuildRequest,
     BuildSettings,
     NoNetworkError,
-    Order,
     UnusableError,
-    output_of,
-    show,
+    read_output,
+    run_command,
 )
 
 
@@ -42,7 +42,7 @@ class Docker:
                 f" and so would reach the open API: {CLOSE_THE_API}"
             )
         try:
-            version = output_of(
+            version = read_output(
                 [*self._command, "version", "--format", "{{.Server.Version}}"], os.environ
             )
         except BuildError as error:
@@ -52,53 +52,53 @@ class Docker:
             ) from None
         return f"docker version {version}"
 
-    def build(self, order: Order) -> str:
+    def build(self, request: BuildRequest) -> str:
         """Build, and deliver from the daemon's own store."""
-        digest = self._build(order)
+        digest = self._build(request)
         if self._settings.oci_dir is not None:
-            digest = self._keep(order, self._settings.oci_dir)
-            order.context.logger.info(
-                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
+            digest = self._keep(request, self._settings.oci_dir)
+            request.context.logger.info(
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, request.tag
             )
         if self._settings.registry is not None:
-            digest = self._push(order, self._settings.registry)
-        order.context.logger.info("the image is in docker's own store as %s", order.tag)
+            digest = self._push(request, self._settings.registry)
+        request.context.logger.info("the image is in docker's own store as %s", request.tag)
         return digest
 
-    def _build(self, order: Order) -> str:
-        id_file = order.work / "image-id"
+    def _build(self, request: BuildRequest) -> str:
+        id_file = request.work / "image-id"
         command = [
             *self._command,
             "build",
             "--force-rm",
-            *("--iidfile", str(id_file), "--tag", order.tag),
-            *("--file", str(order.dockerfile), str(order.source)),
+            *("--iidfile", str(id_file), "--tag", request.tag),
+            *("--file", str(request.dockerfile), str(request.source)),
         ]
-        show(order.context, command, {**os.environ, "BUILDKIT_PROGRESS": "plain"})
+        run_command(request.context, command, {**os.environ, "BUILDKIT_PROGRESS": "plain"})
         return id_file.read_text().strip()
 
-    def _keep(self, order: Order, oci_dir: Path) -> str:
-        archive = order.work / "image.tar"
-        layout = order.work / "image"
-        save = [*self._command, "save", "--output", str(archive), order.tag]
-        show(order.context, save, os.environ)
+    def _keep(self, request: BuildRequest, oci_dir: Path) -> str:
+        archive = request.work / "image.tar"
+        layout = request.work / "image"
+        save = [*self._command, "save", "--output", str(archive), request.tag]
+        run_command(request.context, save, os.environ)
         layout.mkdir()
         unpack = ["tar", "--extract", "--file", str(archive), "--directory", str(layout)]
-        show(order.context, unpack, os.environ)
+        run_command(request.context, unpack, os.environ)
         archive.unlink()
         if not (layout / "index.json").exists():
             raise BuildError("docker 25 or newer is needed to keep images in an OCI layout")
-        oci_layout.add_image(order.context, layout, oci_dir, order.tag)
+        oci_layout.add_image(request.context, layout, oci_dir, request.tag)
         return str(oci_layout.image_of(layout)["digest"])
 
-    def _push(self, order: Order, registry: str) -> str:
-        reference = f"{registry}/{order.tag}"
-        environment = self._with_credentials(order.work)
-        show(order.context, [*self._command, "tag", order.tag, reference], environment)
-        show(order.context, [*self._command, "push", reference], environment)
-        order.context.logger.info("the image is in the registry as %s", reference)
+    def _push(self, request: BuildRequest, registry: str) -> str:
+        reference = f"{registry}/{request.tag}"
+        environment = self._with_credentials(request.work)
+        run_command(request.context, [*self._command, "tag", request.tag, reference], environment)
+        run_command(request.context, [*self._command, "push", reference], environment)
+        request.context.logger.info("the image is in the registry as %s", reference)
         inspect = ("image", "inspect", "--format", "{{json .RepoDigests}}", reference)
-        digests = json.loads(output_of([*self._command, *inspect], environment)) or []
+        digests = json.loads(read_output([*self._command, *inspect], environment)) or []
         return _digest(digests, reference.rpartition(":")[0])
 
     def _with_credentials(self, work: Path) -> Mapping[str, str]:

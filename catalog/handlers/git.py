@@ -1,4 +1,4 @@
-"""Git as a service must run it: within bounds, and stopped at once with all its helpers.
+"""Runs git for a service: within bounds, and stopped at once with all its helpers.
 
 First what a clone may take of time and disk, and how that is measured while it grows (`Limits`,
 `Watch`); then how a command runs (`Git`); then a clone: without prompts, hooks, submodules or the
@@ -26,12 +26,12 @@ from catalog.handlers.origin import (
     Password,
     RefusedError,
     SshKey,
-    addresses_of,
     credentials_for,
     failure,
-    furnish,
     origin_of,
     password_pipe,
+    prepare_environment,
+    resolve_addresses,
     warnings,
 )
 from catalog.handlers.untrusted import shown
@@ -96,13 +96,13 @@ class Watch:
         self._limits = limits
         self._next = 0.0
 
-    def look(self) -> None:
-        """Raise RefusedError where the directory has outgrown the limits."""
+    def check(self) -> None:
+        """Raise RefusedError if the directory has outgrown the limits."""
         started = monotonic()
         if self._directory is None or started < self._next:
             return
         most = self._limits.entries + GITS_ENTRIES
-        size, entries = measured(self._directory, most)
+        size, entries = measure(self._directory, most)
         check_size(size, self._limits)
         if entries > most:
             raise RefusedError(f"the clone holds more than {most} files and directories")
@@ -116,7 +116,7 @@ def check_size(size: int, limits: Limits) -> None:
         raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
 
 
-def measured(directory: Path, most: int) -> tuple[int, int]:
+def measure(directory: Path, most: int) -> tuple[int, int]:
     """Return the bytes and the number of entries below a directory; counting ends beyond `most`."""
     size = 0
     entries = 0
@@ -156,11 +156,11 @@ def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
         RefusedError: the address is not read here.
     """
     origin = origin_of(repo_url, context.settings)
-    addresses = addresses_of(origin, context.settings)
+    addresses = resolve_addresses(origin, context.settings)
     credentials = credentials_for(origin, context.settings, context.logger)
     with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
-        environment = furnish(Path(home), origin, credentials, addresses)
-        yield Git(context, origin.at(addresses), environment, credentials)
+        environment = prepare_environment(Path(home), origin, credentials, addresses)
+        yield Git(context, origin.with_address(addresses), environment, credentials)
 
 
 class Git:
@@ -225,7 +225,7 @@ class Git:
         limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
         process = self._start([*limited, "git", *directories, command, *arguments])
         try:
-            self._attend(process, feed, stderr.feed, Watch(watched, self.limits))
+            self._watch_process(process, feed, stderr.feed, Watch(watched, self.limits))
         finally:
             _end(process)
         if process.returncode != 0:
@@ -253,16 +253,16 @@ class Git:
                 start_new_session=True,
             )
 
-    def _attend(
-        self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: Watch
+    def _watch_process(
+        self, process: "subprocess.Popen[bytes]", feed: Feed, take_stderr: Feed, watch: Watch
     ) -> None:
         """Read both pipes until the process has ended, and stop it where a limit is reached."""
         with selectors.DefaultSelector() as selector:
-            for pipe, take in ((process.stdout, feed), (process.stderr, hear)):
+            for pipe, take in ((process.stdout, feed), (process.stderr, take_stderr)):
                 if pipe is not None:
                     selector.register(pipe, selectors.EVENT_READ, take)
             while True:
-                ready = _pass_on(selector)
+                ready = _forward(selector)
                 self._check(watch)
                 if not selector.get_map():
                     with suppress(subprocess.TimeoutExpired):
@@ -276,10 +276,10 @@ class Git:
             raise CanceledError
         if monotonic() > self._until:
             raise GitError(f"git took longer than {self.limits.time_s:g} s and was stopped")
-        watch.look()
+        watch.check()
 
 
-def _pass_on(selector: selectors.BaseSelector) -> bool:
+def _forward(selector: selectors.BaseSelector) -> bool:
     """Wait for a tick at most; hand over what came, and return whether anything did."""
     if not selector.get_map():
         return False
@@ -375,7 +375,7 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
     except GitError:
         raise GitError("the repository has no commit where it should be cloned from") from None
     commit = output.strip()
-    packed_bytes, _ = measured(repository, git.limits.entries)
+    packed_bytes, _ = measure(repository, git.limits.entries)
     listing = _Listing(git.limits, packed_bytes)
     options = ("-r", "-t", "-l", "-z", "--full-tree")
     git.stream(listing.feed, "ls-tree", *options, commit, repository=repository)

@@ -16,13 +16,13 @@ from catalog.handlers.git import CanceledError, GitError, clone
 from catalog.handlers.previews import preview_tiles
 from catalog.handlers.untrusted import (
     MAX_TEXT_BYTES,
-    Plain,
+    ManifestValue,
     Tree,
     first_manifest,
+    is_storable,
     one_line,
-    plain,
     shown,
-    storable,
+    strip_control_sequences,
 )
 
 Tag = tuple[str, str]
@@ -62,13 +62,13 @@ _RULE = re.compile(r"\s*(=+|-+)\s*")
 """A line across; under a text, it makes that a heading."""
 
 
-def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, Plain]:
+def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, ManifestValue]:
     """Return package.json's object, `{}` where there is none or it is broken."""
     manifest = first_manifest(tree, ("package.json",), log, MAX_TEXT_BYTES)
     return manifest if isinstance(manifest, dict) else {}
 
 
-def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
+def package_tags(manifest: Mapping[str, ManifestValue], tree: Tree) -> list[Tag]:
     """Return the tags that follow from package.json and tsconfig.json."""
     names: set[str] = set()
     for part in ("dependencies", "devDependencies", "peerDependencies"):
@@ -85,7 +85,7 @@ def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
     return tags
 
 
-def _node_major(engines: Plain) -> str | None:
+def _node_major(engines: ManifestValue) -> str | None:
     versions = engines.get("node") if isinstance(engines, dict) else None
     major = re.search(r"\d+", versions) if isinstance(versions, str) else None
     return None if major is None else major[0]
@@ -96,7 +96,7 @@ def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
     return [tag for tag in _listed(first_manifest(tree, _TAG_FILES, log)) if all(tag)]
 
 
-def _listed(content: Plain) -> Iterable[Tag]:
+def _listed(content: ManifestValue) -> Iterable[Tag]:
     if isinstance(content, dict):
         for name, value in content.items():
             for one in value if isinstance(value, list) else [value]:
@@ -107,14 +107,14 @@ def _listed(content: Plain) -> Iterable[Tag]:
                 key, _, text = entry.partition(":")
                 yield key.strip(), text.strip()
             elif isinstance(entry, dict):
-                yield _plain(entry.get("key")), _value(entry)
+                yield _tag_text(entry.get("key")), _value(entry)
 
 
-def _value(listed: Plain) -> str:
-    return _plain(listed.get("value") if isinstance(listed, dict) else listed)
+def _value(listed: ManifestValue) -> str:
+    return _tag_text(listed.get("value") if isinstance(listed, dict) else listed)
 
 
-def _plain(value: Plain) -> str:
+def _tag_text(value: ManifestValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | float):
@@ -128,11 +128,15 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
     Names are compared ignoring case; the path is spelled as in the tree.
     """
     for usual in (own, *_USUAL_DOCKERFILES):
-        path = tree.spelled(usual)
-        if path is not None and storable(path):
+        path = tree.find_ignoring_case(usual)
+        if path is not None and is_storable(path):
             return path
     for path in tree.walk():
-        if _is_dockerfile(path.rpartition("/")[2]) and storable(path) and plain(path) == path:
+        if (
+            _is_dockerfile(path.rpartition("/")[2])
+            and is_storable(path)
+            and strip_control_sequences(path) == path
+        ):
             return path
     return None
 
@@ -196,11 +200,11 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
     for given_key, given_value in chain.from_iterable(sources):
-        key = plain(given_key).strip()
-        value = plain(given_value).strip()
+        key = strip_control_sequences(given_key).strip()
+        value = strip_control_sequences(given_value).strip()
         if not key or not value:
             continue
-        if max(len(key), len(value)) > _MAX_TAG_LENGTH or not storable(key + value):
+        if max(len(key), len(value)) > _MAX_TAG_LENGTH or not is_storable(key + value):
             continue
         merged.setdefault((key.casefold(), value.casefold()), (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
@@ -208,7 +212,7 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
 
 def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
-    lines = plain(tree.text("README.md") or "").splitlines()
+    lines = strip_control_sequences(tree.text("README.md") or "").splitlines()
     for line, next_line in zip_longest(lines, lines[1:], fillvalue=""):
         text = line.strip()
         if not text or text.startswith("#"):

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from apphub_jobs.contract import Json, PermanentError
-from catalog.handlers.untrusted import redacted, shown
+from catalog.handlers.untrusted import redact_userinfo, shown
 
 
 class GitError(Exception):
@@ -67,17 +67,17 @@ class Origin:
     @property
     def shown(self) -> str:
         """The address for people: without a user, too."""
-        return redacted(self.url)
+        return redact_userinfo(self.url)
 
-    def at(self, addresses: Sequence[str]) -> "Origin":
+    def with_address(self, addresses: Sequence[str]) -> "Origin":
         """Return the origin with the first of these addresses in its URL, if it is one of `git:`.
 
-        Settings pin the addresses of other schemes (`furnish`); git's own protocol has none.
+        Settings pin the addresses of other schemes (`prepare_environment`); git's own has none.
         """
         if not addresses or self.scheme != "git":
             return self
         _, _, _, *path = self.url.split("/", 3)
-        return replace(self, url=f"git://{in_url(addresses[0])}:{self.port}/{''.join(path)}")
+        return replace(self, url=f"git://{bracketed(addresses[0])}:{self.port}/{''.join(path)}")
 
     @property
     def loopback(self) -> bool:
@@ -88,7 +88,7 @@ class Origin:
             return self.host == "localhost"
 
 
-def in_url(address: str) -> str:
+def bracketed(address: str) -> str:
     """Return an address as URLs spell it: one of IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address
 
@@ -269,7 +269,7 @@ _CONFIG = """\
 """
 
 
-def furnish(
+def prepare_environment(
     home: Path, origin: Origin, credentials: Password | SshKey | None, addresses: Sequence[str] = ()
 ) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
@@ -285,7 +285,7 @@ def furnish(
     config = _CONFIG.format(stall_s=STALL_S, follow=follow)
     if addresses:
         # A line of `[http]`: every name leads to these addresses.
-        listed = ",".join(map(in_url, addresses))
+        listed = ",".join(map(bracketed, addresses))
         config += f'\tcurloptResolve = "*:{origin.port}:{listed}"\n'
     key: SshKey | None = None
     if isinstance(credentials, Password):
@@ -505,7 +505,7 @@ def lines_of(output: str) -> list[str]:
     """
     # Not `splitlines`: its other ends of lines may be in the middle of a server's words.
     lines = map(str.strip, re.split(r"[\r\n]+", output))
-    return [shown(redacted(line), 300) for line in lines if line]
+    return [shown(redact_userinfo(line), 300) for line in lines if line]
 
 
 # Which servers are contacted for repositories: none of a private network, unless the operator
@@ -517,7 +517,7 @@ def lines_of(output: str) -> list[str]:
 
 NOT_REACHED = (
     "the repository's server is unknown or lies in a private network;"
-    " the operator decides whether such servers are asked"
+    " only the operator can allow such servers"
 )
 """One text for both, so that clients do not learn which names exist in a private network."""
 
@@ -535,7 +535,7 @@ _TRANSLATED = ip_network("64:ff9b::/96")
 """IPv4 addresses as a network of IPv6 alone spells them."""
 
 
-def addresses_of(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...]:
+def resolve_addresses(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...]:
     """Return the addresses that git may use for the origin's host.
 
     Returns:
@@ -551,13 +551,13 @@ def addresses_of(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...
     try:
         literal = ip_address(host)
     except ValueError:
-        return _looked_up(host, origin.port)
+        return _resolve(host, origin.port)
     if not is_public(literal):
         raise RefusedError(NOT_REACHED)
     return (host,)
 
 
-def _looked_up(host: str, port: int) -> tuple[str, ...]:
+def _resolve(host: str, port: int) -> tuple[str, ...]:
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -574,7 +574,7 @@ def _looked_up(host: str, port: int) -> tuple[str, ...]:
 
 def is_public(address: _Address) -> bool:
     """Return whether this address can be reached from everywhere, so that it reveals nothing."""
-    inner = _inner(address)
+    inner = _embedded_ipv4(address)
     if inner is not None:
         return is_public(inner)
     if address.is_multicast or any(address in network for network in _RESERVED):
@@ -582,7 +582,7 @@ def is_public(address: _Address) -> bool:
     return address.is_global
 
 
-def _inner(address: _Address) -> IPv4Address | None:
+def _embedded_ipv4(address: _Address) -> IPv4Address | None:
     """Return the IPv4 address that this one stands for, if it does."""
     if not isinstance(address, IPv6Address):
         return None

@@ -48,19 +48,19 @@ def main() -> None:
     """Run the command, and end as it does."""
     directory = Path(sys.argv[1])
     command = sys.argv[2:]
-    entered, entering = os.pipe()
-    led, leading = os.pipe()
+    joined_pipe, joined_end = os.pipe()
+    route_pipe, route_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        # Else it would wait for itself if nothing leads out.
-        os.close(entered)
-        os.close(leading)
-        _become(command, directory, entering, led)
-    os.close(entering)
-    os.close(led)
-    if os.read(entered, 1):
-        _lead_out(pid, directory / _LOG, leading)
-    os.close(leading)
+        # Else it would wait for itself if the network is not connected.
+        os.close(joined_pipe)
+        os.close(route_end)
+        _run_in_network(command, directory, joined_end, route_pipe)
+    os.close(joined_end)
+    os.close(route_pipe)
+    if os.read(joined_pipe, 1):
+        _connect_network(pid, directory / _LOG, route_end)
+    os.close(route_end)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
@@ -70,13 +70,15 @@ def main() -> None:
     sys.exit(code)
 
 
-def _become(command: list[str], directory: Path, entering: int, led: int) -> NoReturn:
-    """Enter the network, wait until something leads out of it, and run the command."""
+def _run_in_network(
+    command: list[str], directory: Path, joined_end: int, route_pipe: int
+) -> NoReturn:
+    """Enter a network of its own, wait until it is connected, and run the command."""
     try:
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
         _call("unshare", _CLONE_NEWNET | _CLONE_NEWNS)
-        os.write(entering, b"\n")
-        if os.read(led, 1):
+        os.write(joined_end, b"\n")
+        if os.read(route_pipe, 1):
             _name_servers(directory)
             os.execvp(command[0], command)  # noqa: S606 - a builder that the operator installed
         reason = _one_line(directory / _LOG)
@@ -106,9 +108,10 @@ def _one_line(log: Path) -> str:
     return ""
 
 
-def _lead_out(pid: int, log: Path, leading: int) -> None:
-    ready, getting_ready = os.pipe()
-    command = [PROGRAM, *_OPTIONS, f"--ready-fd={getting_ready}", str(pid), "tap0"]
+def _connect_network(pid: int, log: Path, route_end: int) -> None:
+    """Start slirp4netns for the process's network; write to the pipe once it is connected."""
+    ready_pipe, ready_end = os.pipe()
+    command = [PROGRAM, *_OPTIONS, f"--ready-fd={ready_end}", str(pid), "tap0"]
     with log.open("w") as printed:
         try:
             subprocess.Popen(  # noqa: S603 - the operator installed it
@@ -116,14 +119,14 @@ def _lead_out(pid: int, log: Path, leading: int) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=printed,
-                pass_fds=(getting_ready,),
+                pass_fds=(ready_end,),
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
             )
         except OSError as error:
             printed.write(str(error))
-    os.close(getting_ready)
-    if os.read(ready, 1):
-        os.write(leading, b"\n")
+    os.close(ready_end)
+    if os.read(ready_pipe, 1):
+        os.write(route_end, b"\n")
 
 
 def _end_with_parent() -> None:

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from apphub_jobs.contract import Json
-from catalog.handlers.readme_images import HEAD_BYTES, Size, images, ranked, size_of
+from catalog.handlers.readme_images import HEAD_BYTES, Size, find_images, rank_images, read_size
 from catalog.handlers.untrusted import (
-    Plain,
+    ManifestValue,
     Tree,
     first_manifest,
+    is_storable,
     one_line,
-    redacted,
+    redact_userinfo,
     shown,
-    storable,
 )
 
 # An author's reference to a picture or page becomes an address for any browser, or nothing.
@@ -75,7 +75,7 @@ class References:
         Raises:
             ReferenceUnusableError: it is not.
         """
-        return absolute(reference)
+        return absolute_url(reference)
 
     def media(self, reference: str, base: str = "") -> str:
         """Return the address of an image or video.
@@ -88,8 +88,8 @@ class References:
             ReferenceUnusableError: it is neither an http(s) URL nor an existing file that can be
                 shown.
         """
-        if _leads_out(reference):
-            return absolute(reference)
+        if _is_external(reference):
+            return absolute_url(reference)
         path = self._existing(reference, base)
         if self._raw_base is None:
             return self._inlined(path)
@@ -97,13 +97,13 @@ class References:
 
     def size(self, reference: str) -> Size | None:
         """Return the sides of an image of the repository; None where they are unknown."""
-        if _leads_out(reference):
+        if _is_external(reference):
             return None
         try:
             path = self._existing(reference, "")
         except ReferenceUnusableError:
             return None
-        return size_of(self._tree.head(path, HEAD_BYTES))
+        return read_size(self._tree.head(path, HEAD_BYTES))
 
     def _existing(self, reference: str, base: str) -> str:
         """Return the path of the file in the repository that a reference names."""
@@ -117,7 +117,7 @@ class References:
         raise ReferenceUnusableError("no such file in the repository")
 
     def _is_usable(self, path: str) -> bool:
-        if path.startswith("../") or not storable(path):
+        if path.startswith("../") or not is_storable(path):
             return False
         return self._tree.inside(path) is not None
 
@@ -131,11 +131,11 @@ class References:
         return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _leads_out(reference: str) -> bool:
+def _is_external(reference: str) -> bool:
     return reference.startswith("//") or _SCHEME.match(reference) is not None
 
 
-def absolute(reference: str) -> str:
+def absolute_url(reference: str) -> str:
     """Return an http(s) URL without user and password; one without a scheme gets https.
 
     Raises:
@@ -151,7 +151,7 @@ def absolute(reference: str) -> str:
         raise ReferenceUnusableError("no http: or https: URL")
     if len(url) > MAX_URL:
         raise ReferenceUnusableError(f"longer than {MAX_URL} characters")
-    return redacted(url)
+    return redact_userinfo(url)
 
 
 def _is_plain(url: str) -> bool:
@@ -261,7 +261,7 @@ def preview_tiles(
     references = References(tree, repo_url, commit_sha)
     tiles: dict[str, dict[str, Json]] = {}
     total = 0
-    for preview in (*_of_manifest(tree, log), *_of_readme(tree, references)):
+    for preview in (*_manifest_previews(tree, log), *_readme_previews(tree, references)):
         if len(tiles) == MAX_TILES:
             break
         try:
@@ -281,7 +281,7 @@ def preview_tiles(
     return list(tiles.values())
 
 
-def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
+def _manifest_previews(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     """Yield what the first manifest lists, by `order` where it has one, else as listed."""
     name = next((name for name in MANIFESTS if tree.inside(name)), None)
     if name is None:
@@ -296,7 +296,7 @@ def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     yield from sorted(previews, key=lambda preview: preview.order)
 
 
-def _entries(content: Plain) -> list[Plain]:
+def _entries(content: ManifestValue) -> list[ManifestValue]:
     """Return the list that a manifest is, or has under one of the usual names."""
     if isinstance(content, list):
         return content
@@ -308,7 +308,7 @@ def _entries(content: Plain) -> list[Plain]:
     return []
 
 
-def _preview_of(entry: Plain, base: str, index: int) -> Preview | None:
+def _preview_of(entry: ManifestValue, base: str, index: int) -> Preview | None:
     """Return the preview of a manifest's entry, which is an object or an address."""
     if isinstance(entry, str):
         return Preview(source=FROM_MANIFEST, base=base, src=entry.strip(), order=index)
@@ -331,7 +331,7 @@ def _preview_of(entry: Plain, base: str, index: int) -> Preview | None:
     )
 
 
-def _text_of(entry: Mapping[str, Plain], *names: str) -> str:
+def _text_of(entry: Mapping[str, ManifestValue], *names: str) -> str:
     """Return the first of these fields that is no empty text; numbers as texts."""
     for name in names:
         value = entry.get(name)
@@ -343,7 +343,7 @@ def _text_of(entry: Mapping[str, Plain], *names: str) -> str:
     return ""
 
 
-def _story(entry: Mapping[str, Plain]) -> str:
+def _story(entry: Mapping[str, ManifestValue]) -> str:
     """Return the address of one story of a storybook, as storybooks spell it."""
     book = _text_of(entry, "storybookUrl", "baseUrl")
     story = _text_of(entry, "storyId", "story")
@@ -353,10 +353,10 @@ def _story(entry: Mapping[str, Plain]) -> str:
     return f"{root.rstrip('/')}/iframe.html?id={quote(story, safe='')}&viewMode=story"
 
 
-def _of_readme(tree: Tree, references: References) -> Iterator[Preview]:
+def _readme_previews(tree: Tree, references: References) -> Iterator[Preview]:
     """Yield the README's images: screenshots first, badges and icons last, else as they stand."""
     readme = tree.text("README.md") or ""
-    for image in ranked(images(readme), references.size, MAX_CANDIDATES):
+    for image in rank_images(find_images(readme), references.size, MAX_CANDIDATES):
         yield Preview(
             source=FROM_README,
             title=image.alt or image.title,

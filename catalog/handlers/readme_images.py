@@ -1,6 +1,6 @@
 """The images of a README: which there are, how large they are, and which of them show the app.
 
-First the size of an image (`size_of`); then the images of a Markdown text (`images`); last their
+First the size of an image (`read_size`); then the images of a Markdown text (`images`); last their
 order: screenshots first, badges and icons last (`ranked`).
 """
 
@@ -31,7 +31,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of a JPEG's segments that hold its size."""
 
 
-def size_of(head: bytes) -> Size | None:
+def read_size(head: bytes) -> Size | None:
     """Return width and height in pixels; None where the head does not hold them."""
     try:
         if head.startswith(_PNG):
@@ -39,10 +39,10 @@ def size_of(head: bytes) -> Size | None:
         if head.startswith(_GIFS):
             return _pair("<HH", head, 6)
         if head.startswith(_JPEG):
-            return _of_jpeg(head)
+            return _jpeg_size(head)
     except (struct.error, IndexError):  # The head ends before that.
         return None
-    return _of_svg(head)
+    return _svg_size(head)
 
 
 def _pair(kind: str, head: bytes, offset: int) -> Size:
@@ -50,7 +50,7 @@ def _pair(kind: str, head: bytes, offset: int) -> Size:
     return width, height
 
 
-def _of_jpeg(head: bytes) -> Size | None:
+def _jpeg_size(head: bytes) -> Size | None:
     offset = 2
     while head[offset : offset + 1] == b"\xff":
         marker = head[offset + 1]
@@ -62,7 +62,7 @@ def _of_jpeg(head: bytes) -> Size | None:
     return None
 
 
-def _of_svg(head: bytes) -> Size | None:
+def _svg_size(head: bytes) -> Size | None:
     tag = _SVG.search(head)
     if tag is None:
         return None
@@ -119,7 +119,7 @@ class Image:
 _FIELDS = tuple(field.name for field in fields(Image))
 
 
-def images(readme: str) -> list[Image]:
+def find_images(readme: str) -> list[Image]:
     """Return a Markdown text's images: inline, by reference, and `<img>`; not those in code."""
     text = _CODE.sub(" ", _COMMENT.sub(" ", _without_fences(readme)))
     definitions: dict[str, re.Match[str]] = {}
@@ -273,12 +273,12 @@ _Ranked = tuple[int, int, Image]
 """An image's rank, its index in the README, and the image."""
 
 
-def ranked(images: Iterable[Image], size_of: SizeOf, most: int) -> list[Image]:
+def rank_images(images: Iterable[Image], read_size: SizeOf, most: int) -> list[Image]:
     """Return the images by rank, else in their order; at most `most` files are read."""
     by_words = [(_rank_by_words(image), index, image) for index, image in enumerate(images)]
     by_words.sort(key=_rank_and_index)
     by_size = [
-        (BADGE if _is_tiny(size_of(image.src)) else rank, index, image)
+        (BADGE if _is_tiny(read_size(image.src)) else rank, index, image)
         for rank, index, image in by_words[:most]
     ]
     by_size.sort(key=_rank_and_index)

@@ -1,11 +1,11 @@
-"""A cloned repository's texts and files, read within bounds: all of it was written by strangers.
+"""A cloned repository's texts and files, read within bounds: strangers have written all of it.
 
 First texts: what can be stored, and what may be shown; then the tree, with bounds for paths, files
-and searches; then small JSON and YAML files as plain values.
+and searches; then small JSON and YAML files.
 
-Of YAML only maps, lists and scalars are read, these as they are written. Nothing is constructed
-from a tag, and no alias is followed: that is how a small file becomes a huge value. An entry that
-has one is left out, the others stay.
+Of YAML, only maps, lists and scalars are read, scalars as they are written. Tags construct nothing,
+and aliases are not followed, since a small file could become a huge value. An entry with an alias
+or a tag is left out, the others stay.
 """
 
 import codecs
@@ -21,21 +21,21 @@ import yaml
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 
 
-_STEERING = re.compile(
+_CONTROL_SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # Colours, and moves of the cursor.
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # Titles, links.
     r"|\x1b[ -/]*[0-~]?"
     r"|[\x01-\x08\x0e-\x1f\x7f-\x9f]"
 )
-"""What a terminal would obey instead of showing it."""
+"""Sequences that a terminal obeys instead of showing them."""
 
 
-def plain(text: str) -> str:
-    """Return the text without what steers a terminal; it would be kept, and shown to others."""
-    return _STEERING.sub("", text)
+def strip_control_sequences(text: str) -> str:
+    """Return the text without sequences that control a terminal: others will see it on theirs."""
+    return _CONTROL_SEQUENCES.sub("", text)
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether every store can hold the text.
 
     None holds a NUL, or half of a surrogate pair, which odd file names have.
@@ -45,18 +45,18 @@ def storable(text: str) -> bool:
 
 def one_line(text: str, most: int) -> str | None:
     """Return the text as one line of at most `most` characters; None if empty or not storable."""
-    line = " ".join(plain(text[: 4 * most]).split())[:most].strip()
-    return line if line and storable(line) else None
+    line = " ".join(strip_control_sequences(text[: 4 * most]).split())[:most].strip()
+    return line if line and is_storable(line) else None
 
 
 def shown(text: str, most: int = 200) -> str:
-    """Return the text as a log may show it: short, in one line, and unable to steer a terminal."""
+    """Return the text as a log may show it: short, in one line, without control characters."""
     if len(text) > most:
         text = f"{text[:most]}…"
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
-def redacted(text: str) -> str:
+def redact_userinfo(text: str) -> str:
     """Return a text without the users and passwords that URLs in it may carry."""
     return _USERINFO.sub("", text)
 
@@ -89,7 +89,7 @@ class Tree:
         self.root = root.resolve()
 
     def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
-        """Return a file's text, what is no character of it replaced; None as for `content`.
+        """Return a file's text, with invalid characters replaced; None as for `content`.
 
         It is UTF-8, or what its byte order mark says: some editors write UTF-16.
         """
@@ -101,7 +101,7 @@ class Tree:
         return text.replace("\x00", "")
 
     def content(self, relative: str, most: int) -> bytes | None:
-        """Return a file's bytes; None if none such is inside, or it has more than `most`."""
+        """Return a file's bytes; None if no such file is inside, or it has more than `most`."""
         path = self.inside(relative)
         if path is None or path.stat().st_size > most:
             return None
@@ -131,25 +131,25 @@ class Tree:
             return None
         return path
 
-    def spelled(self, relative: str) -> str | None:
-        """Return the path of a file as the tree spells it: this path, or else with other capitals.
+    def find_ignoring_case(self, relative: str) -> str | None:
+        """Return the path of a file as the tree spells it: this path, or one in other case.
 
         None if no such file is inside. Links to directories are followed only in this spelling.
         """
         if self.inside(relative) is not None:
             return relative
-        return next(self._alike(self.root, relative.split("/")), None)
+        return next(self._matching_paths(self.root, relative.split("/")), None)
 
-    def _alike(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
+    def _matching_paths(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
         """Yield the files below a directory whose paths are these parts, whatever their case."""
         part, *rest = parts
-        for entry in _alike_entries(directory, part):
+        for entry in _matching_entries(directory, part):
             if not rest:
                 relative = str(entry.relative_to(self.root))
                 if self.inside(relative) is not None:
                     yield relative
             elif entry.is_dir() and not entry.is_symlink():
-                yield from self._alike(entry, rest)
+                yield from self._matching_paths(entry, rest)
 
     def walk(self) -> Iterator[str]:
         """Yield files breadth first and by name, as relative paths, within depth and number.
@@ -175,15 +175,15 @@ class Tree:
                     yield relative
 
 
-def _alike_entries(directory: Path, name: str) -> list[Path]:
+def _matching_entries(directory: Path, name: str) -> list[Path]:
     """Return a directory's entries of this name, whatever their case; the very name first."""
     folded = name.casefold()
     alike = [entry for entry in directory.iterdir() if entry.name.casefold() == folded]
     return sorted(alike, key=lambda entry: (entry.name != name, entry.name))
 
 
-Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
-"""What a manifest holds. YAML's scalars are texts, as they are written, so that 3.10 stays 3.10."""
+ManifestValue = None | bool | int | float | str | list["ManifestValue"] | dict[str, "ManifestValue"]
+"""A value in a manifest. Scalars of YAML are texts, as written, so that 3.10 stays 3.10."""
 
 MAX_MANIFEST_BYTES = 65_536
 """A list of a few tags or pictures has a few hundred. This much YAML takes up to half a second."""
@@ -202,21 +202,21 @@ class ManifestError(ValueError):
 
 def first_manifest(
     tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
-) -> Plain:
+) -> ManifestValue:
     """Return the content of the first of these files that exists; None if none, or broken."""
     name = next((name for name in names if tree.inside(name) is not None), None)
     if name is None:
         return None
     text = tree.text(name, most_bytes)
     if text is None:
-        log.warning("%s is passed over: it is larger than %d bytes", name, most_bytes)
+        log.warning("%s is skipped: it is larger than %d bytes", name, most_bytes)
         return None
     try:
         if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
             return read_json(text)
         return read_yaml(text, lambda odd: log.warning("%s: left out: %s", name, shown(odd)))
     except ManifestError as error:
-        log.warning("%s is passed over: %s", name, shown(str(error)))
+        log.warning("%s is skipped: %s", name, shown(str(error)))
         return None
 
 
@@ -228,7 +228,7 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """Texts as a whole, closed or not, and brackets outside of them."""
 
 
-def read_json(text: str) -> Plain:
+def read_json(text: str) -> ManifestValue:
     """Read a JSON text.
 
     Raises:
@@ -243,13 +243,13 @@ def read_json(text: str) -> Plain:
         if depth > MAX_JSON_DEPTH:
             raise ManifestError("it is nested too deeply")
     try:
-        value: Plain = json.loads(text)
+        value: ManifestValue = json.loads(text)
     except ValueError as error:
         raise ManifestError(f"it is no JSON: {error}") from None
     return value
 
 
-class _OddError(Exception):
+class _UnsupportedValueError(Exception):
     """A value that has been read is an alias or has a tag of its own; the message says where."""
 
 
@@ -257,7 +257,7 @@ def _ignore(_: str) -> None:
     pass
 
 
-def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
+def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> ManifestValue:
     """Read the first document of a YAML text.
 
     Args:
@@ -279,7 +279,7 @@ def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
                 return value
     except ManifestError:
         raise
-    except _OddError as error:
+    except _UnsupportedValueError as error:
         raise ManifestError(str(error)) from None
     except yaml.MarkedYAMLError as error:
         line = ""
@@ -294,11 +294,11 @@ def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
 
 def _value(
     events: Iterator[yaml.Event], event: yaml.Event, depth: int, left_out: Callable[[str], None]
-) -> Plain:
+) -> ManifestValue:
     """Return the value that begins with an event, all of whose events are taken.
 
     Raises:
-        _OddError: it is not read.
+        _UnsupportedValueError: it is not read.
         ManifestError: it is nested too deeply.
     """
     if depth > MAX_NESTING:
@@ -306,35 +306,35 @@ def _value(
     mark = event.start_mark
     line = 0 if mark is None else mark.line + 1
     if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-        raise _OddError(f"aliases are not followed (line {line})")
-    value = _plain_value(events, event, depth, left_out)
+        raise _UnsupportedValueError(f"aliases are not followed (line {line})")
+    value = _read_node_value(events, event, depth, left_out)
     if event.tag is not None and event.tag not in _PLAIN_TAGS:
-        raise _OddError(f"the tag {event.tag} is not known here (line {line})")
+        raise _UnsupportedValueError(f"the tag {event.tag} is not known here (line {line})")
     return value
 
 
-def _plain_value(
+def _read_node_value(
     events: Iterator[yaml.Event],
     event: yaml.ScalarEvent | yaml.CollectionStartEvent,
     depth: int,
     left_out: Callable[[str], None],
-) -> Plain:
+) -> ManifestValue:
     if isinstance(event, yaml.ScalarEvent):
         is_unquoted = event.implicit[0]
         return None if is_unquoted and event.value in _NULLS else event.value
-    parts: list[Plain | _OddError] = []
+    parts: list[ManifestValue | _UnsupportedValueError] = []
     for part in _until_end(events):
         try:
             parts.append(_value(events, part, depth + 1, left_out))
-        except _OddError as odd:
+        except _UnsupportedValueError as odd:
             parts.append(odd)
             left_out(str(odd))
     if isinstance(event, yaml.SequenceStartEvent):
-        return [part for part in parts if not isinstance(part, _OddError)]
+        return [part for part in parts if not isinstance(part, _UnsupportedValueError)]
     return {
         key: value
         for key, value in zip(parts[::2], parts[1::2], strict=True)
-        if isinstance(key, str) and not isinstance(value, _OddError)
+        if isinstance(key, str) and not isinstance(value, _UnsupportedValueError)
     }
 
 

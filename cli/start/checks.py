@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from apphub_jobs.contract import PermanentError
 from catalog.handler_settings import BUILD_ENTRY_POINT, handler_settings
 from catalog.handlers.builder import BuildSettings
-from catalog.handlers.choice import usable
+from catalog.handlers.choice import select_builder
 from cli.database import check_logs_store, database_url
 from cli.options import exit_on_error
 from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
@@ -47,7 +47,7 @@ class Builder:
         message: its version, or what to do if there is none.
     """
 
-    usable: bool
+    select_builder: bool
     message: str
 
 
@@ -68,7 +68,7 @@ def find_builder(settings: Mapping[str, JsonObject]) -> Builder:
     """
     try:
         chosen = BuildSettings.read(settings[BUILD_ENTRY_POINT])
-        _, version = usable(chosen, lambda _: None)
+        _, version = select_builder(chosen, lambda _: None)
     except PermanentError as error:
-        return Builder(usable=False, message=str(error))
-    return Builder(usable=True, message=version)
+        return Builder(select_builder=False, message=str(error))
+    return Builder(select_builder=True, message=version)

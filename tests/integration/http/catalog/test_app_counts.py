@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from catalog import app_search
-from catalog.app_search import STATUSES, AppFilter, Part, Sort, suggestions, with_text
+from catalog.app_search import STATUSES, AppFilter, Part, Sort, add_search_text, find_suggestions
 from catalog.views import BuildLogs, CatalogViews
 from tests.support.databases import Filled
 from tests.support.logs import Parts, parts
@@ -160,7 +160,7 @@ async def test_facets_and_pages_are_those_of_every_app_looked_at(catalog: Parts)
     async with catalog.pool.connection() as connection:
         for _ in range(60):
             text = random.choice(["", "", "sho", "FRONT api", "ünï", "owner blue"])
-            app_filter = await with_text(connection, _filters(random), text)
+            app_filter = await add_search_text(connection, _filters(random), text)
             passing = [row for row in rows if _passes(row, app_filter)]
             facets = await app_search.facets(connection, app_filter)
             statuses, tags, frameworks = _expected_facets(passing)
@@ -194,8 +194,8 @@ async def test_only_tags_that_some_app_has_are_suggested(catalog: Parts) -> None
         await connection.execute(
             "UPDATE repositories SET tags = '[]' WHERE repository_tags(tags) @> '{tier}'"
         )
-        keys = await suggestions(connection, "", 50)
-        pairs = await suggestions(connection, "f:", 50)
+        keys = await find_suggestions(connection, "", 50)
+        pairs = await find_suggestions(connection, "f:", 50)
     assert {one["value"] for one in keys} == set(KEYS) - {"tier"}
     assert {str(one["value"]).partition(":")[0] for one in pairs} == {"Framework", "framework"}
 
@@ -209,15 +209,15 @@ async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
         await connection.execute("UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),))
         all_ids = await app_search.find(connection, AppFilter(), "name", 30, 0)
         ids = ids_of(all_ids)
-        whole = (await app_search.part(connection, ids)).rows
+        whole = (await app_search.read_part(connection, ids)).rows
         assert [UUID(row["aggregate_id"]) for row in whole] == ids
         size = len(json.dumps(tiles)) * 5
         monkeypatch.setattr(app_search, "MAX_PART_BYTES", size)
-        some = (await app_search.part(connection, ids)).rows
+        some = (await app_search.read_part(connection, ids)).rows
         assert 3 <= len(some) <= 6
         assert some == whole[: len(some)]
         monkeypatch.setattr(app_search, "MAX_PART_BYTES", 1)
-        assert await app_search.part(connection, ids) == Part(whole[:1], 1)
+        assert await app_search.read_part(connection, ids) == Part(whole[:1], 1)
 
 
 async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_twice(
@@ -225,7 +225,7 @@ async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_t
 ) -> None:
     async with catalog.pool.connection() as connection:
         ids = await app_search.find(connection, AppFilter(), "name", 3, 0)
-        row_ids = [row["id"] for row in (await app_search.part(connection, ids_of(ids))).rows]
+        row_ids = [row["id"] for row in (await app_search.read_part(connection, ids_of(ids))).rows]
     gone = uuid4().bytes
     with_missing = gone + ids[:16] + gone + ids[16:] + gone
     views = CatalogViews(catalog.pool, BuildLogs(RunLogs(DirectoryLogs(tmp_path))))

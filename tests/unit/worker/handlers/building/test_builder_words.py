@@ -15,9 +15,9 @@ from catalog.handlers.builder import (
     BuildCanceledError,
     BuildError,
     BuildSettings,
-    failure,
-    output_of,
-    show,
+    failure_message,
+    read_output,
+    run_command,
 )
 from tests.support.contexts import context_of
 
@@ -44,13 +44,13 @@ from tests.support.contexts import context_of
     ],
 )
 def test_the_builders_last_complaint_is_the_reason(output: str, message: str) -> None:
-    reason = failure("docker", 2, output.encode("utf-8", "surrogateescape"))
+    reason = failure_message("docker", 2, output.encode("utf-8", "surrogateescape"))
     assert reason == f"docker: {message}"[:1_000]
 
 
 def test_a_signal_is_named() -> None:
-    assert failure("buildah", -9, b"") == "buildah: ended by SIGKILL"
-    assert failure("buildah", -9, b"last") == "buildah: ended by SIGKILL: last"
+    assert failure_message("buildah", -9, b"") == "buildah: ended by SIGKILL"
+    assert failure_message("buildah", -9, b"last") == "buildah: ended by SIGKILL: last"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_signal_is_named() -> None:
     ],
 )
 def test_known_failures_come_with_advice(output: str, advice: str) -> None:
-    assert advice in failure("buildah", 1, output.encode())
-    assert advice not in failure(
+    assert advice in failure_message("buildah", 1, output.encode())
+    assert advice not in failure_message(
         "buildah", 1, f"printed by a step: {output}".encode().splitlines()[0]
     )
 
@@ -104,7 +104,7 @@ def test_output_appears_while_the_command_runs(
 
     looking = threading.Thread(target=look)
     looking.start()
-    show(context_of(), ["sh", "-c", script], os.environ)
+    run_command(context_of(), ["sh", "-c", script], os.environ)
     looking.join()
     assert b"first\n" in b"".join(seen)
     assert b"no newlinesecond\n" in capfdbinary.readouterr().out
@@ -112,13 +112,13 @@ def test_output_appears_while_the_command_runs(
 
 def test_a_process_left_behind_does_not_hold_up_the_build() -> None:
     started = monotonic()
-    show(context_of(), ["sh", "-c", "sleep 60 & echo left it"], os.environ)
+    run_command(context_of(), ["sh", "-c", "sleep 60 & echo left it"], os.environ)
     assert monotonic() - started < 50
 
 
 def test_a_command_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
     script = f"exec >&- 2>&-; sleep 0.3; touch {tmp_path}/done"
-    show(context_of(), ["sh", "-c", script], os.environ)
+    run_command(context_of(), ["sh", "-c", script], os.environ)
     assert (tmp_path / "done").exists()
 
 
@@ -126,13 +126,13 @@ def test_a_cancel_ends_also_what_ignores_it() -> None:
     context = context_of()
     threading.Timer(0.3, context.cancelled.set).start()
     with pytest.raises(BuildCanceledError):
-        show(context, ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], os.environ)
+        run_command(context, ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], os.environ)
 
 
 def test_a_question_without_an_answer_is_an_error() -> None:
     with pytest.raises(BuildError, match="sh: no idea"):
-        output_of(["sh", "-c", "echo no idea >&2; exit 1"], os.environ)
-    assert output_of([sys.executable, "-c", "print(' 26.1 ')"], os.environ) == "26.1"
+        read_output(["sh", "-c", "echo no idea >&2; exit 1"], os.environ)
+    assert read_output([sys.executable, "-c", "print(' 26.1 ')"], os.environ) == "26.1"
 
 
 ANY, SIGNED = ([{"type": "insecureAcceptAnything"}], [{"type": "signedBy", "keyPath": "/key"}])

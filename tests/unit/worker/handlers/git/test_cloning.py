@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog.handlers.git import GitError, RefusedError, clone
-from catalog.handlers.untrusted import redacted
+from catalog.handlers.untrusted import redact_userinfo
 from tests.support.git.git_servers import git_server
 from tests.support.git.repositories import context_of, git, repository
 
@@ -155,7 +155,7 @@ def test_no_credential_is_told_and_none_is_asked_for(
     ],
 )
 def test_a_url_is_shown_without_user_and_password(url: str, expected: str) -> None:
-    assert redacted(url) == expected
+    assert redact_userinfo(url) == expected
 
 
 @pytest.mark.parametrize("name", ["feature/x", "v1", "-odd"])

@@ -15,9 +15,9 @@ from catalog.handlers.origin import (
     Password,
     SshKey,
     credentials_for,
-    furnish,
     origin_of,
     password_pipe,
+    prepare_environment,
     ssh_command,
 )
 from tests.support.git.repositories import context_of
@@ -165,7 +165,7 @@ def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
     home.mkdir()
     password = Password("a@b", secret)
     origin = origin_of("https://example.org:8443/a", {})
-    environment = furnish(home, origin, password)
+    environment = prepare_environment(home, origin, password)
     request = "protocol=https\nhost=example.org:8443\n\n"
     with password_pipe(password) as pipe:
         assert pipe is not None
@@ -196,7 +196,7 @@ def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
     ],
 )
 def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed: str) -> None:
-    assert furnish(tmp_path, origin_of(url, {}), None)["GIT_ALLOW_PROTOCOL"] == allowed
+    assert prepare_environment(tmp_path, origin_of(url, {}), None)["GIT_ALLOW_PROTOCOL"] == allowed
 
 
 # ssh ----------------------------------------------------------------------------------------------

@@ -12,7 +12,13 @@ import pytest
 
 from catalog.handlers import ingest as ingestion
 from catalog.handlers.git import GitError, RefusedError, clone
-from catalog.handlers.origin import NOT_REACHED, addresses_of, furnish, is_public, origin_of
+from catalog.handlers.origin import (
+    NOT_REACHED,
+    is_public,
+    origin_of,
+    prepare_environment,
+    resolve_addresses,
+)
 from tests.support.git.git_servers import git_server, http_server, tcp_server
 from tests.support.git.repositories import app_at, context_of, git, repository
 
@@ -102,7 +108,7 @@ def test_one_private_address_of_a_name_is_enough(
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers(PUBLIC[0], second))
     with pytest.raises(GitError) as refused:
-        addresses_of(origin_of("https://shop.example/a", {}), {})
+        resolve_addresses(origin_of("https://shop.example/a", {}), {})
     assert str(refused.value) == NOT_REACHED
     assert not isinstance(refused.value, RefusedError)
 
@@ -110,8 +116,8 @@ def test_one_private_address_of_a_name_is_enough(
 def test_a_public_name_is_looked_up_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers(*PUBLIC))
     origin = origin_of("https://shop.example/a", {})
-    assert addresses_of(origin, {}) == PUBLIC
-    assert addresses_of(origin, {"allowPrivateRepositories": True}) == ()
+    assert resolve_addresses(origin, {}) == PUBLIC
+    assert resolve_addresses(origin, {"allowPrivateRepositories": True}) == ()
 
 
 def test_over_http_git_uses_the_addresses_that_were_checked(
@@ -142,7 +148,7 @@ def listed(url: str, addresses: tuple[str, ...]) -> "subprocess.CompletedProcess
     """List a repository as handlers would, were these its server's addresses."""
     home = Path("home")
     home.mkdir()
-    environment = furnish(home, origin_of(url, {}), None, addresses)
+    environment = prepare_environment(home, origin_of(url, {}), None, addresses)
     return subprocess.run(
         ["git", "ls-remote", url], env=environment, capture_output=True, text=True, check=False
     )
@@ -150,9 +156,9 @@ def listed(url: str, addresses: tuple[str, ...]) -> "subprocess.CompletedProcess
 
 def test_git_s_own_protocol_is_given_the_address() -> None:
     origin = origin_of("git://git:9999/a/b.git", {})
-    assert origin.at(PUBLIC).url == "git://8.8.8.8:9999/a/b.git"
-    assert origin.at(PUBLIC[1:]).url == "git://[2606:4700:4700::1111]:9999/a/b.git"
-    assert origin.at(()) == origin
+    assert origin.with_address(PUBLIC).url == "git://8.8.8.8:9999/a/b.git"
+    assert origin.with_address(PUBLIC[1:]).url == "git://[2606:4700:4700::1111]:9999/a/b.git"
+    assert origin.with_address(()) == origin
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,7 @@ def test_git_s_own_protocol_is_given_the_address() -> None:
 def test_ssh_is_given_the_address_and_knows_the_server_by_its_name(
     tmp_path: Path, url: str, known_as: str
 ) -> None:
-    environment = furnish(tmp_path, origin_of(url, {}), None, PUBLIC)
+    environment = prepare_environment(tmp_path, origin_of(url, {}), None, PUBLIC)
     options = shlex.split(environment["GIT_SSH_COMMAND"])
     assert "-oHostName=8.8.8.8" in options
     assert f"-oHostKeyAlias={known_as}" in options

@@ -16,7 +16,7 @@ from catalog.handlers.ingest import (
     package_tags,
     readme_summary,
 )
-from catalog.handlers.untrusted import MAX_TEXT_BYTES, storable
+from catalog.handlers.untrusted import MAX_TEXT_BYTES, is_storable
 from tests.unit.worker.handlers.ingestion.planting import LOG, Plant
 
 # package.json -------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_tags_merge_in_order_and_the_first_spelling_wins() -> None:
     ("text", "kept"), [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)]
 )
 def test_a_text_is_storable_if_every_store_holds_it(text: str, kept: Any) -> None:
-    assert storable(text) is kept
+    assert is_storable(text) is kept
 
 
 # The tree's bounds --------------------------------------------------------------------------------

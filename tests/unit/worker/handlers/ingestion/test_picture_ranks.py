@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catalog.handlers.readme_images import Size, size_of
+from catalog.handlers.readme_images import Size, read_size
 from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
 
 RAW = "https://raw.githubusercontent.com/anna/shop/c0ffee/"
@@ -146,4 +146,4 @@ def test_a_manifest_s_tiles_stay_as_their_author_ordered_them(tiles_of: Tiles) -
     ],
 )
 def test_the_beginning_of_a_file_tells_an_image_s_sides(head: bytes, size: Size | None) -> None:
-    assert size_of(head) == size
+    assert read_size(head) == size

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.handlers.readme_images import Image, images
+from catalog.handlers.readme_images import Image, find_images
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ from catalog.handlers.readme_images import Image, images
     ],
 )  # fmt: skip
 def test_images_are_found_in_their_order(text: str, expected: list[Image]) -> None:
-    assert images(text) == expected
+    assert find_images(text) == expected
 
 
 PIECES = (
@@ -94,4 +94,4 @@ PIECES = (
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("piece", PIECES)
 def test_no_text_of_the_largest_size_takes_long(piece: str) -> None:
-    assert images(piece * (1_048_576 // len(piece))) == []
+    assert find_images(piece * (1_048_576 // len(piece))) == []

@@ -9,7 +9,7 @@ from catalog.handlers.previews import (
     MAX_INLINE_BYTES,
     References,
     ReferenceUnusableError,
-    absolute,
+    absolute_url,
     image_type,
     raw_base,
 )
@@ -81,7 +81,7 @@ def test_the_three_big_hosts_show_a_commit_s_files(repo_url: str, base: str | No
 )
 def test_absolute_references_stay(tmp_path: Path, reference: str, url: str) -> None:
     assert References(Tree(tmp_path), "/srv/git/shop", "c0ffee").media(reference) == url
-    assert absolute(reference) == url
+    assert absolute_url(reference) == url
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_the_first_file_counts_and_a_broken_one_is_told(
     assert caplog.text == ""
     (tmp_path / "a.json").write_text("{\n\t")
     assert first_manifest(tree, names, LOG) is None
-    assert "a.json is passed over: it is no JSON" in caplog.text
+    assert "a.json is skipped: it is no JSON" in caplog.text
 
 
 @pytest.mark.parametrize(
