@@ -1,8 +1,8 @@
-"""Preview tiles: what an app shows of itself in a catalog (contract, section 9).
+"""Preview tiles: the pictures and pages that an app shows in a catalog (contract, section 9).
 
 They come from a manifest first and then from the README's images. A tile is `{kind, title,
-description, src, embedUrl, posterUrl, width, height, sortOrder, source}`, null where the author
-says nothing.
+description, src, embedUrl, posterUrl, width, height, sortOrder, source}`, null for what the author
+does not give.
 
 First how a reference becomes an address (`References`); then the tiles (`preview_tiles`).
 """
