@@ -1,7 +1,7 @@
 """The images of a README: which there are, how large they are, and which of them show the app.
 
-First the size of an image (`read_size`); then the images of a Markdown text (`find_images`); last their
-order: screenshots first, badges and icons last (`rank_images`).
+First the size of an image (`read_size`); then the images of a Markdown text (`find_images`); last
+their order: screenshots first, badges and icons last (`rank_images`).
 """
 
 import html
