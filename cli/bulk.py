@@ -33,8 +33,7 @@ Where = Annotated[
     ),
 ]
 Changed = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Another value of a parameter for the new runs, as NAME=VALUE."),
+    list[str] | None, typer.Option("--set", help="Set a parameter of the new runs, as NAME=VALUE.")
 ]
 OperationId = Annotated[str, typer.Argument(help="The operation's id.")]
 

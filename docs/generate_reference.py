@@ -34,7 +34,7 @@ SECTIONS: Sequence[tuple[str, type[Any]]] = (
     ("Keys and seals", KeyOptions),
     ("Logs of the service", LoggingOptions),
     ("Commands that speak to a service", ServiceOptions),
-    ("Which seals are believed", TrustOptions),
+    ("Which seals are trusted", TrustOptions),
 )
 """Groups of options: each has those that no group before it has."""
 
@@ -96,7 +96,7 @@ def _options(title: str, options: Sequence[tuple[Taken, list[str]]]) -> Iterator
     if not options:
         return
     yield f"### {title}\n"
-    yield "| option | variable | default | meaning | of |"
+    yield "| option | variable | default | meaning | commands |"
     yield "|---|---|---|---|---|"
     for one, takers in options:
         yield _row(
