@@ -76,15 +76,16 @@ def verify_command(  # noqa: PLR0913 - one for each option
     histories: HistoryOptions,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
-    selected = _selected(tables or ())
+    selected = _select_tables(tables or ())
     if tables and histories.histories:
         raise typer.BadParameter("--histories checks the log, not tables: name none")
     if histories.acked and not histories.histories:
         raise typer.BadParameter("--acked is for --histories")
     acknowledged = _ids_in(histories.acked)
-    if not _archives_are_sound(log, json=json):
-        # A part of the log is missing, so nothing else can be checked.
-        raise typer.Exit(1)
+    with open_log(log) as database, open_view(json=json) as view:
+        if not finish(check_archive_files(database, view)):
+            # A part of the log is missing, so nothing else can be checked.
+            raise typer.Exit(1)
     is_clean = True
     # Before the tables: an event that was made unreadable ends the fold, and this check names it.
     if seal or root:
@@ -92,21 +93,17 @@ def verify_command(  # noqa: PLR0913 - one for each option
         _print_report(report, json=json)
         is_clean = report.clean
     if histories.histories:
-        is_clean &= _histories_are_clean(log, acknowledged, json=json)
+        with open_log(log) as database, open_view(json=json) as view:
+            is_clean &= check_log_histories(database, acknowledged, view)
     else:
         keyed_log = KeyedLogOptions(**vars(log), subject_key=subject_key)
-        is_clean &= _tables_are_clean(keyed_log, selected, json=json)
+        is_clean &= _check_tables(keyed_log, selected, json=json)
     if not is_clean:
         raise typer.Exit(1)
 
 
-def _histories_are_clean(options: LogOptions, acknowledged: Sequence[UUID], *, json: bool) -> bool:
-    with open_log(options) as database, open_view(json=json) as view:
-        return histories_are_clean(database, acknowledged, view)
-
-
-def histories_are_clean(database: Database, acknowledged: Sequence[UUID], view: View) -> bool:
-    """Check all histories, and print the findings; return whether all promises are kept."""
+def check_log_histories(database: Database, acknowledged: Sequence[UUID], view: View) -> bool:
+    """Check all histories, and print the findings; return whether there are none."""
 
     def report(finding: Finding) -> None:
         kind = "note" if finding.is_note else "history"
@@ -152,12 +149,7 @@ def _ids_in(file: Path | None) -> list[UUID]:
     return ids
 
 
-def _archives_are_sound(options: LogOptions, *, json: bool) -> bool:
-    with open_log(options) as database, open_view(json=json) as view:
-        return finish(archives_are_sound(database, view))
-
-
-async def archives_are_sound(database: Database, view: View) -> bool:
+async def check_archive_files(database: Database, view: View) -> bool:
     """Check all archive files, and print the results; return whether all are as written."""
     is_sound = True
     async with aclosing(check_archives(database)) as archives:
@@ -175,7 +167,8 @@ def _print_report(report: Report, *, json: bool) -> None:
         typer.echo(describe_seals(report))
 
 
-def _tables_are_clean(options: KeyedLogOptions, selected: "_Selected", *, json: bool) -> bool:
+def _check_tables(options: KeyedLogOptions, selected: "_Selection", *, json: bool) -> bool:
+    """Compare the tables with the log, and print the results; return whether all are equal."""
     with open_log_with_keys(options) as database, open_view(json=json) as view:
         is_clean = True
         checks = finish(verify(database, selected.tables, view.difference, view.progress))
@@ -199,20 +192,21 @@ def rebuild_command(
     log: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""
-    selected = _selected([name] if name else [])
+    selected = _select_tables([name] if name else [])
     differences = 0
     with open_log_with_keys(log) as database, open_view(json=False) as view:
         for table in selected.tables:
             rebuilt = finish(rebuild(database, table, view.difference, view.progress))
-            differences += _rebuilt(rebuilt, view)
+            differences += _print_rebuilt(rebuilt, view)
         # Last: they are counted from the runs' rows.
         if selected.statistics:
-            differences += _rebuilt(finish(rebuild_statistics(database, view.difference)), view)
+            rebuilt = finish(rebuild_statistics(database, view.difference))
+            differences += _print_rebuilt(rebuilt, view)
     if differences:
         raise typer.Exit(1)
 
 
-def _rebuilt(rebuilt: Rebuilt, view: View) -> int:
+def _print_rebuilt(rebuilt: Rebuilt, view: View) -> int:
     """Print the result for a table, and return how many rows still differ."""
     text = f"{rebuilt.checked.table}: {counted(rebuilt.repaired, 'row')} repaired"
     if rebuilt.repaired:
@@ -225,21 +219,21 @@ def _rebuilt(rebuilt: Rebuilt, view: View) -> int:
 
 
 @dataclass(frozen=True)
-class _Selected:
+class _Selection:
     """The tables that a command is about, and whether the statistics are among them."""
 
     tables: Sequence[Table]
     statistics: bool
 
 
-def _selected(names: Sequence[str]) -> _Selected:
+def _select_tables(names: Sequence[str]) -> _Selection:
     """Return the tables of these names; without names all tables.
 
     Raises:
         typer.BadParameter: there is no such table.
     """
     if not names:
-        return _Selected(list(TABLES), statistics=True)
+        return _Selection(list(TABLES), statistics=True)
     by_name = {table.name: table for table in TABLES}
     all_names = [*by_name, run_statistics.TABLE]
     unknown = [name for name in names if name not in all_names]
@@ -248,7 +242,7 @@ def _selected(names: Sequence[str]) -> _Selected:
             f"no such table: {', '.join(unknown)}; there are {', '.join(all_names)}"
         )
     tables = [by_name[name] for name in names if name in by_name]
-    return _Selected(tables, statistics=run_statistics.TABLE in names)
+    return _Selection(tables, statistics=run_statistics.TABLE in names)
 
 
 @command(operators_app, reads_database=True)

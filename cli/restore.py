@@ -23,7 +23,7 @@ from cli.database import database as opened_database
 from cli.log_access import Roots, archive_directory
 from cli.options import DatabaseOptions, KeyedLogOptions, command, failure
 from cli.process.announcement import services
-from cli.projections import archives_are_sound, histories_are_clean
+from cli.projections import check_archive_files, check_log_histories
 from cli.reports import View, describe_seals, finish, open_view
 from cli.seal import TrustOptions
 from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
@@ -298,7 +298,7 @@ class _Restore:
 
     def print_restarts(self, database: Database) -> None:
         """Print what starts again."""
-        restarts = finish(_restarts(database))
+        restarts = finish(_read_restarts(database))
         self.view.fact(restarts.present(), _describe(restarts))
 
     def _print_end(self, data_dir: Path) -> None:
@@ -343,7 +343,7 @@ def _refuse_if_used(url: str) -> None:
         )
 
 
-async def _restarts(database: Database) -> Restarts:
+async def _read_restarts(database: Database) -> Restarts:
     async with await database.connect() as connection:
         return await read_restarts(connection)
 
@@ -399,11 +399,11 @@ def _drill(restore: _Restore, trust: TrustOptions, roots: Sequence[Path]) -> Non
         database, is_equal = restore.try_in(url)
         if not is_equal:
             problems.append("tables")
-        if not finish(archives_are_sound(database, restore.view)):
+        if not finish(check_archive_files(database, restore.view)):
             problems.append("archives")
-        if not histories_are_clean(database, (), restore.view):
+        if not check_log_histories(database, (), restore.view):
             problems.append("histories")
-        if not _seals_hold(database, restore, trust, roots):
+        if not _check_seals(database, restore, trust, roots):
             problems.append("seals")
         restore.print_run_logs(directory_of(restore.log.data_dir))
         restore.print_restarts(database)
@@ -444,7 +444,7 @@ def _seal_keys(restore: _Restore, trust: TrustOptions) -> SealKeys | None:
     return read_keys(path)
 
 
-def _seals_hold(
+def _check_seals(
     database: Database, restore: _Restore, trust: TrustOptions, roots: Sequence[Path]
 ) -> bool:
     """Compare the restored log with its seals, and with kept heads that are not newer than it."""

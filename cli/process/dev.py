@@ -29,7 +29,7 @@ from apphub_jobs.client import Client, ClientError
 from cli.plans import lines_of, plan_of
 from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
-from cli.process.supervisor import Child, Supervisor
+from cli.process.supervisor import Supervisor
 from cli.run_lines import in_one_line
 from worker.executors.local.probe import HandlersError, OfferedHandler, end_probe, offers
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
@@ -439,16 +439,15 @@ class DevSupervisor(Supervisor):
         self._file.write(packages_by_name(offers))
         self._file.notify()
         deadline = monotonic() + RELOAD_S
-        while self._waits_for(worker) and monotonic() < deadline:
+        while not (worker.is_ready or worker.has_ended or self.is_stopping):
+            if monotonic() > deadline:
+                break
             worker.wait_ready(0.05)
         if worker.is_ready:
             self._say("the new handlers are in use")
             self._register()
         elif not self.is_stopping:
             self._say("the worker has not taken the new handlers yet")
-
-    def _waits_for(self, worker: Child) -> bool:
-        return not (worker.is_ready or worker.has_ended or self.is_stopping)
 
     def _register(self) -> None:
         """Register the probed jobs, with a new version only if something changed."""
