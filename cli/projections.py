@@ -118,11 +118,11 @@ def check_log_histories(database: Database, acknowledged: Sequence[UUID], view: 
 
 
 def _sentence(finding: Finding) -> str:
-    position = "nowhere" if finding.position is None else f"position {finding.position}"
+    position = "not in the log" if finding.position is None else f"position {finding.position}"
     event = f"{finding.topic} of {finding.aggregate_id}".removeprefix(" of ")
     broken = f"{finding.rule}: expected {finding.expected}"
     if finding.is_note:
-        broken = f"worth knowing: {broken}"
+        broken = f"note: {broken}"
     return f"{position}: {event}: {broken}"
 
 

@@ -192,7 +192,7 @@ def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -
     assert done.popen.returncode == 1
     assert done.lines == [
         f"position 7: job_run.started of {run_b}: room_in_job: expected {no_start}",
-        f"nowhere: {lost}: acknowledged_is_there: expected {a_run} up to position 7",
+        f"not in the log: {lost}: acknowledged_is_there: expected {a_run} up to position 7",
         "histories: 7 events of 2 runs up to position 7: 2 FINDINGS",
     ]
     machine = run_command(small_url, tmp_path, *command, "--json")
