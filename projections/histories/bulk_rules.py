@@ -27,7 +27,7 @@ BulkRule = Callable[[LivingBulk, JsonObject], str | None]
 
 
 def bulk_goes_down(bulk: LivingBulk, data: JsonObject) -> str | None:
-    """An operation goes from newer runs to older ones, none of them newer than its position."""
+    """An operation goes from newer runs to older ones, none newer than its position."""
     before = cast("int", data["before"])
     if before < bulk.before:
         return None
@@ -35,7 +35,7 @@ def bulk_goes_down(bulk: LivingBulk, data: JsonObject) -> str | None:
 
 
 def bulk_keeps_to_the_chosen(bulk: LivingBulk, data: JsonObject) -> str | None:
-    """No more runs are gone through than were chosen."""
+    """No more runs are processed than were selected."""
     processed = bulk.processed + _processed(data)
     if processed <= bulk.total:
         return None
@@ -43,7 +43,7 @@ def bulk_keeps_to_the_chosen(bulk: LivingBulk, data: JsonObject) -> str | None:
 
 
 def bulk_leaves_none_out(bulk: LivingBulk, data: JsonObject) -> str | None:
-    """A completed operation has gone through every run that was chosen."""
+    """A completed operation has processed every run that was selected."""
     del data
     if bulk.processed == bulk.total:
         return None

@@ -27,7 +27,7 @@ FailureRule = Callable[[FailureSearch, int, JsonObject], str | None]
 
 
 def search_goes_on(search: FailureSearch, position: int, data: JsonObject) -> str | None:
-    """A search goes further than the one before, and no further than the log did by then."""
+    """A search goes further than the one before, and no further than the end of the log."""
     until = cast("int", data["searched_until"])
     if search.until < until < position:
         return None
@@ -35,7 +35,7 @@ def search_goes_on(search: FailureSearch, position: int, data: JsonObject) -> st
 
 
 def noted_once_where_searched(search: FailureSearch, position: int, data: JsonObject) -> str | None:
-    """Failures are noted of the part that was searched just before, and each once."""
+    """Each failure is recorded once, from the range that was searched just before."""
     del position
     positions = positions_in(data)
     if not positions:

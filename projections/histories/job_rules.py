@@ -30,7 +30,7 @@ def deleted_before(job: Job, event: LoggedEvent) -> str | None:
 
 
 def versions_go_on(job: Job, event: LoggedEvent) -> str | None:
-    """No version of a job is given twice, for runs are pinned to it."""
+    """No version number of a job is used twice, because runs are pinned to it."""
     version = cast("int", event.data["version"])
     if version > job.version:
         return None
@@ -38,7 +38,7 @@ def versions_go_on(job: Job, event: LoggedEvent) -> str | None:
 
 
 def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A job that has `maxConcurrentRuns` of its version in force running starts no other one."""
+    """No run starts while its job has `maxConcurrentRuns` of its latest version running."""
     del event
     limit = run.job.max_concurrent_runs
     running = run.job.running
@@ -48,7 +48,7 @@ def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def job_not_paused(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Nothing of a job starts from when it is paused until it is resumed."""
+    """No run of a paused job starts until the job is resumed."""
     del event
     if not run.job.is_paused:
         return None
@@ -56,7 +56,7 @@ def job_not_paused(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def within_rate(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Within no period of a `rateLimit` do more runs start that count together than it says."""
+    """No more runs that count together start within a period of a `rateLimit` than its limit."""
     rate = run.job.rate
     if rate is None or run.rate_value is None or event.is_held:
         return None
@@ -69,10 +69,10 @@ def within_rate(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def takes_turns(run: LivingRun, event: LoggedEvent) -> str | None:
-    """From one start to the next the turn passes over no value that waits and no limit keeps.
+    """No value of a `fairnessKey` whose run may start is skipped.
 
-    It is told when what started has been executed: what nobody executes is started without turns,
-    to be failed, and may be handed back, lost or canceled before it is.
+    Checked when the run that started has ended: a run without a handler is started out of turn, to
+    be failed, and it may be handed back, lost or canceled before that.
     """
     other = run.overtaken
     if other is None or event.data.get("failure_reason") == "no_handler":
@@ -84,7 +84,7 @@ _SECOND = 2
 
 
 def grouped_at_launch(run: LivingRun, event: LoggedEvent) -> str | None:
-    """With which others a run counts is said right after its request, and never again."""
+    """The groups of a run are recorded once, directly after its launch."""
     if event.version == _SECOND:
         return None
     del run
@@ -92,7 +92,7 @@ def grouped_at_launch(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def unique_kept(run: LivingRun, event: LoggedEvent) -> str | None:
-    """No run has a value that another one of its job has to itself, where runs are unique."""
+    """No two runs of a job hold the same unique value."""
     groups = cast("dict[str, str]", event.data["groups"])
     for until in ("unique_until_start", "unique_until_end"):
         value = groups.get(until)
@@ -102,7 +102,7 @@ def unique_kept(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
-    """No more running runs of a job share their key's value than its `concurrencyLimit`."""
+    """No run starts while `concurrencyLimit` runs of its job share its key's value."""
     del event
     key = run.key
     if key is None:

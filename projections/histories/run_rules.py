@@ -47,7 +47,7 @@ STATES: dict[str, frozenset[str]] = {
 
 
 def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A run is requested by a version of its job that the log has told of."""
+    """A run is launched with a version of its job that the log has recorded."""
     del event
     version = run.definition_version
     newest = run.job.version
@@ -57,7 +57,7 @@ def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def job_not_deleted(run: LivingRun, event: LoggedEvent) -> str | None:
-    """No run is requested of a job that was deleted, until it is registered again."""
+    """A deleted job gets no new runs until it is registered again."""
     del event
     if not run.job.is_deleted:
         return None
@@ -65,7 +65,7 @@ def job_not_deleted(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A run may be attempted at least once."""
+    """A run has at least one attempt."""
     del event
     limit = run.max_attempts
     if limit >= 1:
@@ -74,7 +74,7 @@ def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def not_scheduled_in_the_past(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A run is due when it is requested, or later."""
+    """A run is due no earlier than it was launched."""
     del event
     due_at = run.due_at
     if due_at >= run.at:
@@ -91,7 +91,7 @@ def time_goes_on(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def next_execution(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Executions are counted without a gap: no pair of worker and execution is valid twice."""
+    """Execution numbers have no gaps, so no pair of worker and execution is valid twice."""
     execution = event.data["execution"]
     following = run.execution + 1
     if execution == following:
@@ -100,7 +100,7 @@ def next_execution(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def current_attempt(run: LivingRun, event: LoggedEvent) -> str | None:
-    """An attempt's events name the attempt that it is."""
+    """An attempt's events carry its number."""
     attempt = event.data["attempt"]
     if attempt == run.attempt:
         return None
@@ -117,7 +117,7 @@ def attempts_within_limit(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def not_before_due(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Nothing starts before its `scheduledAt`, nor before its back-off is over."""
+    """No run starts before its `scheduledAt`, or before its back-off is over."""
     at = event.at
     if at >= run.due_at:
         return None
@@ -125,7 +125,7 @@ def not_before_due(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Nothing starts for the first time when its start deadline is over."""
+    """No run starts for the first time after its start deadline."""
     deadline = run.start_deadline_at
     if run.execution or deadline is None:
         return None
@@ -136,7 +136,7 @@ def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def fence(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Only the holder speaks for a running execution: its worker under its execution number."""
+    """Only the holder, a worker with an execution number, appends events of its execution."""
     data = event.data
     worker_id = data["worker_id"]
     execution = data["execution"]
@@ -146,7 +146,7 @@ def fence(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def retry_only_with_attempts_left(run: LivingRun, event: LoggedEvent) -> str | None:
-    """The last attempt's end is the run's end."""
+    """A run ends with its last attempt."""
     retry_at = event.data["retry_at"]
     if retry_at is None or run.has_attempts_left:
         return None
@@ -154,7 +154,7 @@ def retry_only_with_attempts_left(run: LivingRun, event: LoggedEvent) -> str | N
 
 
 def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A timeout or a lost worker ends no run that has attempts left, but for the handler's word."""
+    """A timeout or a lost worker ends no run with attempts left, unless its handler says so."""
     if not run.has_attempts_left or _by_handler(event):
         return None
     if event.data["retry_at"] is not None:
@@ -163,7 +163,7 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
 
 
 def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A retry comes after the failure, and at most a day after it, by the clock of then.
+    """A retry is due after the failure, and at most a day after it.
 
     A delay begins at the present as its process has it, which is late by the round trip of its last
     measurement; the failure's stamp is never before the run's last one, perhaps another process's.
@@ -180,14 +180,14 @@ def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def canceled_wins(run: LivingRun, event: LoggedEvent) -> str | None:
-    """With a cancel requested a run is only expired by its handler's word."""
+    """After a cancel request, a run expires only if its handler says so."""
     if not run.cancel_requested or _by_handler(event):
         return None
     return "job_run.canceled, for a cancel was requested"
 
 
 def over_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
-    """Only a run whose start deadline is over expires before it has started."""
+    """A run expires before its first start only after its start deadline."""
     at = event.at
     deadline = run.start_deadline_at
     if deadline is not None and at >= deadline:
@@ -196,7 +196,7 @@ def over_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A cancel names the execution that it stopped, and none where nothing ran."""
+    """A cancel names the execution that it stopped, or none if nothing was running."""
     if run.worker_id is not None:
         return fence(run, event)
     data = event.data
@@ -208,7 +208,7 @@ def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
 
 
 def cancel_was_requested(run: LivingRun, event: LoggedEvent) -> str | None:
-    """What runs is canceled because a client asked for it, or by the handler's word."""
+    """A running run is canceled only if a client requested it, or its handler says so."""
     if run.worker_id is None or run.cancel_requested:
         return None
     if _by_handler(event):

@@ -60,7 +60,7 @@ def schedule_time_goes_on(schedule: LivingSchedule, event: LoggedEvent) -> str |
 
 
 def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """A deleted schedule tells ends of runs and erasures alone, until it is created anew."""
+    """A deleted schedule records only ends of runs and erasures, until it is created again."""
     is_new_registration = event.topic == "schedule.registered_anew"
     if schedule.is_deleted == is_new_registration:
         return None
@@ -70,7 +70,7 @@ def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | No
 
 
 def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """A tick is decided once, in order; one that waits, is late or comes again, once more."""
+    """A tick is decided once, in order; one that is buffered, late or repeated, once more."""
     due_at = cast("str", event.data["due_at"])
     if _is_backfill(event):
         # That none is launched twice the log sees to, for its run has an id of its own.
@@ -88,14 +88,14 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
 
 
 def not_while_paused(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """While it is paused, no tick is launched but by a backfill, or begins to wait."""
+    """While a schedule is paused, only a backfill launches or buffers a tick."""
     if not schedule.is_paused or _is_backfill(event):
         return None
     return "a tick to be skipped, for the schedule is paused"
 
 
 def missed_while_unwatched(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """A tick is missed only if nobody looked at the clock for longer than is caught up with."""
+    """A tick is missed only if no process watched the clock for longer than `catchUpMs`."""
     watched_since = event.data.get("watched_since")
     if event.data.get("reason") != "missed" or watched_since is None:
         return None
@@ -107,7 +107,7 @@ def missed_while_unwatched(schedule: LivingSchedule, event: LoggedEvent) -> str 
 
 
 def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """No tick is launched while a run of another is open, unless the policy says so."""
+    """No tick is launched while a run of an earlier tick is open, unless the policy allows it."""
     if not schedule.open_runs or schedule.overlap not in ALONE:
         return None
     if _is_backfill(event):
@@ -117,7 +117,7 @@ def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
 
 
 def run_was_open(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """Only of a run that the schedule launched an end is told, and once."""
+    """The end of a run is recorded once, and only if the schedule launched the run."""
     run_id = _run_id(event)
     if run_id in schedule.open_runs or run_id in schedule.other_runs:
         return None
