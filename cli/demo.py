@@ -453,10 +453,10 @@ async def _demonstrate(repository: Path, console: Console, builder: Builder) -> 
         handler = write_handler(directory)
         async with service(directory, handler) as url:
             console.print(f"ready at {url}")
-            if not builder.usable:
+            if not builder.is_usable:
                 console.print(f"images are not built here: {builder.message}")
             console.print()
-            async with watching(url, console, with_builds=builder.usable) as watch:
+            async with watching(url, console, with_builds=builder.is_usable) as watch:
                 status = await show_catalog(url, console, watch, repository, directory)
                 recovered = await show_recovery(url, console, watch)
     if status != "ready":

@@ -228,7 +228,7 @@ def git() -> Check:
 def builder(settings: Mapping[str, JsonObject]) -> Check:
     """Check that images can be built."""
     builder = find_builder(settings)
-    if builder.usable:
+    if builder.is_usable:
         return Check("builds", "ok", builder.message)
     return Check("builds", "warning", builder.message, "everything else works without a builder")
 

@@ -47,7 +47,7 @@ class Builder:
         message: its version, or what to do if there is none.
     """
 
-    select_builder: bool
+    is_usable: bool
     message: str
 
 
@@ -70,5 +70,5 @@ def find_builder(settings: Mapping[str, JsonObject]) -> Builder:
         chosen = BuildSettings.read(settings[BUILD_ENTRY_POINT])
         _, version = select_builder(chosen, lambda _: None)
     except PermanentError as error:
-        return Builder(select_builder=False, message=str(error))
-    return Builder(select_builder=True, message=version)
+        return Builder(is_usable=False, message=str(error))
+    return Builder(is_usable=True, message=version)
