@@ -1,9 +1,9 @@
 """Who may use the API: tokens, the limit on wrong ones, and the end of a revoked token's streams.
 
-In order: a limit on wrong tokens for each address (`Guesses`); the operator's file of tokens
-(`Tokens`), read again when it changes; `principal_of`, which says who sends a request, and
-`until_revoked`, by which streams end. Without a file of tokens the API is open to the pages and on
-the addresses that `origins.py` allows.
+First the limit on wrong tokens (`GuessLimiter`); then the operator's file of tokens (`Tokens`),
+which is read again when it changes; then who sends a request (`principal_of`), and the wait for the
+end of a token (`until_revoked`). Without a file of tokens the API is open: `origins.py` says to
+which pages, and on which addresses it may listen.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from starlette.requests import HTTPConnection
 
 from api.origins import Origins
 from domain.errors import OverloadedError
+
+logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,6 +48,10 @@ MAX_ACCEPTED = 4_096
 
 MAX_ADDRESS_CHARACTERS = 64
 """A client's address comes from the proxy's header, which may be of any length."""
+
+
+CHECK_FILE_EVERY_S = 0.5
+"""A revoked token may still be accepted, and the streams that it opened continue, for this long."""
 
 
 class TooManyGuessesError(OverloadedError):
@@ -72,7 +78,7 @@ class _Bucket:
         self.updated_at_s = now_s
 
 
-class Guesses:
+class GuessLimiter:
     """Limits wrong tokens, by address and in total.
 
     Once a limit is reached, tokens from that address are refused without being compared: else the
@@ -109,8 +115,8 @@ class Guesses:
         now_s = self._now_s()
         network = network_of(address)
         self._total.take(now_s)
-        fresh = _Bucket(ADDRESS_BURST, ADDRESS_REFILL_PER_S, ADDRESS_BURST, now_s)
-        self._buckets.setdefault(network, fresh).take(now_s)
+        new_bucket = _Bucket(ADDRESS_BURST, ADDRESS_REFILL_PER_S, ADDRESS_BURST, now_s)
+        self._buckets.setdefault(network, new_bucket).take(now_s)
         self._buckets.move_to_end(network)
         _drop_oldest(self._buckets, MAX_ADDRESSES)
 
@@ -129,12 +135,6 @@ def network_of(address: str) -> str:
     if ip.version == 4:  # noqa: PLR2004 - as of the protocol
         return address
     return str(ipaddress.ip_network((ip, 64), strict=False))
-
-
-logger = logging.getLogger(__name__)
-
-CHECK_FILE_EVERY_S = 0.5
-"""A revoked token may still be accepted, and the streams that it opened continue, for this long."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Tokens:
         self._file_stamp: tuple[int, ...] | None = _stamp(path)
         self._principals = read_tokens(path)
         self._checked_at_s = monotonic()
-        self._guesses = Guesses()
+        self._guesses = GuessLimiter()
         self._changed = asyncio.Event()
 
     async def watch(self) -> None:
@@ -195,14 +195,14 @@ class Tokens:
         if now_s - self._checked_at_s < CHECK_FILE_EVERY_S:
             return
         self._checked_at_s = now_s
-        before = self._file_stamp
+        previous_stamp = self._file_stamp
         try:
             self._file_stamp = _stamp(self._path)
-            if self._file_stamp == before:
+            if self._file_stamp == previous_stamp:
                 return
             self._principals = read_tokens(self._path)
         except (OSError, ValueError) as error:
-            if before is not None:  # Else this has been logged.
+            if previous_stamp is not None:  # Else this has been logged.
                 logger.error("keeping the previous tokens: %s", error)  # noqa: TRY400
             if isinstance(error, OSError):
                 self._file_stamp = None
@@ -213,7 +213,7 @@ class Tokens:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what differs once the file is written again."""
+    """Return the file's times, size and inode, which tell a rewritten file from the former one."""
     status = path.stat()
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 

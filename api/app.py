@@ -14,16 +14,17 @@ from api import reference, testing
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.dashboard import pages as dashboard
-from api.extension import Extension, Parts
+from api.extension import Extension, ExtensionParts
 from api.http import errors
 from api.http.middleware import AllowedHosts, CrossOrigin, HeadRequests, LineFeedPaths, RequestIds
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
-from api.reference import WORDS
+from api.reference import OPENAPI_TEXTS
 from api.routes import (
     bulk,
     events,
     failures,
+    health,
     jobs,
     launches,
     me,
@@ -43,13 +44,13 @@ from api.views.metrics import Positions, Scrapes
 from api.views.status import Readiness
 from apphub_jobs.version import VERSION
 from domain.run_followers import RunFollower
-from eventlog.database.connection import Patience
+from eventlog.database.connection import StartupWait
 from eventlog.history.run_changes import RunCounts
 from eventlog.seal.sealer import Sealer
 from worker.watcher import Watcher
 
 _ROUTERS = (
-    workers.health_router,
+    health.router,
     jobs.router,
     statistics.router,  # Before `/job-runs/{run_id}`.
     runs.router,
@@ -90,18 +91,18 @@ def build_app(
         followers: the followers of runs.
         extensions: further routes, and parts of the service.
     """
-    words = reduce(or_, [extension.words for extension in extensions], WORDS)
+    texts = reduce(or_, [extension.openapi_texts for extension in extensions], OPENAPI_TEXTS)
     app = FastAPI(
         title="AppHub Jobs",
         version=VERSION,
         description=_ABOUT,
         lifespan=_lifespan(settings, followers, extensions),
         redirect_slashes=False,
-        generate_unique_id_function=words.operation_id,
+        generate_unique_id_function=texts.operation_id,
         # Their pages would load scripts from another host.
         docs_url=None,
         redoc_url=None,
-        # The search for exporters would cost every request time.
+        # FastAPI would look for exporters at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.closing = closing
@@ -129,7 +130,7 @@ def build_app(
     app.include_router(asyncapi.router)
     app.include_router(reference.router)
     app.include_router(dashboard.router)
-    reference.describe(app, words, open_to_all=settings.tokens is None)
+    reference.describe(app, texts, open_to_all=settings.tokens is None)
     return app
 
 
@@ -140,11 +141,11 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             service = await stack.enter_async_context(running(settings, followers))
-            parts = Parts(extensions, service)
+            parts = ExtensionParts(extensions, service)
             hub = await stack.enter_async_context(_hub(service, parts))
             await stack.enter_async_context(_watcher(service))
             await stack.enter_async_context(_sealer(service))
-            await stack.enter_async_context(_watched_tokens(service))
+            await stack.enter_async_context(_token_watch(service))
             app.state.service = service
             app.state.parts = parts
             app.state.readiness = _readiness(service, hub)
@@ -165,22 +166,22 @@ def _readiness(service: Service, hub: Hub) -> Readiness:
 
 def _scrapes(service: Service, hub: Hub) -> Scrapes:
     counts = RunCounts(service.files)
-    service.continuity.on_doubt(counts.forget)
+    service.continuity.on_invalidation(counts.forget)
     positions = Positions(
         stream=lambda: hub.head,
         grouper=lambda: service.grouper.searched_until,
-        archiver=lambda: service.retainer.waiting,
+        archiver=lambda: service.retention_archiver.backlog,
         seals=service.settings.sealing is not None,
     )
     return Scrapes(service.pool, service.metrics, counts, service.jobs.quarantine, positions)
 
 
 @asynccontextmanager
-async def _hub(service: Service, parts: Parts) -> AsyncIterator[Hub]:
+async def _hub(service: Service, parts: ExtensionParts) -> AsyncIterator[Hub]:
     hub = Hub(service.reader, service.listener, parts)
-    patience = Patience(service.settings.wait_for_database_s)
-    await patience.wait_async(lambda: hub.start(service.supervision))
-    service.continuity.on_break(hub.end_all)
+    startup_wait = StartupWait(service.settings.wait_for_database_s)
+    await startup_wait.wait_async(lambda: hub.start(service.supervision))
+    service.continuity.on_log_replaced(hub.end_all)
     try:
         yield hub
     finally:
@@ -189,7 +190,7 @@ async def _hub(service: Service, parts: Parts) -> AsyncIterator[Hub]:
 
 @asynccontextmanager
 async def _watcher(service: Service) -> AsyncIterator[None]:
-    """Run a watcher for lost and late runs here as well, for no worker may be left to run one."""
+    """Watch for lost and late runs here as well: there may be no worker left that does."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     watcher = Watcher(observer, service.sweeps, service.heartbeats, service.work())
     watcher.start(service.supervision)
@@ -215,13 +216,13 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _watched_tokens(service: Service) -> AsyncIterator[None]:
-    """Notice within a second that a token was revoked, also if no request arrives."""
+async def _token_watch(service: Service) -> AsyncIterator[None]:
+    """Notice within a second that a token was revoked, even if no request arrives."""
     if service.settings.tokens is None:
         yield
         return
-    watching = service.supervision.start("tokens", service.settings.tokens.watch)
+    watch = service.supervision.start("tokens", service.settings.tokens.watch)
     try:
         yield
     finally:
-        await watching.end()
+        await watch.end()

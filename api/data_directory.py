@@ -1,7 +1,7 @@
 """The data directory, and the private PostgreSQL's account and directories.
 
 First the account, then the server's directories (`cluster_home`, `socket_directory`, `binaries`),
-then the data directory itself (`directory_of`). Commands that open no database use this without
+then the data directory itself (`resolve_data_dir`). Commands that open no database use this without
 `embedded.py`.
 """
 
@@ -25,10 +25,9 @@ from runtime.files import UnusableDirectoryError
 
 # The account of the private PostgreSQL where root starts it.
 #
-# PostgreSQL refuses to run as root, so root lends the server to an account. A process of that
-# account can write the server's rules of access, and become its superuser: so it is an account that
-# nothing else runs as. Servers of earlier versions ran as `nobody`; their files are handed over at
-# a start.
+# PostgreSQL refuses to run as root, so root starts the server as another account. A process of that
+# account can change who may access the server, and become its superuser: so nothing else may run as
+# this account. Servers of earlier versions ran as `nobody`; a start hands their files over.
 
 ACCOUNT = "apphub-jobs"
 
@@ -62,12 +61,20 @@ class ServerUser:
     """The user that the server runs as.
 
     Attributes:
-        drop: arguments of `subprocess` that switch to this user; empty if it is the current one.
+        uid: its user id.
+        gid: its group id.
+        switch: arguments of `subprocess` that run a program as this user; empty if it is the
+            current one.
     """
 
     uid: int
     gid: int
-    drop: dict[str, object]
+    switch: dict[str, object]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the user of this process."""
+        return not self.switch
 
 
 def server_user(account: str | None = None) -> ServerUser:
@@ -159,16 +166,16 @@ def _run_make_command(account: str) -> str | None:
         path = shutil.which(program, path=f"{os.defpath}:/usr/sbin:/sbin")
         if path is None:
             continue
-        done = subprocess.run(  # noqa: S603 - one of the above
+        result = subprocess.run(  # noqa: S603 - one of the above
             [path, *options, account],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode == 0:
+        if result.returncode == 0:
             return None
-        return done.stderr.strip() or f"{program} ended with {done.returncode}"
+        return result.stderr.strip() or f"{program} ended with {result.returncode}"
     return "neither useradd nor adduser is installed"
 
 
@@ -182,7 +189,7 @@ def hand_over_files(home: Path, user: ServerUser) -> None:
         PlacementError: the files belong to a user that is not an account of a server.
     """
     owner = home.stat().st_uid
-    if not user.drop or owner == user.uid:
+    if user.is_current or owner == user.uid:
         return
     accounts = [find_account(SHARED_ACCOUNT), find_account(ACCOUNT)]
     former = {entry.pw_uid for entry in accounts if entry is not None}
@@ -244,14 +251,14 @@ def cluster_home(data_dir: Path, user: ServerUser) -> Path:
             f"{home} leads to {target}, which is gone;"
             " remove the link to start with an empty database"
         )
-    if user.drop:
+    if not user.is_current:
         data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
         if not is_passable(data_dir):
             directory = _make_root_directory(user)
             home.symlink_to(directory)
             return directory
     home.mkdir(mode=0o700)
-    if user.drop:
+    if not user.is_current:
         os.chown(home, user.uid, user.gid)
     return home.resolve()
 
@@ -269,18 +276,18 @@ def socket_directory(home: Path, user: ServerUser) -> Path:
     Its path is short enough for a socket's name, and the same at each start, so that processes
     find the server again.
     """
-    _sweep_elsewhere(user)
+    _remove_empty_short_directories(user)
     directory = home / "run"
     if len(bytes(directory)) > SOCKET_PATH_LIMIT:
-        directory = _elsewhere(home / "run-elsewhere", user)
+        directory = _short_directory(home / "run-elsewhere", user)
     directory.mkdir(mode=0o700, exist_ok=True)
-    if user.drop:
+    if not user.is_current:
         os.chown(directory, user.uid, user.gid)
     return directory
 
 
-def _elsewhere(link: Path, user: ServerUser) -> Path:
-    """Return the directory that a link leads to, or has to lead to from now on."""
+def _short_directory(link: Path, user: ServerUser) -> Path:
+    """Return the temporary directory that a link leads to; make both if need be."""
     if link.is_symlink():
         target = link.readlink()
         # A cleaner of temporary files may have removed it.
@@ -290,26 +297,26 @@ def _elsewhere(link: Path, user: ServerUser) -> Path:
             os.utime(target)  # A new modification time keeps cleaners from removing it.
             return target
         link.unlink()
-    made = Path(tempfile.mkdtemp(prefix=_ELSEWHERE))
-    link.symlink_to(made)
-    return made
+    directory = Path(tempfile.mkdtemp(prefix=_SHORT_PREFIX))
+    link.symlink_to(directory)
+    return directory
 
 
-_ELSEWHERE = "apphub-"
+_SHORT_PREFIX = "apphub-"
 
-_MADE_ELSEWHERE = re.compile(rf"{_ELSEWHERE}[a-z0-9_]{{8}}")
+_SHORT_NAME = re.compile(rf"{_SHORT_PREFIX}[a-z0-9_]{{8}}")
 
-_OLD_S = 60.0
-"""A directory is empty for a moment before the server has its socket there."""
+_MIN_AGE_S = 60.0
+"""A younger directory may be that of a server which has not made its socket yet."""
 
 
-def _sweep_elsewhere(user: ServerUser) -> None:
-    """Remove directories of servers that have ended; one that starts again makes its own again."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_ELSEWHERE}*"):
-        # One that is not empty, another user's, or already removed is left alone.
+def _remove_empty_short_directories(user: ServerUser) -> None:
+    """Remove directories of servers that have ended; a server that starts again makes a new one."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_SHORT_PREFIX}*"):
+        # A directory that is not empty, another user's or already removed raises an error.
         with suppress(OSError):
-            is_old = time.time() - path.lstat().st_mtime > _OLD_S
-            if _MADE_ELSEWHERE.fullmatch(path.name) and is_old and _is_private(path, user):
+            is_old = time.time() - path.lstat().st_mtime > _MIN_AGE_S
+            if _SHORT_NAME.fullmatch(path.name) and is_old and _is_private(path, user):
                 path.rmdir()
 
 
@@ -340,7 +347,7 @@ def binaries(user: ServerUser) -> Path:
         )
     package = Path(spec.origin).parent
     installed = package / "pginstall18"
-    if not user.drop or is_passable(installed):
+    if user.is_current or is_passable(installed):
         return installed / "bin"
     # The programs look for their libraries beside the package.
     libraries = package.with_name(f"{package.name}.libs")
@@ -352,7 +359,7 @@ def binaries(user: ServerUser) -> Path:
 
 
 def _copy(root: Path, directories: Iterable[Path], target: Path) -> None:
-    """Copy directories, by their paths below a root; the copy appears complete, or not at all."""
+    """Copy directories below a root to the same paths below a target, which appears complete."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     prefix = f"{target.name}-"
     unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
@@ -369,14 +376,14 @@ def _copy(root: Path, directories: Iterable[Path], target: Path) -> None:
 
 
 def is_passable(path: Path) -> bool:
-    """Return whether everybody may pass through this directory and all its parents."""
+    """Return whether every user may pass through this directory and all its parents."""
     resolved = path.resolve()
     return all(
         directory.stat().st_mode & stat.S_IXOTH for directory in (resolved, *resolved.parents)
     )
 
 
-def directory_of(data_dir: Path | None) -> Path:
+def resolve_data_dir(data_dir: Path | None) -> Path:
     """Return the data directory without links: the operator's, or the user's default one.
 
     Raises:
@@ -394,7 +401,7 @@ def _default_data_dir() -> Path:
         return Path(data_home) / "apphub-jobs"
     try:
         home = Path.home()
-    except RuntimeError:  # As in a container whose user stands in no list of accounts.
+    except RuntimeError:  # For example in a container whose user has no account.
         raise UnusableDirectoryError(
             "this user has no home directory: give --data-dir or APPHUB_DATA_DIR"
         ) from None

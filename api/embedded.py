@@ -1,11 +1,11 @@
 """The private PostgreSQL of operators who bring none: created, started, shared and stopped.
 
-First the server as one of its processes sees it (`EmbeddedPostgres`), then its files (`Cluster`),
-then its roles and its database. `data_directory.py` decides where its data lie.
+First the server from the view of a process that uses it (`EmbeddedPostgres`), then its files
+(`Cluster`), then its roles and its database. `data_directory.py` chooses its directories.
 
 Any number of processes share one server: the first one starts it, the last one stops it. Locks of
-the kernel show which processes use it, so a killed process does not count. A server that outlived
-its last user is adopted by the next one.
+the kernel show which processes use it, so a killed process does not count. The next process uses a
+server that has outlived all its users.
 
 In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`,
 `postgres.password`, and three locks: `postgres.lock` (one process at a time starts, joins or
@@ -72,17 +72,17 @@ class EmbeddedPostgresError(Exception):
 
 
 class EmbeddedPostgres:
-    """The data directory's server, as one of the processes that use it sees it."""
+    """The data directory's server, from the view of one of the processes that use it."""
 
     def __init__(
         self, data_dir: Path, *, can_create_databases: bool = False, account: str | None = None
     ) -> None:
-        """Describe a server that need not run yet.
+        """Describe a server, which may not exist yet.
 
         Args:
-            data_dir: where all its files are, or will be.
-            can_create_databases: whether the service may drop and create databases, if this process
-                creates the server.
+            data_dir: the directory of all its files.
+            can_create_databases: whether the service may drop and create databases; counts if this
+                process creates the server.
             account: the account that the server runs as if root starts it; None for the service's
                 own account.
 
@@ -157,7 +157,7 @@ class EmbeddedPostgres:
                 self._restart()
 
     def _reap_server(self) -> None:
-        """Reap a server that has ended, where a worker has adopted it: else it stays a zombie."""
+        """Reap a server that has ended: one that a worker has adopted would stay a zombie."""
         if self._process_group is not None:
             with suppress(ChildProcessError):
                 os.waitpid(-self._process_group, 0)
@@ -178,7 +178,7 @@ class EmbeddedPostgres:
                 self._ensure_running()
 
     def _ensure_running(self) -> str:
-        """Return the URL of the running server; create and start it if need be."""
+        """Return the URL of the running server; create and start it first if need be."""
         if not self._cluster.directory.exists():
             hand_over_files(self._cluster.home, self._user)
             self._cluster.create()
@@ -203,10 +203,10 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _server_lock(self) -> Iterator[int | None]:
-        """Yield the descriptor of the server's lock, None while a server holds it.
+        """Yield the descriptor of the server's lock; None while a server holds the lock.
 
-        The server and all its processes inherit the descriptor, so the kernel knows whether any of
-        them still runs, also in another container or after a kill; a pid file may be wrong.
+        All processes of the server inherit the descriptor, so the lock shows whether any of them
+        still runs, even in another container or after a kill. A pid file may be wrong.
         """
         with (self.data_dir / "postgres.running").open("ab") as lock:
             try:
@@ -224,7 +224,7 @@ class EmbeddedPostgres:
         cluster = self._cluster
         hand_over_files(cluster.home, self._user)
         sockets = socket_directory(cluster.home, self._user)
-        # No server holds the lock, so these files are stale: their pids may belong to other
+        # No server holds the lock, so these files are stale: their pids may be those of other
         # processes by now.
         for stale_file in (cluster.directory / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             stale_file.unlink(missing_ok=True)
@@ -244,9 +244,9 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock,),
-                # Ctrl-C in the terminal is for this process, which stops the server later. The
-                # server stays in this session: a worker kills children of other sessions that it
-                # adopts, for it takes them for what a supervisor left.
+                # Ctrl-C in the terminal stops this process, which then stops the server. The
+                # server stays in this session: a worker takes adopted children of other sessions
+                # for those of an ended supervisor, and kills them.
                 process_group=0,
                 **cluster.as_user(),
             )
@@ -298,7 +298,7 @@ class Cluster:
         return self.home / "data"
 
     def create(self) -> None:
-        """Create the cluster with a new password; it appears whole or not at all.
+        """Create the cluster with a new password; its directory appears complete or not at all.
 
         Raises:
             EmbeddedPostgresError: `initdb` failed.
@@ -307,11 +307,11 @@ class Cluster:
         self.password.touch(mode=0o600)
         self.password.write_text(password)
         unfinished = self.home / f"data.{secrets.token_hex(4)}"
-        # The server's user cannot read this user's file, so it gets one of its own, of mode 0600.
+        # The server's user cannot read this user's file, so `initdb` gets one that it can read.
         with tempfile.NamedTemporaryFile("w") as password_file:
             password_file.write(password)
             password_file.flush()
-            if self.user.drop:
+            if not self.user.is_current:
                 os.chown(password_file.name, self.user.uid, self.user.gid)
             result = self._initdb(unfinished, password_file.name)
         if result.returncode != 0:
@@ -392,7 +392,7 @@ class Cluster:
     def as_user(self) -> dict[str, Any]:
         """Return the arguments of `subprocess` that run a program as the server's user."""
         path = os.environ.get("PATH", os.defpath)
-        return {**self.user.drop, "env": {"PATH": path, "LC_ALL": "C"}}
+        return {**self.user.switch, "env": {"PATH": path, "LC_ALL": "C"}}
 
 
 def _connect(url: str) -> psycopg.Connection[Any]:
@@ -405,8 +405,8 @@ def _connect(url: str) -> psycopg.Connection[Any]:
 # older versions, whose services were superusers, are changed in the same way.
 
 _TEST_PRIVILEGES = sql.SQL("CREATEDB IN ROLE pg_signal_backend")
-"""Further privileges of a test service: it drops its database, even while autovacuum works there,
-and creates it anew."""
+"""Further privileges of a test service, which drops its database, even while autovacuum works
+there, and creates it again."""
 
 _OWNED_OBJECTS = """
     SELECT format('ALTER TABLE %s OWNER TO ', class.oid::regclass)

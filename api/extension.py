@@ -1,7 +1,7 @@
-"""What a package above the API adds to it: routes, messages' shapes, words of the reference.
+"""What a package above the API adds to it: routes, shapes of messages, texts of the reference.
 
-The composition root hands the extensions to `build_app`. An extension has parts of its own in a
-running service, made by its `start`; its routes find them by `part_of`.
+The composition root hands the extensions to `build_app`. Each has a part of its own in a running
+service, which its `start` makes; its routes get this part by `part_of`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from api.bootstrap.service import Service
-from api.reference import Words
+from api.reference import OpenApiTexts
 from domain.json_values import JsonObject
 from eventlog.history.reader import Step
 from projections.messages import NO_DETAILS
 
 
 class ExtensionPart(Protocol):
-    """What an extension runs of its own beside the service."""
+    """An extension's part of a running service."""
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -39,22 +39,22 @@ class Extension:
     """An extension of the API.
 
     Attributes:
-        name: by which `part_of` finds its part.
+        name: the name by which `part_of` returns its part.
         routers: its routes.
-        shapes: what its messages of the stream carry: a field and its shape, by the beginning of
-            the message's type.
-        words: of its routes and shapes.
+        shapes: by the beginning of a message's type, the field that such messages of the stream
+            have, and the field's shape.
+        openapi_texts: descriptions and examples of its routes and shapes.
         start: makes its part of a running service.
     """
 
     name: str
     routers: Sequence[APIRouter]
     shapes: Mapping[str, tuple[str, type[BaseModel]]]
-    words: Words
+    openapi_texts: OpenApiTexts
     start: Callable[[Service], ExtensionPart]
 
 
-class Parts:
+class ExtensionParts:
     """The extensions' parts in a process, and what they add to the stream's messages."""
 
     def __init__(self, extensions: Sequence[Extension], service: Service) -> None:
@@ -73,5 +73,5 @@ class Parts:
 
 def part_of(connection: HTTPConnection, name: str) -> ExtensionPart:
     """Return the part of a running extension."""
-    parts: Parts = connection.app.state.parts
+    parts: ExtensionParts = connection.app.state.parts
     return parts.by_name[name]

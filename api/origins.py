@@ -1,4 +1,4 @@
-"""From where the API may be used: its host names, the web pages, and the trusted proxies.
+"""Who may reach the API: by which host names, from which web pages, through which proxies.
 
 First the addresses that an open API may listen on (`check_open`) and the names that the API answers
 to (`Hosts`); then the web pages that may use it (`Origins`); last the proxies that are trusted to
@@ -28,10 +28,14 @@ class OpenApiError(ValueError):
 
 
 def check_open(host: str, *, insecure: bool) -> None:
-    """Let an API without tokens listen on this machine's own addresses alone.
+    """Let an API without tokens listen only on addresses that no other machine can reach.
+
+    Args:
+        host: the name or address to listen on.
+        insecure: whether the operator insists on an address that others can reach.
 
     Raises:
-        OpenApiError: others could reach it, and the operator does not insist.
+        OpenApiError: other machines could reach the API.
     """
     if insecure or is_loopback(host):
         return
@@ -43,7 +47,7 @@ def check_open(host: str, *, insecure: bool) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether the name or address is this machine's own, for itself alone."""
+    """Return whether only this machine itself can be reached by the name or address."""
     address = _address(host)
     if address is None:
         return host.lower().removesuffix(".") == "localhost"
@@ -78,7 +82,7 @@ class Hosts:
         parts = _HOST.fullmatch(host)
         if parts is None:
             return False
-        name = _plain(parts[1])
+        name = _normalized_host(parts[1])
         if name in self._names or is_loopback(name):
             return True
         # No page's name is an address, so there is nothing to rebind.
@@ -86,15 +90,15 @@ class Hosts:
 
 
 def _checked_host(name: str) -> str:
-    plain = _plain(name)
-    if _address(plain) is None and not _NAME.fullmatch(plain):
+    host = _normalized_host(name)
+    if _address(host) is None and not _NAME.fullmatch(host):
         raise ValueError(
             f"--allowed-host {name!r} must be a host's name or address, without a port"
         )
-    return plain
+    return host
 
 
-def _plain(name: str) -> str:
+def _normalized_host(name: str) -> str:
     return name.lower().removeprefix("[").removesuffix("]").removesuffix(".")
 
 
@@ -111,7 +115,7 @@ ANY = "*"
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]{0,30}://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?"
 )
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Origins:
@@ -160,17 +164,17 @@ class Origins:
 
 
 def _checked_origin(origin: str) -> str:
-    plain = origin.strip().lower().removesuffix("/")
-    if plain == ANY:
+    normalized = origin.strip().lower().removesuffix("/")
+    if normalized == ANY:
         return ANY
-    if not _ORIGIN.fullmatch(plain):
+    if not _ORIGIN.fullmatch(normalized):
         raise ValueError(
             f"--cors-origin {origin!r} must be the origin of a page,"
             " such as https://apphub.example or http://localhost:5173, or *"
         )
-    scheme, _, _ = plain.partition(":")
+    scheme, _, _ = normalized.partition(":")
     # Browsers leave out the scheme's default port.
-    return plain.removesuffix(_USUAL_PORTS.get(scheme, ANY))
+    return normalized.removesuffix(_DEFAULT_PORTS.get(scheme, ANY))
 
 
 def _is_of_this_machine(origin: str) -> bool:

@@ -1,4 +1,4 @@
-"""The API's own documentation: the page `/docs`, and what OpenAPI says beyond the routes.
+"""The API's own documentation: the page `/docs`, and OpenAPI's texts that routes do not declare.
 
 First the page `/docs`; then descriptions of parameters and fields, by name; then operation ids and
 examples; last `describe`, which adds them to the application's OpenAPI.
@@ -69,19 +69,19 @@ async def show_page() -> HTMLResponse:
 
 
 @router.get("/docs/start.js")
-async def start() -> Response:
-    """Return the page's own script: none may stand in the page itself."""
+async def get_start_script() -> Response:
+    """Return the script that starts Swagger UI; the page's policy allows no inline script."""
     return Response(_START, media_type="text/javascript")
 
 
-def _add(name: str) -> None:
-    async def file() -> FileResponse:
-        return FileResponse(_directory() / name, headers=_CACHED)
+def _add_file_route(name: str) -> None:
+    async def get_file() -> FileResponse:
+        return FileResponse(_swagger_directory() / name, headers=_CACHED)
 
-    router.add_api_route(f"/docs/{name}", file, methods=["GET"])
+    router.add_api_route(f"/docs/{name}", get_file, methods=["GET"])
 
 
-def _directory() -> Path:
+def _swagger_directory() -> Path:
     spec = find_spec("fastapi_offline")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the package fastapi-offline is not installed")
@@ -89,12 +89,12 @@ def _directory() -> Path:
 
 
 for _name in _FILES:
-    _add(_name)
+    _add_file_route(_name)
 
 
-# Descriptions of parameters and fields, by name, if their declarations have none.
+# Descriptions of parameters and fields whose declarations have none, by name.
 #
-# A name with another meaning in one shape is listed as `Shape.field`.
+# `Shape.field` lists a name that has another meaning in one shape.
 
 PARAMETERS = {
     "slug": "a job's slug, ignoring case",
@@ -466,14 +466,14 @@ EXAMPLES: Mapping[str, JsonObject] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
-    """What OpenAPI says beyond what routes and shapes declare.
+class OpenApiTexts:
+    """Ids, descriptions and examples of OpenAPI that routes and shapes do not declare.
 
     Attributes:
-        operations: ids by method and path.
-        parameters: meanings by name.
-        fields: meanings by name, or by `Shape.field`.
-        examples: bodies by the id of their operation.
+        operations: ids of operations, by method and path such as `GET /jobs/{slug}`.
+        parameters: descriptions of parameters, by name.
+        fields: descriptions of fields, by name or by `Shape.field`.
+        examples: examples of bodies, by the operation's id.
     """
 
     operations: Mapping[str, str]
@@ -481,9 +481,9 @@ class Words:
     fields: Mapping[str, str]
     examples: Mapping[str, JsonObject]
 
-    def __or__(self, others: Words) -> Words:
-        """Return these words and others."""
-        return Words(
+    def __or__(self, others: OpenApiTexts) -> OpenApiTexts:
+        """Return these texts and others; the others take precedence."""
+        return OpenApiTexts(
             operations={**self.operations, **others.operations},
             parameters={**self.parameters, **others.parameters},
             fields={**self.fields, **others.fields},
@@ -491,7 +491,7 @@ class Words:
         )
 
     def operation_id(self, route: APIRoute) -> str:
-        """Return what generated clients call the operation."""
+        """Return the operation's id, by which generated clients name their functions."""
         for method in route.methods or ():
             operation = self.operations.get(f"{method} {route.path_format}")
             if operation is not None:
@@ -499,11 +499,13 @@ class Words:
         return to_camel(route.name)
 
 
-WORDS = Words(operations=IDS, parameters=PARAMETERS, fields=FIELDS, examples=EXAMPLES)
-"""The words of the API's own routes and shapes."""
+OPENAPI_TEXTS = OpenApiTexts(
+    operations=IDS, parameters=PARAMETERS, fields=FIELDS, examples=EXAMPLES
+)
+"""The texts of the API's own routes and shapes."""
 
 
-# OpenAPI that is true: who may call, what is refused and how, and what fields mean.
+# Corrections of the OpenAPI that FastAPI generates: security, statuses, descriptions.
 
 OpenApiObject = dict[str, Any]
 
@@ -525,13 +527,13 @@ _SCHEMES: OpenApiObject = {
 }
 
 
-def describe(app: FastAPI, words: Words, *, open_to_all: bool) -> None:
-    """Let the application's OpenAPI be ours.
+def describe(app: FastAPI, texts: OpenApiTexts, *, open_to_all: bool) -> None:
+    """Add texts and security to the application's OpenAPI.
 
     Args:
-        app: with all its routes.
-        words: of these routes.
-        open_to_all: whether there are no tokens.
+        app: the application, with all its routes.
+        texts: the texts of these routes.
+        open_to_all: whether the API needs no tokens.
     """
 
     def openapi() -> OpenApiObject:
@@ -539,39 +541,39 @@ def describe(app: FastAPI, words: Words, *, open_to_all: bool) -> None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
-            _extend(schema, words, open_to_all=open_to_all)
+            _complete(schema, texts, open_to_all=open_to_all)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _extend(schema: OpenApiObject, words: Words, *, open_to_all: bool) -> None:
+def _complete(schema: OpenApiObject, texts: OpenApiTexts, *, open_to_all: bool) -> None:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             # Invalid input is answered with 400, not FastAPI's 422.
             operation["responses"].pop("422", None)
             _secure(path, operation, open_to_all=open_to_all)
-            _add_example(operation, words)
+            _add_example(operation, texts)
             for parameter in operation.get("parameters", []):
-                _describe_parameter(parameter, words)
+                _describe_parameter(parameter, texts)
     components = schema["components"]
     components["securitySchemes"] = _SCHEMES
     shapes = components["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         shapes.pop(unused, None)
     for name, shape in shapes.items():
-        _describe_fields(name, shape, words)
+        _describe_fields(name, shape, texts)
 
 
-def _add_example(operation: OpenApiObject, words: Words) -> None:
-    example = words.examples.get(operation["operationId"])
+def _add_example(operation: OpenApiObject, texts: OpenApiTexts) -> None:
+    example = texts.examples.get(operation["operationId"])
     if example is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example
 
 
 def _secure(path: str, operation: OpenApiObject, *, open_to_all: bool) -> None:
-    """Declare the tokens of an operation: those that may answer 401 need one."""
+    """Declare how an operation takes a token: those that may answer 401 need one."""
     if "401" not in operation["responses"]:
         operation["security"] = []
         return
@@ -583,15 +585,15 @@ def _secure(path: str, operation: OpenApiObject, *, open_to_all: bool) -> None:
     operation["security"] = schemes
 
 
-def _describe_parameter(parameter: OpenApiObject, words: Words) -> None:
-    meaning = words.parameters.get(parameter["name"])
+def _describe_parameter(parameter: OpenApiObject, texts: OpenApiTexts) -> None:
+    meaning = texts.parameters.get(parameter["name"])
     if meaning is not None:
         parameter.setdefault("description", meaning)
 
 
-def _describe_fields(shape_name: str, shape: OpenApiObject, words: Words) -> None:
+def _describe_fields(shape_name: str, shape: OpenApiObject, texts: OpenApiTexts) -> None:
     fields = shape.get("properties", {})
     for name, field in fields.items():
-        meaning = words.fields.get(f"{shape_name}.{name}") or words.fields.get(name)
+        meaning = texts.fields.get(f"{shape_name}.{name}") or texts.fields.get(name)
         if meaning is not None:
             field.setdefault("description", meaning)

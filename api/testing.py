@@ -1,7 +1,7 @@
 """A test service: its clock can be moved, and it can be emptied while it runs.
 
 First how its database is created and replaced (`prepare_databases`, `replace_database`), then the
-routes under `/testing`. No other service has either.
+routes under `/testing`. Other services have neither.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from pydantic import Field
 
 from api.bootstrap.service import Service
 from api.http.dependencies import ServiceDep
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import _YEAR_MS, _Body
+from api.shapes.base import YEAR_MS, RequestBody
 from domain.clock import to_iso
 from domain.errors import LogUnavailableError
 from eventlog.database.clock import SCHEMA, shift, shiftable
@@ -67,25 +67,26 @@ RETRY_S = 0.02
 """The pause between attempts to reach the new database."""
 
 
-class AdvanceBody(_Body):
-    """How far to move the clock."""
+class AdvanceBody(RequestBody):
+    """By how much to move the clock."""
 
-    by_ms: Annotated[int, Field(ge=0, le=10 * _YEAR_MS)]
+    by_ms: Annotated[int, Field(ge=0, le=10 * YEAR_MS)]
 
 
 @router.get("/clock")
-async def show_clock(service: ServiceDep) -> JsonAnswer:
+async def show_clock(service: ServiceDep) -> JsonResponse:
     """Return the service's present time."""
     return data({"now": to_iso(service.clock())})
 
 
 @router.post("/clock")
-async def advance_clock(body: AdvanceBody, service: ServiceDep) -> JsonAnswer:
+async def advance_clock(body: AdvanceBody, service: ServiceDep) -> JsonResponse:
     """Move the clock forward, for all processes of the service."""
     clock_shift = _clock_shift(service)
     new_shift = clock_shift.read() + timedelta(milliseconds=body.by_ms)
-    # Database and processes at once, under the append lock: a process behind the database would
-    # compute a back-off from before the move, one ahead of it would write what is not due there.
+    # The clocks of database and processes are moved together, under the append lock. A process
+    # behind the database would compute back-offs from an earlier time; a process ahead of it would
+    # append events that are not due there yet.
     async with borrowed(service.pool) as connection, connection.transaction():
         await connection.execute(LOCK)
         await shift(connection, new_shift)
@@ -94,7 +95,7 @@ async def advance_clock(body: AdvanceBody, service: ServiceDep) -> JsonAnswer:
 
 
 @router.post("/empty")
-async def empty(service: ServiceDep) -> JsonAnswer:
+async def empty(service: ServiceDep) -> JsonResponse:
     """Delete everything but the built-in jobs, and set the clock to the real time."""
     await asyncio.to_thread(replace_database, service.settings.database_url)
     _clock_shift(service).write(timedelta())
@@ -107,7 +108,7 @@ async def _seed_jobs(service: Service) -> bool:
     """Register the built-in jobs; return whether the new database can be reached."""
     try:
         async with borrowed(service.pool) as connection:
-            # A new connection detects that the log was replaced; an old one fails.
+            # Fails on an old connection; a new one detects that the log was replaced.
             await connection.execute("SELECT 1")
         await service.jobs.seed()
     except LogUnavailableError:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from api.extension import Extension
-from api.reference import Words
+from api.reference import OpenApiTexts
 from catalog import routes
 from catalog.shapes import AppShape, BuildShape, IngestionEvent
 from domain.json_values import JsonObject
@@ -89,6 +89,8 @@ EXTENSION = Extension(
         "repository.ingestion-event": ("event", IngestionEvent),
         "build": ("build", BuildShape),
     },
-    words=Words(operations=OPERATIONS, parameters=PARAMETERS, fields=FIELDS, examples=EXAMPLES),
+    openapi_texts=OpenApiTexts(
+        operations=OPERATIONS, parameters=PARAMETERS, fields=FIELDS, examples=EXAMPLES
+    ),
     start=routes.CatalogPart.of,
 )

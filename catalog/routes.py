@@ -25,17 +25,17 @@ from api.http.dependencies import (
     Offset,
     OptionalCursor,
     OriginDep,
-    PartLimit,
+    HistoryLimit,
     ServiceDep,
     parse_words,
-    part_meta,
-    parts_of,
+    history_meta,
+    split_words,
     position_of,
     storable,
 )
-from api.http.errors import JSON, NO_STORE, JsonAnswer, data, data_in_parts, page, page_meta
+from api.http.errors import JSON, NO_STORE, JsonResponse, data, stream_data, page, page_meta
 from api.http.strict_json import PlatformRoute
-from api.routes.launches import answer_with, warnings_of_job
+from api.routes.launches import response_with_warnings, launch_warnings_of_job
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.runs import Launching
 from catalog import app_search, build_rows, repository_rows
@@ -160,7 +160,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
 ) -> Response:
     """List apps."""
     apps = AppFilter(
-        tags=parts_of(storable(tags, "/tags")),
+        tags=split_words(storable(tags, "/tags")),
         statuses=parse_words(status, get_args(IngestStatus), "status"),
         after=_time(ingested_after, "/ingestedAfter"),
         before=_time(ingested_before, "/ingestedBefore"),
@@ -193,7 +193,7 @@ async def suggest_tags(
         str, Query(max_length=MAX_SEARCH, description="`fra` for keys, `framework:n` for pairs")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Suggest tags of apps that begin with a prefix."""
     async with borrowed(service.pool) as connection:
         tags = await find_suggestions(connection, storable(prefix, "/prefix"), limit)
@@ -205,7 +205,7 @@ async def _answer(catalog: CatalogPart, ids: bytes, apps: AppFilter, about: Json
     parts = catalog.views.listed_apps(ids, apps.words)
     first: list[JsonObject] = await anext(parts, [])
     if len(first) == len(ids) // app_search.ID_BYTES:
-        return JsonAnswer({"data": first, **about})
+        return JsonResponse({"data": first, **about})
     return StreamingResponse(_joined(first, parts, about), media_type=JSON)
 
 
@@ -262,21 +262,21 @@ BEHIND_ALL = 2**31
 )
 async def add_app(
     body: AppBody, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
         message = "repositories on the server's own file system are not allowed here; give a URL"
         raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
     row = repository_rows.TABLE.own(await catalog.commands.add_app(app, origin))
-    warnings = await warnings_of_job(INGEST_SLUG, service)
-    return answer_with(repository_rows.present(row, None), warnings, 201)
+    warnings = await launch_warnings_of_job(INGEST_SLUG, service)
+    return response_with_warnings(repository_rows.present(row, None), warnings, 201)
 
 
 @router.get(
     "/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead]
 )
-async def get_app(app_id: str, connection: ConnectionDep, catalog: CatalogDep) -> JsonAnswer:
+async def get_app(app_id: str, connection: ConnectionDep, catalog: CatalogDep) -> JsonResponse:
     """Show an app."""
     row = await _existing_app(connection, app_id)
     [app] = await catalog.views.apps(connection, [row])
@@ -292,7 +292,7 @@ async def get_app(app_id: str, connection: ConnectionDep, catalog: CatalogDep) -
     " `limit` or `cursor`, a page of them, which may be shorter than `limit`, and `meta`.",
 )
 async def get_history(
-    app_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
+    app_id: str, service: ServiceDep, limit: HistoryLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show the steps of an app's ingestions."""
     before = position_of(cursor) if cursor else BEHIND_ALL
@@ -302,10 +302,10 @@ async def get_history(
         async with borrowed(service.pool) as connection:
             await _existing_app(connection, app_id)
     if limit is not None or cursor is not None:
-        return page(steps, part_meta(limit, following))
+        return page(steps, history_meta(limit, following))
     if following is None:
         return data([*steps])
-    return data_in_parts(all_steps(service.reader, app_id, steps, following))
+    return stream_data(all_steps(service.reader, app_id, steps, following))
 
 
 @router.post(
@@ -316,13 +316,13 @@ async def get_history(
 )
 async def retry_ingestion(
     app_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Launch another ingestion."""
     await catalog.commands.retry_ingestion(app_id, origin)
     async with borrowed(service.pool) as connection:
         row = await _existing_app(connection, app_id)
     app = await catalog.views.app(row)
-    return answer_with(app, await warnings_of_job(INGEST_SLUG, service), 202)
+    return response_with_warnings(app, await launch_warnings_of_job(INGEST_SLUG, service), 202)
 
 
 @router.get(
@@ -337,7 +337,7 @@ async def list_builds(
     catalog: CatalogDep,
     limit: Limit = 10,
     offset: Offset = 0,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List an app's builds, newest first."""
     await _existing_app(connection, app_id)
     rows, total = await build_rows.list_builds(connection, app_id, limit, offset)
@@ -357,12 +357,12 @@ async def request_build(
     catalog: CatalogDep,
     origin: OriginDep,
     body: Annotated[BuildBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Launch a build; builds of one app take turns."""
     target = BuildTarget() if body is None else body.target()
     row = await catalog.commands.request_build(app_id, target, origin)
     [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
-    return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
+    return response_with_warnings(build, await launch_warnings_of_job(BUILD_SLUG, service), 202)
 
 
 async def _existing_app(connection: Connection, app_id: str) -> RepositoryRow:
@@ -416,7 +416,7 @@ async def get_build_logs(
         raise OverloadedError("too many logs of builds are being read") from None
 
 
-async def _whole_log(build: BuildRow, catalog: CatalogPart) -> JsonAnswer:
+async def _whole_log(build: BuildRow, catalog: CatalogPart) -> JsonResponse:
     log = b"".join([chunk async for chunk in await catalog.logs.read(build)])
     document: JsonObject = {
         "id": build["id"],
@@ -438,11 +438,11 @@ async def _whole_log(build: BuildRow, catalog: CatalogPart) -> JsonAnswer:
 )
 async def retry_build(
     build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Build again what failed to build; the answer is the new build."""
     row = await catalog.commands.retry_build(_aggregate_id(build_id), origin)
     [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
-    return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
+    return response_with_warnings(build, await launch_warnings_of_job(BUILD_SLUG, service), 202)
 
 
 async def _existing_build(service: Service, build_id: str) -> BuildRow:

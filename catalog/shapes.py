@@ -16,7 +16,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from api.shapes.base import Shape, _Body
+from api.shapes.base import Shape, RequestBody
 from catalog.app_search import Sort
 from catalog.build import BuildStatus, BuildTarget
 from catalog.repository import App, IngestStatus, MetadataStrategy
@@ -117,7 +117,7 @@ _Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
 """A text without the blanks that people leave around what they type."""
 
 
-class TagBody(_Body):
+class TagBody(RequestBody):
     """A tag."""
 
     key: Annotated[_Trimmed, Field(min_length=1, max_length=100)]
@@ -194,7 +194,7 @@ def _one_step(value: str) -> str:
     return value
 
 
-class AppBody(_Body):
+class AppBody(RequestBody):
     """An app to add to the catalog."""
 
     id: Annotated[
@@ -236,7 +236,7 @@ GitName = Annotated[str, Field(max_length=250), AfterValidator(_git_name)]
 _GitNameOrBlank = Annotated[GitName | None, BeforeValidator(_absent_if_blank)]
 
 
-class BuildBody(_Body):
+class BuildBody(RequestBody):
     """What to build; without a branch or ref, the newest commit of the default branch."""
 
     branch: _GitNameOrBlank = None

@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from api.bootstrap.log_stores import DIRECTORY, list_logs
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from apphub_jobs.version import VERSION
 from cli.log_access import open_log
 from cli.options import LogOptions, command, failure
@@ -113,7 +113,7 @@ def backup_command(  # noqa: PLR0913 - one for each option
     if dated:
         target /= f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     keys_file = keys or target.parent / KEYS_FILE
-    data_dir = directory_of(log.data_dir)
+    data_dir = resolve_data_dir(log.data_dir)
     with open_log(log) as database, open_view(json=json) as view:
         began = monotonic()
         try:

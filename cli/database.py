@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psycopg
 
-from api.bootstrap.database_url import DatabaseUrlError, readable_url, without_secrets
+from api.bootstrap.database_url import DatabaseUrlError, libpq_url, without_secrets
 from api.bootstrap.log_stores import check_log_store
-from api.data_directory import PlacementError, directory_of
+from api.data_directory import PlacementError, resolve_data_dir
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from cli.options import DatabaseOptions, failure
 from cli.process.announcement import services
 from domain.errors import LogUnavailableError, OutcomeUnknownError
-from eventlog.database.connection import Patience, ServerError, check_server
+from eventlog.database.connection import ServerError, StartupWait, check_server
 from migrations import runner
 from worker.logs.object_store import LogStoreError
 
@@ -34,8 +34,8 @@ def database(
     Raises:
         typer.Exit: the database cannot be used; the message has been printed.
     """
-    patience = Patience(patience_s)
-    directory = directory_of(options.data_dir)
+    patience = StartupWait(patience_s)
+    directory = resolve_data_dir(options.data_dir)
     url = database_url(options)
     embedded: EmbeddedPostgres | None = None
     try:
@@ -68,14 +68,14 @@ def database_url(options: DatabaseOptions) -> str | None:
     if options.database_url is None:
         return None
     try:
-        return readable_url(options.database_url)
+        return libpq_url(options.database_url)
     except DatabaseUrlError as error:
         raise failure(f"--database-url: {error}") from None
 
 
 def _refuse_if_service_uses_another(options: DatabaseOptions) -> None:
     """Refuse a data directory without a private database if its service uses another database."""
-    directory = directory_of(options.data_dir)
+    directory = resolve_data_dir(options.data_dir)
     if options.database_url is None and not os.path.lexists(directory / "postgres"):
         for address in services(directory):
             raise failure(

@@ -28,8 +28,8 @@ from api.data_directory import (
     PlacementError,
     ServerUser,
     binaries,
-    directory_of,
     find_account,
+    resolve_data_dir,
     server_user,
 )
 from apphub_jobs.version import VERSION
@@ -345,7 +345,7 @@ def _checks(
     pythons: list[str] | None,
 ) -> Iterator[Check]:
     url = database_url(options)
-    directory = directory_of(options.data_dir)
+    directory = resolve_data_dir(options.data_dir)
     yield program()
     yield installation()
     yield data_directory(directory)

@@ -12,7 +12,7 @@ from cli.log_access import open_log
 from cli.options import LogOptions, command, failure
 from cli.reports import View, finish, open_view
 from domain.json_values import JsonObject
-from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
+from eventlog.archive.archiver import ArchivedFile, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
 from runtime.text import counted
@@ -73,7 +73,7 @@ def archive_command(
 async def _archive(
     database: Database, older_than: timedelta, view: View, *, make_role: bool
 ) -> None:
-    files: list[Archived] = []
+    files: list[ArchivedFile] = []
     async with archiver(database, make_role=make_role) as archive:
         for name in archive.leftovers:
             document: JsonObject = {"kind": "leftover", "file": name}
@@ -85,7 +85,7 @@ async def _archive(
     _print_sum(files, view)
 
 
-def _print_sum(files: Sequence[Archived], view: View) -> None:
+def _print_sum(files: Sequence[ArchivedFile], view: View) -> None:
     events = sum(file.events for file in files)
     runs = sum(file.runs for file in files)
     longest_hold_ms = max((file.longest_hold_ms for file in files), default=0.0)
@@ -104,7 +104,7 @@ def _print_sum(files: Sequence[Archived], view: View) -> None:
     view.fact(document, text)
 
 
-def _sentence(file: Archived) -> str:
+def _sentence(file: ArchivedFile) -> str:
     parts = [
         f"{counted(file.events, 'event')} of {counted(file.runs, 'run')}",
         f"positions {file.first_position} to {file.last_position}",

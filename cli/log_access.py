@@ -14,7 +14,7 @@ from cli.database import migrated_database
 from cli.options import KeyedLogOptions, LogOptions, SealingOptions, failure
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.retention import Archiving
-from eventlog.database.connection import Database, Patience
+from eventlog.database.connection import Database, StartupWait
 from eventlog.keys import LogFiles
 from eventlog.personal import check
 from eventlog.seal.sealer import Sealing
@@ -103,7 +103,7 @@ def database_with_keys(
             await check(connection, database.files.master_keys)
 
     try:
-        Patience(patience_s).wait(lambda: asyncio.run(check_key()))
+        StartupWait(patience_s).wait(lambda: asyncio.run(check_key()))
     except SubjectKeysUnavailableError as error:
         raise failure(error) from None
     return database

@@ -18,7 +18,7 @@ from cli.seal import TrustOptions, report_of
 from eventlog.archive.reading import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories
-from eventlog.rebuild.rebuild import Rebuilt, rebuild
+from eventlog.rebuild.rebuild import RebuildResult, rebuild
 from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.rebuild.verify import verify
 from eventlog.seal.check import Report
@@ -206,16 +206,16 @@ def rebuild_command(
         raise typer.Exit(1)
 
 
-def _print_rebuilt(rebuilt: Rebuilt, view: View) -> int:
+def _print_rebuilt(rebuilt: RebuildResult, view: View) -> int:
     """Print the result for a table, and return how many rows still differ."""
-    text = f"{rebuilt.checked.table}: {counted(rebuilt.repaired, 'row')} repaired"
+    text = f"{rebuilt.comparison.table}: {counted(rebuilt.repaired, 'row')} repaired"
     if rebuilt.repaired:
         text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
     view.line(text)
     for example in rebuilt.examples:
         view.line(f"  {example}")
-    view.checked(rebuilt.checked)
-    return rebuilt.checked.differences
+    view.checked(rebuilt.comparison)
+    return rebuilt.comparison.differences
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from cli.terminal import harmless
 from domain.errors import SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.archive.files import ArchiveError
-from eventlog.archive.reading import CheckedArchive
+from eventlog.archive.reading import ArchiveCheck
 from eventlog.rebuild.rebuild import RebuildUnderWayError
 from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked
+from eventlog.rebuild.verify import Comparison
 from eventlog.seal.check import Report
 from projections.tables import FoldError
 from runtime.text import counted
@@ -113,7 +113,7 @@ class View:
             self.line(f"    {name}: expected {_short(expected)}, found {_short(actual)}")
         self.line(f"    events: {_history(difference.events)}")
 
-    def checked(self, checked: Checked) -> None:
+    def checked(self, checked: Comparison) -> None:
         """Print the result for a table."""
         if self._json:
             self._document({**vars(checked), "kind": "table"})
@@ -130,7 +130,7 @@ class View:
         if checked.unreadable:
             self.line(f"{table}: {checked.unreadable} CANNOT BE READ by this version")
 
-    def archive(self, checked: CheckedArchive) -> None:
+    def archive(self, checked: ArchiveCheck) -> None:
         """Print the result for an archive."""
         if self._json:
             self._document(checked.present())

@@ -16,7 +16,7 @@ import typer
 
 from api.bootstrap.log_stores import DIRECTORY, list_logs
 from api.bootstrap.settings import SUBJECT_KEY_NAME
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from cli import composition  # noqa: F401 - logs hold events of the catalog, too
 from cli.backup import KEYS_FILE, KeysFile, LogsStore
 from cli.database import database as opened_database
@@ -29,7 +29,7 @@ from cli.seal import TrustOptions
 from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.backup.backup_set import ARCHIVES, RUN_LOGS, BackupError, BackupSet
-from eventlog.backup.load import Loaded, load
+from eventlog.backup.load import LoadResult, load
 from eventlog.backup.restarts import Restarts, read_restarts
 from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
 from eventlog.database.connection import Database, operator_session
@@ -159,7 +159,7 @@ def _subject_keys(
 
 
 def _master_keys(log: KeyedLogOptions) -> MasterKeyFile:
-    return MasterKeyFile(log.subject_key or directory_of(log.data_dir) / SUBJECT_KEY_NAME)
+    return MasterKeyFile(log.subject_key or resolve_data_dir(log.data_dir) / SUBJECT_KEY_NAME)
 
 
 class _Restore:
@@ -186,7 +186,7 @@ class _Restore:
 
     def into_target(self) -> None:
         """Restore into the data directory or database that the operator named."""
-        data_dir = directory_of(self.log.data_dir)
+        data_dir = resolve_data_dir(self.log.data_dir)
         for address in services(data_dir):
             raise BackupError(f"{address} serves {data_dir}: stop it, or name another directory")
         with opened_database(self.log, upgrade=False) as (directory, url), ExitStack() as stack:
@@ -211,18 +211,18 @@ class _Restore:
         self._load(url, database)
         return database, self._rebuild(database)
 
-    def _load(self, url: str, database: Database) -> Loaded:
+    def _load(self, url: str, database: Database) -> LoadResult:
         runner.upgrade(url, self.source.manifest.schema)
         loaded = finish(self._load_log(database))
         runner.upgrade(url)
         text = f"log: {counted(loaded.events, 'event')} up to position {loaded.position}"
-        if loaded.left_out:
-            text += f"; {counted(loaded.left_out, 'later event')} left out"
+        if loaded.omitted:
+            text += f"; {counted(loaded.omitted, 'later event')} left out"
         self.view.fact({"kind": "log", **asdict(loaded)}, text)
         self._print_erased()
         return loaded
 
-    async def _load_log(self, database: Database) -> Loaded:
+    async def _load_log(self, database: Database) -> LoadResult:
         position = self._options.to_position
         async with operator_session(database) as session:
             loaded = await load(session, self.source, self._keys, position, self.view.progress)
@@ -258,7 +258,7 @@ class _Restore:
         wrong: list[str] = []
         for table in TABLES:
             rebuilt = finish(rebuild(database, table, self.view.difference, self.view.progress))
-            checked = rebuilt.checked
+            checked = rebuilt.comparison
             rows += checked.rows
             if not checked.is_equal:
                 wrong.append(table.name)
@@ -405,7 +405,7 @@ def _drill(restore: _Restore, trust: TrustOptions, roots: Sequence[Path]) -> Non
             problems.append("histories")
         if not _check_seals(database, restore, trust, roots):
             problems.append("seals")
-        restore.print_run_logs(directory_of(restore.log.data_dir))
+        restore.print_run_logs(resolve_data_dir(restore.log.data_dir))
         restore.print_restarts(database)
     text = "drill: this backup can be restored; nothing was left behind"
     if problems:
@@ -435,7 +435,7 @@ def _seal_keys(restore: _Restore, trust: TrustOptions) -> SealKeys | None:
     if restore.source.manifest.seal is None:
         return None
     named = trust.public_key or trust.seal_key
-    path = named or directory_of(restore.log.data_dir) / "seal.key"
+    path = named or resolve_data_dir(restore.log.data_dir) / "seal.key"
     if named is None and not path.exists():
         raise BackupError(
             f"the log is sealed, and there is no key at {path} to check the seals: give the"
@@ -452,7 +452,7 @@ def _check_seals(
     if seal_keys is None:
         restore.view.fact({"kind": "seal", "sealed": False}, "seals: the log was not sealed")
         return True
-    data_dir = directory_of(restore.log.data_dir)
+    data_dir = resolve_data_dir(restore.log.data_dir)
     last = finish(_last_seal(database))
     kept = [
         head

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from cli.database import database
 from cli.log_access import Roots, archive_directory, head_file, open_log, sealing
 from cli.options import DataDir, LogOptions, SealingOptions, SealKey, command, failure
@@ -91,7 +91,7 @@ def export(
     """Print the last signed head. Keep it where those who hold the database cannot change it."""
     with _open_sealed_log(log) as opened:
         keys = _keys(log.data_dir, trust)
-        line = _prove(opened, keys, Prover.exported)
+        line = _prove(opened, keys, Prover.export)
         if file is None:
             typer.echo(line, nl=False)
         elif not _has_line(file, line):
@@ -195,7 +195,7 @@ def report_of(options: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -
     """
     with _open_sealed_log(options) as log, open_view(json=False) as view:
         keys = _keys(options.data_dir, trust)
-        own_file = head_file(directory_of(options.data_dir))
+        own_file = head_file(resolve_data_dir(options.data_dir))
         kept: list[KeptHead] = []
         for file in (own_file, *roots):
             if file.exists():
@@ -218,7 +218,7 @@ def _throttled_progress(view: View) -> Callable[[int, int], None]:
 
 def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
     file = trust.public_key or trust.seal_key
-    return read_keys(file or directory_of(data_dir) / "seal.key")
+    return read_keys(file or resolve_data_dir(data_dir) / "seal.key")
 
 
 def _prove(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:

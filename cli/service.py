@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from apphub_jobs.client import AccessError, ApiError, Client, ClientError, NotFoundError
 from cli.options import DataDir, ServiceUrl, Token
 from cli.process.announcement import services
@@ -217,7 +217,7 @@ class ServiceOptions:
     @property
     def address(self) -> str | None:
         """The address of the service, given or running in the data directory; None without one."""
-        return self.url or next(iter(services(directory_of(self.data_dir))), None)
+        return self.url or next(iter(services(resolve_data_dir(self.data_dir))), None)
 
 
 @contextmanager
@@ -230,7 +230,7 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
     address = to.address
     if address is None:
         raise exit_with(
-            f"no service runs in the data directory {directory_of(to.data_dir)}:"
+            f"no service runs in the data directory {resolve_data_dir(to.data_dir)}:"
             " start one with `apphub-jobs up`, or give --url or APPHUB_URL",
             ERROR,
         )

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
 from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
@@ -292,7 +292,7 @@ def ready(
         if monotonic() > give_up_at:
             break
         sleep(READY_POLL_S)
-    where = to.url or directory_of(to.data_dir)
+    where = to.url or resolve_data_dir(to.data_dir)
     typer.echo(
         f"apphub-jobs: no service is ready at {where} after {within_s:g} s:"
         " start one with `apphub-jobs up`, or find the problem with `apphub-jobs doctor`",

@@ -17,7 +17,7 @@ from cli.terminal import console, print_json, print_table
 from domain.errors import TooCostlyError
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
-from eventlog.recorded_runs import recorded
+from eventlog.recorded_runs import read_job_history
 from projections.job_history import History
 from projections.simulation import present
 
@@ -75,7 +75,7 @@ def _simulate(
 
 async def _read(database: Database, slug: str, look_back: timedelta) -> History | None:
     async with await database.connect() as connection:
-        return await recorded(connection, database.files, slug, look_back)
+        return await read_job_history(connection, database.files, slug, look_back)
 
 
 def _print(result: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated, Protocol
 import typer
 from rich.text import Text
 
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from apphub_jobs.client import WorkerDocument
 from cli.database import database
 from cli.options import DatabaseOptions, DatabaseUrl, command, failure
@@ -111,7 +111,7 @@ def _fleet_of(to: FleetOptions, *, here: bool) -> Iterator[_Fleet]:
         with connected(to) as client:
             yield client
         return
-    if to.database_url is None and not os.path.lexists(directory_of(to.data_dir) / "postgres"):
+    if to.database_url is None and not os.path.lexists(resolve_data_dir(to.data_dir) / "postgres"):
         raise failure("--here needs the workers' database: name it with --database-url")
     # A worker may be older than the schema, in a rolling upgrade.
     options = DatabaseOptions(to.data_dir, to.database_url)

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap.environment import OF_LIBRARIES, Variable
+from api.bootstrap.environment import LIBRARY_VARIABLES, Variable
 from catalog.handler_settings import BUILDS, REPOSITORIES
 from cli.options import KeyOptions, ListeningOptions, LoggingOptions, LogOptions, StorageOptions
 from cli.seal import TrustOptions
@@ -41,7 +41,7 @@ SECTIONS: Sequence[tuple[str, type[Any]]] = (
 VARIABLES = (
     ("Repositories", REPOSITORIES),
     ("Builds", BUILDS),
-    ("Read by libraries", OF_LIBRARIES),
+    ("Read by libraries", LIBRARY_VARIABLES),
 )
 
 MOST_NAMES = 6

@@ -1,8 +1,8 @@
-"""Stored events in their forms: the library's codec, the very bytes, and a JSON document.
+"""The forms of stored events: the library's codec, the columns' bytes, and a JSON document.
 
-First events to bytes and back (`PlainTranscoder`): orjson's plain JSON, times as ISO 8601 text with
-milliseconds. Then the columns as bytes, which seals cover; then the document that archives and
-proofs hold. Uses `database`.
+First the codec, from events to bytes and back (`PlainTranscoder`, `PlainMapper`): plain JSON by
+orjson, with times as ISO 8601 text in milliseconds. Then the columns as bytes, which seals cover;
+then the document that archives and proofs hold. Uses `database`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from projections.rows import Connection
 
 
 class PlainTranscoder(Transcoder):
-    """Plain JSON, without the library's type marks: what is stored is what auditors read."""
+    """Plain JSON, without the library's type marks, so that auditors can read what is stored."""
 
     def encode(self, obj: Any) -> bytes:
         """Return the JSON text."""
@@ -48,9 +48,9 @@ class PlainMapper(Mapper[UUID]):
         Raises:
             UnreadableEventError: a newer version of the program wrote it.
         """
-        type_ = event_class(stored_event.topic)
+        class_ = event_class(stored_event.topic)
         fields: dict[str, Any] = decode_state(stored_event.topic, stored_event.state)
-        # The library finds the class of the aggregate that the event creates by this topic.
+        # By this topic the library looks up the class of the aggregate that the event creates.
         aggregate = fields.get("originator_topic")
         if aggregate is not None and aggregate not in AGGREGATES:
             raise UnreadableEventError(f"the aggregate {aggregate} is unknown to this version")
@@ -59,7 +59,7 @@ class PlainMapper(Mapper[UUID]):
                 fields[name] = from_iso(value)
         fields["originator_id"] = stored_event.originator_id
         fields["originator_version"] = stored_event.originator_version
-        event: DomainEventProtocol[UUID] = object.__new__(type_)
+        event: DomainEventProtocol[UUID] = object.__new__(class_)
         # The library's way to fill a frozen event.
         object.__setattr__(event, "__dict__", fields)
         return event
@@ -75,13 +75,13 @@ def _encode_time(value: object) -> str:
     raise TypeError(f"an event cannot hold a {type(value).__name__}")
 
 
-# Events as the very bytes that are stored: these are sealed, and compared with the seals.
+# Events as the bytes that are stored: these are sealed, and compared with the seals.
 #
-# Every column counts in PostgreSQL's binary form and is never interpreted: eight bytes for
-# positions, versions and times (microseconds), sixteen for ids, UTF-8 for text. So nothing that an
-# editor could change escapes. The sealer lets the server put the bytes together and hash them,
-# which costs the API's process next to nothing; a check has the bytes sent and hashes them here, so
-# that it does not trust the server's word. A test compares the two.
+# A seal covers every column in PostgreSQL's binary form, uninterpreted: eight bytes for positions,
+# versions and times (microseconds), sixteen for ids, UTF-8 for text. So no edit of a row escapes
+# it. The sealer lets the server join the bytes and hash them, which costs the API's process next to
+# nothing. A check reads the bytes and hashes them here, so that it need not trust the server. A
+# test compares the two.
 
 BINARY_FORMS = {
     "notification_id": "int8send(notification_id)",
@@ -107,10 +107,10 @@ ENCODED = " || ".join(
     rf"coalesce(int4send(octet_length({form})) || {form}, '\xffffffff')"
     for form in BINARY_FORMS.values()
 )
-"""The SQL of what `encoded` returns."""
+"""The SQL of the same bytes as `encoded` returns."""
 
 FIRST = -(2**63)
-"""Below every position that a column could hold: a forged event may have a negative one."""
+"""A bound below every position: a forged event may have a negative one."""
 
 
 NEXT = f"""
@@ -126,12 +126,12 @@ ALL = f"""
 """
 
 WITHOUT_POSITION = f"SELECT count(*) AS events FROM {EVENTS_TABLE} WHERE notification_id IS NULL"
-"""Only an editor who removed the column's constraint first can make such an event. Commands would
-read it."""
+"""Such an event can only be forged, after the column's constraint was removed. Commands would read
+it."""
 
 UTF8 = "SET LOCAL client_encoding = 'UTF8'"
-"""Execute it in the transaction before raw columns are read: the server sends text in the client's
-encoding."""
+"""Execute it in the transaction before raw columns are read, since the server converts text to the
+client's encoding."""
 
 RawRow = tuple[bytes | None, ...]
 """A row's columns in binary form, None for NULL."""
@@ -141,7 +141,7 @@ C = TypeVar("C", bound=AsyncCursor[RawRow])
 
 
 class _Lengths(dict[int, bytes]):
-    """Lengths as four bytes. Looking them up halves the time that an event takes."""
+    """Lengths as four bytes. To look them up halves the time that an event takes."""
 
     def __missing__(self, length: int) -> bytes:
         return length.to_bytes(4, "big")
@@ -151,8 +151,8 @@ _LENGTHS = _Lengths({length: length.to_bytes(4, "big") for length in range(2_048
 
 
 def encoded(row: RawRow) -> bytes:
-    """Return the columns one after the other, each after its length; a NULL has the length -1."""
-    # In one expression, and only here: whoever checks seals does it for every event of the log.
+    """Return all columns, each after its length as four bytes; a NULL has the length -1."""
+    # One expression, for speed: a check of the seals does this for every event of the log.
     return b"".join([_NULL if field is None else _LENGTHS[len(field)] + field for field in row])
 
 
@@ -162,7 +162,7 @@ def position_of(row: RawRow) -> int:
 
 
 def raw_cursor(connection: Connection) -> AsyncCursor[RawRow]:
-    """Return a cursor that reads columns as their bytes. Give it `binary=True` when executing."""
+    """Return a cursor that reads columns as bytes; execute statements with `binary=True`."""
     return _raw(connection.cursor(row_factory=tuple_row))
 
 
@@ -177,21 +177,21 @@ def _raw(cursor: C) -> C:
     return cursor
 
 
-# A stored event as JSON that people can read, and that leads back to the very bytes.
+# A stored event as JSON that people can read, and that can be turned back into the same bytes.
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""From here PostgreSQL counts microseconds."""
+"""PostgreSQL stores times as microseconds since then."""
 
 
-class UnshowableEventError(ValueError):
-    """A stored event holds what no event of this program holds."""
+class UnrepresentableEventError(ValueError):
+    """A stored event has a value that no event of this program has, and that JSON cannot hold."""
 
 
-def show_event(row: RawRow) -> dict[str, Any]:
-    """Return the event as JSON.
+def to_document(row: RawRow) -> dict[str, Any]:
+    """Return the event as JSON; `to_raw_row` is the inverse.
 
     Raises:
-        UnshowableEventError: it holds what no event of this program holds.
+        UnrepresentableEventError: a column has a value that no event of this program has.
     """
     (
         position,
@@ -217,15 +217,14 @@ def show_event(row: RawRow) -> dict[str, Any]:
             "causationId": _id(causation_id),
         }
     except (OverflowError, TypeError, ValueError) as error:
-        raise UnshowableEventError(f"the event cannot be shown: {error}") from None
+        raise UnrepresentableEventError(f"the event cannot be shown: {error}") from None
 
 
-def read_event(document: dict[str, Any]) -> RawRow:
-    """Return the columns in binary form.
+def to_raw_row(document: dict[str, Any]) -> RawRow:
+    """Return the columns of a document of `to_document` in binary form.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is not an event that `show_event`
-        returned.
+        KeyError, TypeError, ValueError, OverflowError: it is no such document.
     """
     since_epoch = datetime.fromisoformat(document["recordedAt"]) - EPOCH
     return (

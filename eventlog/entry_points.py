@@ -1,6 +1,6 @@
 """Which entry points and labels living workers offer, and which pending runs need others.
 
-First the questions of claims and launches, then the counts by job and entry point for people.
+First the queries of claims and launches, then counts by job and entry point for operators.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from projections.rows import Connection, read_one, read_rows, read_texts, read_v
 FRESH_S = 0.25
 """For how long an entry point that was offered counts as offered without another read."""
 
-MOST_JOBS, MOST_RUNS = 1_000, 100
-"""Jobs whose pending runs are read, and runs of each: the first ones of its queue."""
+MAX_JOBS, MAX_RUNS_OF_JOB = 1_000, 100
+"""Jobs whose pending runs are read, and the number of runs at the front of each job's queue."""
 
 UNOFFERED = """
     SELECT name FROM unnest(%(names)s::text[]) AS name
@@ -29,7 +29,7 @@ UNOFFERED = """
         SELECT FROM workers WHERE dead_at IS NULL AND coalesce(name = ANY(entry_points), true)
     )
 """
-"""A worker that does not say what it offers may offer anything."""
+"""A worker without entry points, of an older version, may offer any."""
 
 
 HAS_LABELS = """
@@ -54,57 +54,60 @@ async def unoffered(connection: Connection, names: Iterable[str]) -> frozenset[s
 
 
 class OfferedEntryPoints:
-    """The entry points that living workers offer, for launches; an answer is kept for a moment."""
+    """The entry points that living workers offer, for launches; they are cached for a moment."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
         self._names: frozenset[str] = frozenset()
-        self._is_anything = False
-        self._read_at = -FRESH_S
-        self._reading: asyncio.Event | None = None
+        self._offers_any = False
+        self._read_at_s = -FRESH_S
+        self._read_finished: asyncio.Event | None = None
 
     async def has(self, entry_point: str, since: float | None = None) -> bool:
-        """Return whether a worker offers it; the answer no always comes from a recent read.
+        """Return whether a worker offers an entry point.
+
+        False is always the result of a recent read.
 
         Args:
-            entry_point: the handler's.
-            since: from when on a read is recent enough, in monotonic seconds; None for now.
+            entry_point: the entry point.
+            since: the monotonic time in seconds from which on a read is recent enough; None for
+                now.
         """
         now = monotonic()
-        if self._offers(entry_point) and now - self._read_at < FRESH_S:
+        if self._offers(entry_point) and now - self._read_at_s < FRESH_S:
             return True
         needed = now if since is None else since
-        while self._read_at < needed:
+        while self._read_at_s < needed:
             await self._read_once()
         return self._offers(entry_point)
 
     def _offers(self, entry_point: str) -> bool:
-        return self._is_anything or entry_point in self._names
+        return self._offers_any or entry_point in self._names
 
     async def _read_once(self) -> None:
-        """Read, or wait for the read that is under way: all of a group of launches need one."""
-        if self._reading is not None:
-            await self._reading.wait()
+        """Read, or wait for a read under way: launches that come together need only one."""
+        if self._read_finished is not None:
+            await self._read_finished.wait()
             return
-        self._reading = is_over = asyncio.Event()
+        self._read_finished = finished = asyncio.Event()
         try:
             await self._read()
         finally:
-            self._reading = None
-            is_over.set()
+            self._read_finished = None
+            finished.set()
 
     async def _read(self) -> None:
-        read_at = monotonic()
+        read_at_s = monotonic()
         async with borrowed(self._pool) as connection:
-            offered = await read_one(connection, _Offered, _OFFERED)
-        self._names = frozenset(offered["names"])
-        self._is_anything = offered["is_anything"]
-        self._read_at = read_at
+            row = await read_one(connection, _OfferedRow, _OFFERED)
+        self._names = frozenset(row["names"])
+        self._offers_any = row["offers_any"]
+        self._read_at_s = read_at_s
 
 
-class _Offered(TypedDict):
+class _OfferedRow(TypedDict):
     names: ReadOnly[list[str]]
-    is_anything: ReadOnly[bool]
+    offers_any: ReadOnly[bool]
 
 
 _CLAIMS = "dead_at IS NULL AND draining_at IS NULL"
@@ -112,7 +115,7 @@ _CLAIMS = "dead_at IS NULL AND draining_at IS NULL"
 _OFFERED = f"""
     SELECT
         ARRAY(SELECT DISTINCT unnest(entry_points) FROM workers WHERE {_CLAIMS}) AS names,
-        EXISTS (SELECT FROM workers WHERE {_CLAIMS} AND entry_points IS NULL) AS is_anything
+        EXISTS (SELECT FROM workers WHERE {_CLAIMS} AND entry_points IS NULL) AS offers_any
 """
 
 
@@ -125,7 +128,7 @@ _WAITING_JOBS = f"""
             SELECT job_definition_id AS id FROM job_runs
             WHERE {IS_PENDING} AND job_definition_id > waiting.id
             ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1
-        ) AS next WHERE waiting.number < {MOST_JOBS}
+        ) AS next WHERE waiting.number < {MAX_JOBS}
     )
 """
 
@@ -146,7 +149,7 @@ class UnofferedRuns(TypedDict):
 UNOFFERED_RUNS = f"""
     {_WAITING_JOBS}, needed AS (
         SELECT waiting.id, first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
-            {_FIRST_OF_JOB} LIMIT {MOST_RUNS}
+            {_FIRST_OF_JOB} LIMIT {MAX_RUNS_OF_JOB}
         ) AS first GROUP BY waiting.id, first.entry_point
     )
     SELECT job.slug, needed.entry_point, needed.runs
@@ -159,19 +162,19 @@ UNOFFERED_RUNS = f"""
 
 
 async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
-    """Return, by job and entry point, the pending runs that no worker offers to execute.
+    """Return, by job and entry point, the number of pending runs that no worker can execute.
 
-    Of each job only the first pending runs are read: no queue is read whole.
+    Only the front of each job's queue is read, never a whole queue.
     """
     return await read_rows(connection, UnofferedRuns, UNOFFERED_RUNS)
 
 
-MOST_DUE = 10_000
-"""Pending runs that are read to count the due ones: of each job the same share."""
+MAX_DUE = 10_000
+"""Pending runs that are read to count the due ones, in equal shares for all jobs."""
 
 
 class DueRuns(TypedDict):
-    """How many runs of an entry point are due, among the first of each job's queue."""
+    """The number of due runs of an entry point, among those at the front of each job's queue."""
 
     entry_point: ReadOnly[str]
     runs: ReadOnly[int]
@@ -179,7 +182,7 @@ class DueRuns(TypedDict):
 
 DUE_RUNS = f"""
     {_WAITING_JOBS}, share AS (
-        SELECT greatest(1, {MOST_DUE} / greatest(1, count(*))) AS runs FROM waiting
+        SELECT greatest(1, {MAX_DUE} / greatest(1, count(*))) AS runs FROM waiting
     ), due AS (
         SELECT first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
             {_FIRST_OF_JOB} LIMIT (SELECT runs FROM share)
@@ -193,8 +196,8 @@ DUE_RUNS = f"""
 
 
 async def due_runs(connection: Connection) -> list[DueRuns]:
-    """Return the number of due runs by entry point, the most first.
+    """Return the number of due runs by entry point, the largest first.
 
-    Entry points that living workers offer are there with 0, too.
+    Entry points that living workers offer are included, also with 0 runs.
     """
     return await read_rows(connection, DueRuns, DUE_RUNS)

@@ -1,7 +1,7 @@
 """Explains a run, now or as of a past moment: reads the facts that `projections.explain` needs.
 
-First the explanation (`explain_now`, `explain_then`), then the evidence in a run's last events.
-The runs that come before it in the queue: `eventlog.runs_before`.
+First the explanation (`explain_now`, `explain_past`), then the evidence in a run's last events.
+`eventlog.runs_before` reads the runs that come before it in the queue.
 """
 
 from collections import Counter
@@ -20,13 +20,13 @@ from eventlog import claims
 from eventlog.claims import JobWithRequirements, requirements_by_job
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
-from eventlog.history.as_of import Past, opened
+from eventlog.history.as_of import Past, open_past
 from eventlog.history.audit import last_event_up_to
 from eventlog.history.reader import with_unreadable_head
 from eventlog.keys import LogFiles
 from eventlog.personal import envelopes
 from eventlog.rehydration import read_part
-from eventlog.runs_before import MOST_BEFORE, runs_before_now, runs_before_then
+from eventlog.runs_before import MAX_BEFORE, runs_before_in_past, runs_before_now
 from eventlog.workers import page_of_workers
 from projections import job_definitions
 from projections.envelope import Envelope
@@ -41,12 +41,12 @@ from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
 
-# The explanation: it reads the facts around a run, now or at a position of the log.
+# The explanation, and the facts around a run: now or at a position of the log.
 
-MOST_WORKERS = 1_000
+MAX_WORKERS = 1_000
 
-MOST_IN_PAST = 500
-"""Runs of a past moment that are read, of the running ones and of the pending ones."""
+MAX_PAST_RUNS = 500
+"""Running runs of a past moment that are read, and likewise pending ones."""
 
 NO_FLEET = "which workers lived at that time, and what each had to do: that is not kept"
 
@@ -58,7 +58,7 @@ NO_ENDED_STARTS = (
 )
 
 TOO_MANY = (
-    f"all runs that come first: only those that may start soonest are read, {MOST_BEFORE} at most"
+    f"all runs that come first: only those that may start soonest are read, {MAX_BEFORE} at most"
 )
 
 _UNDER_WAY = f"""
@@ -76,12 +76,12 @@ class _RunningRow(UnderWay):
 async def explain_now(
     connection: Connection, files: LogFiles, quarantine: Quarantine, run_id: UUID
 ) -> JsonObject | None:
-    """Return why a run waits, runs or has ended; None where there is no such run.
+    """Return why a run waits, runs or has ended; None if there is no such run.
 
     Args:
         connection: outside of any transaction.
-        files: of the log.
-        quarantine: what this process cannot read.
+        files: the log's files.
+        quarantine: the aggregates that this process cannot read.
         run_id: the run.
     """
     async with snapshot(connection):
@@ -93,20 +93,20 @@ async def explain_now(
     return explained(run, facts, evidence)
 
 
-async def explain_then(
+async def explain_past(
     connection: Connection, files: LogFiles, run_id: UUID, as_of: int | datetime
 ) -> tuple[JsonObject, int] | None:
-    """Return the same as of a position or a moment, with the position; None without such a run.
+    """Return the same as of a position or a time, and the position; None if there was no such run.
 
     Raises:
-        InvalidInputError: it is in the future.
+        InvalidInputError: `as_of` is in the future.
     """
-    async with opened(connection, files, as_of) as past:
+    async with open_past(connection, files, as_of) as past:
         run = await past.run(run_id)
         if run is None:
             return None
-        now = await _moment(connection, files, past.position, as_of)
-        facts = await _facts_then(past, run, now)
+        time = await _time_of(connection, files, past.position, as_of)
+        facts = await _past_facts(past, run, time)
         evidence = await evidence_of(connection, files, run)
         explanation = explained(run, facts, evidence)
     return explanation, past.position
@@ -132,8 +132,13 @@ async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine
         at_capacity.discard(run["job_definition_id"])
         before = await runs_before_now(connection, candidate, now, at_capacity, quarantine)
     windows = RateWindowReader(now)
-    in_groups = (one for group in before.groups.values() for queue in group.queues for one in queue)
-    await windows.read(connection, [candidate, *before.runs, *in_groups])
+    runs_of_groups = (
+        group_run
+        for group in before.groups.values()
+        for queue in group.queues
+        for group_run in queue
+    )
+    await windows.read(connection, [candidate, *before.runs, *runs_of_groups])
     return Surroundings(
         now=now,
         limits_of_job=limits,
@@ -146,14 +151,14 @@ async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine
         requirements=requirements_by_job(
             await read_rows(connection, JobWithRequirements, claims.JOBS_WITH_REQUIREMENTS)
         ),
-        fleet=await page_of_workers(connection, "", MOST_WORKERS),
+        fleet=await page_of_workers(connection, "", MAX_WORKERS),
         is_unreadable=is_unreadable,
         unknown=[TOO_MANY] if before.is_cut else [],
     )
 
 
 def _key_of(run: RunRow, job: JobDefinitionRow) -> str | None:
-    """Return the job's concurrency key, None where the run holds a value of an earlier one."""
+    """Return the job's concurrency key; None if the run's value is that of an earlier key."""
     key = job["concurrency_key"]
     if not counts_by(key, run["concurrency_value"], run["parameters"]):
         return None
@@ -161,7 +166,7 @@ def _key_of(run: RunRow, job: JobDefinitionRow) -> str | None:
 
 
 def _is_of_rate(run: RunRow, job: JobDefinitionRow) -> bool:
-    """Return whether the run counts by what the job's rate limit names now."""
+    """Return whether the job's present rate limit counts the run by its stored value."""
     rate = RateLimit.from_json(job["rate_limit"])
     if rate is None:
         return True
@@ -175,34 +180,32 @@ def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
     for run in running:
         job_id = run["job_definition_id"]
         counts[job_id] += 1
-        most = run["max_concurrent_runs"]
-        if most is not None and counts[job_id] >= most:
+        limit = run["max_concurrent_runs"]
+        if limit is not None and counts[job_id] >= limit:
             at_capacity.add(job_id)
     return at_capacity
 
 
-async def _facts_then(past: Past, run: RunRow, now: str) -> Surroundings:
+async def _past_facts(past: Past, run: RunRow, now: str) -> Surroundings:
     unknown = [NO_FLEET]
     if run["status"] != "pending":
         return Surroundings(now=now)
-    under_way = RunFilter(statuses=["running"])
-    running, more_ran = await past.runs(under_way, MOST_IN_PAST, 0)
-    if more_ran is not None:
+    running, next_running = await past.runs(RunFilter(statuses=["running"]), MAX_PAST_RUNS, 0)
+    if next_running is not None:
         unknown.append(f"all runs that were under way: only {len(running)} are read")
-    waiting = RunFilter(statuses=["pending"])
-    pending, more_waited = await past.runs(waiting, MOST_IN_PAST, 0)
-    if more_waited is not None:
+    pending, next_pending = await past.runs(RunFilter(statuses=["pending"]), MAX_PAST_RUNS, 0)
+    if next_pending is not None:
         unknown.append(f"all runs that waited: only {len(pending)} are read")
-    job_ids = {UUID(one["job_definition_id"]) for one in [run, *pending]}
+    job_ids = {UUID(row["job_definition_id"]) for row in [run, *pending]}
     jobs = {job["id"]: job for job in (await past.jobs([*job_ids])).values()}
     job = jobs[run["job_definition_id"]]
     limits = limits_of(job)
     candidate = candidate_of(run, limits)
     if rate_key_of(candidate) is not None:
         unknown.append(NO_STARTS)
-    others = [candidate_of(one, limits_of(jobs[one["job_definition_id"]])) for one in pending]
-    before = runs_before_then(
-        candidate, others, now, [*running, *pending], is_cut=more_waited is not None
+    others = [candidate_of(row, limits_of(jobs[row["job_definition_id"]])) for row in pending]
+    before = runs_before_in_past(
+        candidate, others, now, [*running, *pending], is_cut=next_pending is not None
     )
     if before.groups:
         unknown.append(NO_ENDED_STARTS)
@@ -219,10 +222,10 @@ async def _facts_then(past: Past, run: RunRow, now: str) -> Surroundings:
     )
 
 
-async def _moment(
+async def _time_of(
     connection: Connection, files: LogFiles, position: int, as_of: int | datetime
 ) -> str:
-    """Return the moment itself; of a position, when its event was recorded."""
+    """Return the time `as_of`; if that is a position, the time at which its event was recorded."""
     if isinstance(as_of, datetime):
         return to_iso(as_of)
     event = await last_event_up_to(connection, files.archive, position)
@@ -231,7 +234,7 @@ async def _moment(
     return event["recorded_at"]
 
 
-# The evidence in a run's last events: how it ended, or who requested to cancel it.
+# The evidence in a run's last events: how it ended, or who requested its cancellation.
 
 TAIL = 100
 """Last events of a run that are read."""
@@ -248,7 +251,7 @@ class _Beat(TypedDict):
 
 
 async def evidence_of(connection: Connection, files: LogFiles, run: RunRow) -> Evidence:
-    """Return the evidence besides a run's row, which may be a past one."""
+    """Return the evidence that a run's row, which may be a past one, does not hold."""
     if run["cancel_requested_at"] is None and run["failure_reason"] is None:
         return NO_EVIDENCE
     last: Envelope | None = None
@@ -282,7 +285,7 @@ async def _tail(connection: Connection, files: LogFiles, run: RunRow) -> list[En
 
 
 async def _last_beat(connection: Connection, last: Envelope | None) -> str | None:
-    """Return when the lost worker sent its last heartbeat, if that is known."""
+    """Return when the lost worker sent its last heartbeat; None if that is unknown."""
     if last is None or last.topic != _LOST:
         return None
     row = await read_first(connection, _Beat, _LAST_BEAT, {"id": last.data["worker_id"]})
@@ -290,7 +293,7 @@ async def _last_beat(connection: Connection, last: Envelope | None) -> str | Non
 
 
 async def _memory_mb(connection: Connection, run: RunRow) -> Json:
-    """Return the job's memory limit, if the run has the job's present version."""
+    """Return the job's memory limit; None if the run was launched with another version."""
     job_id = UUID(run["job_definition_id"])
     jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
     job = jobs.get(job_id)

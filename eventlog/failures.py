@@ -1,4 +1,4 @@
-"""Searching the log for attempts that ended badly, and for runs that succeeded after all."""
+"""Searches the log for failed attempts, and for runs that have since recovered."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -24,10 +24,10 @@ from projections.rows import Connection, read_rows, read_value
 REACH = 20_000
 """Positions of the log that one search covers."""
 
-MOST = 50
-"""Events that one search takes: all that is recorded of them is one unit."""
+MAX_EVENTS = 50
+"""Events that one search returns; what it finds is recorded in one unit."""
 
-MOST_BYTES = 4_194_304
+MAX_BYTES = 4_194_304
 """Bytes of states after which a search ends; the last event may exceed it."""
 
 LOST = "job_run.attempt_lost"
@@ -63,12 +63,12 @@ class FailureSearch:
                 "after": position,
                 "until": until,
                 "failed": list(FAILED),
-                "limit": MOST,
-                "max_bytes": MOST_BYTES,
+                "limit": MAX_EVENTS,
+                "max_bytes": MAX_BYTES,
             }
             rows = await read_rows(connection, StoredRow, FAILED_OR_RECOVERED, values)
-            if may_be_cut(rows, MOST, MOST_BYTES):
-                # The next search continues after the last of them.
+            if may_be_cut(rows, MAX_EVENTS, MAX_BYTES):
+                # The next search continues after the last of these events.
                 until = rows[-1]["notification_id"]
             events = await self._readable(connection, rows)
             failures = await self._failures(connection, events)
@@ -89,14 +89,14 @@ class FailureSearch:
     async def _failures(
         self, connection: Connection, events: Sequence[Envelope]
     ) -> list[FailureFinding]:
-        """Return the attempts that ended badly, without those of runs that have no row."""
+        """Return the failed attempts, without those of runs that have no row."""
         failed = [event for event in events if event.topic in FAILED]
         facts = await failure_search.facts_of(connection, [event.aggregate_id for event in failed])
         failures: list[FailureFinding] = []
         for event in failed:
             run = facts.get(event.aggregate_id)
             if run is not None:
-                failures.append(_failure_of(event, run))
+                failures.append(_finding_of(event, run))
         return failures
 
     async def _recovered(
@@ -117,35 +117,36 @@ class FailureSearch:
     async def _failures_of(
         self, connection: Connection, run_id: UUID, run: RunFacts
     ) -> list[FailedAttempt]:
-        """Return all that went wrong with a run."""
+        """Return all failed attempts of a run."""
         failures: list[FailedAttempt] = []
         version: int | None = 0
         while version is not None:
             part = await read_part(connection, self._files, run_id, version, landmarks=True)
             version = part.next
             events = await self._readable(connection, part.rows)
-            failures.extend(_failed(event, run) for event in events if event.topic in FAILED)
+            failures.extend(_attempt_of(event, run) for event in events if event.topic in FAILED)
         return failures
 
 
-def _failure_of(event: Envelope, run: RunFacts) -> FailureFinding:
+def _finding_of(event: Envelope, run: RunFacts) -> FailureFinding:
     failure = GroupedFailure(
         event.aggregate_id, from_iso(event.at), run["definition_version"], event.position
     )
-    return FailureFinding(run["slug"], _failed(event, run), failure)
+    return FailureFinding(run["slug"], _attempt_of(event, run), failure)
 
 
-def _failed(event: Envelope, run: RunFacts) -> FailedAttempt:
+def _attempt_of(event: Envelope, run: RunFacts) -> FailedAttempt:
     data = event.data
-    job_id = UUID(run["job_definition_id"])
-    reason = "worker_lost"
-    if event.topic != LOST:
-        reason = cast("str", data["failure_reason"])
-    message = cast("str", data["error_message"])
-    return FailedAttempt(job_id, reason, message, _stack_in(data.get("context")))
+    reason = "worker_lost" if event.topic == LOST else cast("str", data["failure_reason"])
+    return FailedAttempt(
+        UUID(run["job_definition_id"]),
+        reason,
+        cast("str", data["error_message"]),
+        _stack_in(data.get("context")),
+    )
 
 
 def _stack_in(context: Json) -> str | None:
-    """Return the traceback in a worker's report of an attempt, None where there is none."""
+    """Return the traceback in a worker's report of an attempt; None if there is none."""
     stack = context.get("stack") if isinstance(context, dict) else None
     return stack if isinstance(stack, str) else None

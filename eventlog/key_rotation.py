@@ -1,7 +1,7 @@
-"""Changing the master key, while the service works.
+"""Replaces the master key while the service works.
 
-The new key comes into the file before the former one, which stays until the last subject's key is
-wrapped anew: so a rotation may end at any moment, and the next one continues where it ended.
+The new key is written before the former one in the file, which stays until the last subject's key
+is wrapped by the new one. So a rotation may be killed at any time, and the next one continues.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from collections.abc import Callable
 import psycopg
 
 from domain.errors import SubjectKeysUnavailableError
-from eventlog.database.failures import is_passing
+from eventlog.database.failures import is_transient
 from eventlog.keys import KEY_BYTES, MasterKey, MasterKeyFile
-from eventlog.personal import MASTER, MasterRow, SubjectKeyRow, unwrapped
+from eventlog.personal import MASTER, MasterRow, SubjectKeyRow, unwrap
 from projections.rows import Connection, read_first, read_rows
 
 logger = logging.getLogger(__name__)
@@ -23,12 +23,11 @@ TRIES = 50
 
 RETRY_PAUSE_S = 0.2
 
-AT_ONCE = 500
-"""Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
-
+KEYS_AT_ONCE = 500
+"""Keys that one transaction wraps, for which erasures of the same subjects wait."""
 
 ROTATION_LOCK = 6_114_930_287_745_016_233
-"""Key of the advisory lock of the session that changes the master key."""
+"""Key of the advisory lock that a rotation's session holds: one rotates at a time."""
 
 _CHANGE_MASTER = "UPDATE subject_master SET id = %s"
 
@@ -43,11 +42,11 @@ _REWRAP = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE 
 async def rotate(
     connection: Connection, file: MasterKeyFile, progress: Callable[[int], None]
 ) -> MasterKey | None:
-    """Wrap all subjects' keys by a new master key, destroy the former, and return the new one.
+    """Wrap all subjects' keys by a new master key, and destroy the former one.
 
     Args:
-        connection: a session for this alone.
-        file: of the master key; the new key is written to it.
+        connection: a session that does nothing else, and is closed afterwards.
+        file: the file of the master key; the new key is written to it.
         progress: called with the number of keys wrapped so far.
 
     Returns:
@@ -57,8 +56,8 @@ async def rotate(
         SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be
             written.
     """
-    # One at a time. Another one waits here and then changes the key once more. The lock ends
-    # with the session.
+    # Another rotation waits here, and then changes the key once more. The lock ends with the
+    # session.
     await connection.execute(f"SET lock_timeout = 0; SELECT pg_advisory_lock({ROTATION_LOCK})")
     row = await read_first(connection, MasterRow, MASTER)
     if row is None:
@@ -69,8 +68,8 @@ async def rotate(
     file.write([new, present, *others])
     await connection.execute(_CHANGE_MASTER, (new.id,))
     done = 0
-    while wrapped := await _wrap_some_patiently(connection, file, new):
-        done += wrapped
+    while count := await _rewrap_with_retries(connection, file, new):
+        done += count
         progress(done)
     keys = file.reload()
     if not keys or keys[0].id != new.id:
@@ -79,25 +78,26 @@ async def rotate(
     return new
 
 
-async def _wrap_some_patiently(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
-    """Wrap some keys; wait where others change the same keys."""
+async def _rewrap_with_retries(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
+    """Wrap the next keys; try again while others change the same keys."""
     for _ in range(TRIES):
         try:
-            return await _wrap_some(connection, file, new)
+            return await _rewrap(connection, file, new)
         except psycopg.Error as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
             logger.info("wrapping keys again after a conflict: %s", error)
             await asyncio.sleep(RETRY_PAUSE_S)
-    return await _wrap_some(connection, file, new)
+    return await _rewrap(connection, file, new)
 
 
-async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
-    values = {"master": new.id, "limit": AT_ONCE}
+async def _rewrap(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
+    """Wrap the next keys by the new master key, in one transaction; return their number."""
+    values = {"master": new.id, "limit": KEYS_AT_ONCE}
     async with connection.transaction():
         rows = await read_rows(connection, SubjectKeyRow, _KEYS_TO_REWRAP, values)
         for row in rows:
-            key_id, key, subject = unwrapped(file, row)
-            changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
-            await connection.execute(_REWRAP, changed)
+            key_id, key, subject = unwrap(file, row)
+            new_values = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
+            await connection.execute(_REWRAP, new_values)
     return len(rows)

@@ -1,8 +1,8 @@
-"""Files of a log beside its database: private keys, and where they and the archives are.
+"""A log's files beside its database: private keys, and the directory of archives.
 
-First private files; then the master key, which wraps the subjects' keys; then where all files of a
-log are (`LogFiles`), which readers of the log are given; then the keys of seals. Uses no other part
-of the log.
+First private files; then the master key, which wraps the subjects' keys; then the paths of all
+files that readers of a log need (`LogFiles`); then the keys of seals. Uses no other part of the
+log.
 """
 
 import hmac
@@ -25,31 +25,31 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from domain.errors import SubjectKeysUnavailableError
 from runtime.files import write_whole
 
+logger = logging.getLogger(__name__)
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def write_private(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write the file whole, readable and writable by its owner alone.
+    """Write a file, whole or not at all, that only its owner can read and write.
 
     Raises:
-        FileExistsError: there is such a file already, and `replace` is false; it is left alone.
-        OSError: it cannot be written; what was there before still is.
+        FileExistsError: the file exists, and `replace` is false; it is left alone.
+        OSError: it cannot be written; a file that existed is unchanged.
     """
     write_whole(path, content, mode=0o600, replace=replace)
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether the file's permissions give anything to others than its owner."""
+    """Return whether the file's permissions let users other than its owner do anything."""
     return bool(path.stat().st_mode & _OTHERS)
 
 
-# The master key, in a file: it wraps the subjects' keys, which lie in the database.
+# The master key, in a file: it wraps the subjects' keys, which are in the database.
 #
-# The file holds a key a line, as 64 hexadecimal digits; lines that begin with # are comments. The
-# first key is the present one; those after it are former ones, by which some subjects' keys may
-# still be wrapped.
-
-logger = logging.getLogger(__name__)
+# Each line of the file has a key, as 64 hexadecimal digits; lines that begin with # are comments.
+# The first key is the present one. Further keys are former ones, by which some subjects' keys are
+# still wrapped during a rotation.
 
 KEY_BYTES = 32
 
@@ -66,17 +66,17 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class MasterKey:
-    """A master key. What it wraps, and how names are looked up, are two keys derived from it."""
+    """A master key. Two keys are derived from it: one wraps keys, the other hashes names."""
 
     secret: bytes = field(repr=False)
 
     @cached_property
     def id(self) -> str:
-        """The key's name: the beginning of a hash, as 16 hexadecimal digits."""
+        """The key's id: the beginning of its hash, as 16 hexadecimal digits."""
         return sha256(b"apphub-jobs master key " + self.secret).hexdigest()[:16]
 
     def lookup(self, subject: str) -> bytes:
-        """Return what the database knows the subject by; nobody gets the name from it alone."""
+        """Return the keyed hash by which the database looks up a subject's name."""
         return hmac.digest(self._derived(b"lookup"), subject.encode(), "sha256")
 
     def wrap(self, key_id: UUID, key: bytes, subject: str) -> bytes:
@@ -90,7 +90,7 @@ class MasterKey:
         """Return the subject's key and the subject's name.
 
         Raises:
-            SubjectKeysUnavailableError: somebody has changed what was wrapped.
+            SubjectKeysUnavailableError: the wrapped key was changed.
         """
         nonce = wrapped[:NONCE_BYTES]
         encrypted = wrapped[NONCE_BYTES:]
@@ -108,7 +108,7 @@ class MasterKey:
 
 
 class MasterKeyFile:
-    """A file of master keys, read anew when an unknown one is needed: a rotation is noticed."""
+    """A file of master keys, which is read again when it lacks a key: it may have been rotated."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,14 +123,14 @@ class MasterKeyFile:
         return self._keys or self.reload()
 
     def reload(self) -> Sequence[MasterKey]:
-        """Read the file anew, and return what `last_read` does.
+        """Read the file again, and return its keys; none if there is no file.
 
         Raises:
             SubjectKeysUnavailableError: the file cannot be used.
         """
         try:
             text = self.path.read_text(encoding="ascii")
-            open_to_others = is_open_to_others(self.path)
+            is_open = is_open_to_others(self.path)
         except FileNotFoundError:
             self._keys = ()
             return ()
@@ -138,12 +138,12 @@ class MasterKeyFile:
             raise SubjectKeysUnavailableError(
                 f"cannot read the master key of subjects: {error}"
             ) from None
-        keys = _master_keys_in(text)
+        keys = _parse_master_keys(text)
         if keys is None:
             raise SubjectKeysUnavailableError(
                 f"{self.path} holds something else than keys of 64 hexadecimal digits"
             )
-        if open_to_others:
+        if is_open:
             logger.warning(
                 "%s can be read by others than its owner: it opens all personal data", self.path
             )
@@ -151,24 +151,24 @@ class MasterKeyFile:
         return self._keys
 
     def key(self, master_id: str) -> MasterKey:
-        """Return the key of this name.
+        """Return the key of this id.
 
         Raises:
-            SubjectKeysUnavailableError: the file has none, so it is not the one that this database
-                is used with.
+            SubjectKeysUnavailableError: the file has no such key, so it belongs to another
+                database.
         """
         for read in (self.last_read, self.reload):
             for key in read():
                 if key.id == master_id:
                     return key
-        has = ", ".join(key.id for key in self._keys) or "no key"
+        ids = ", ".join(key.id for key in self._keys) or "no key"
         raise SubjectKeysUnavailableError(
             f"the keys of subjects in this database are wrapped by the master key {master_id},"
-            f" but {self.path} has {has}: copy the right file there, or name it by --subject-key"
+            f" but {self.path} has {ids}: copy the right file there, or name it by --subject-key"
         )
 
     def create(self) -> MasterKey:
-        """Return the file's first key, after making the file if there is none.
+        """Return the file's first key; if there is no file, make one first.
 
         Raises:
             SubjectKeysUnavailableError: it cannot be written.
@@ -178,7 +178,7 @@ class MasterKeyFile:
         return self.reload()[0]
 
     def write(self, keys: Sequence[MasterKey], *, replace: bool = True) -> None:
-        """Write the file whole; without `replace`, a file that is there is left alone.
+        """Write the file, whole or not at all; without `replace`, an existing file is left alone.
 
         Raises:
             SubjectKeysUnavailableError: it cannot be written.
@@ -195,8 +195,8 @@ class MasterKeyFile:
         self._keys = ()
 
 
-def _master_keys_in(text: str) -> tuple[MasterKey, ...] | None:
-    """Return the keys that a file holds, None if that is not what it holds."""
+def _parse_master_keys(text: str) -> tuple[MasterKey, ...] | None:
+    """Return the keys in a file's text; None if it has none, or anything else."""
     keys = []
     for line in text.split("\n"):
         digits = line.strip()
@@ -210,12 +210,13 @@ def _master_keys_in(text: str) -> tuple[MasterKey, ...] | None:
 
 @dataclass(frozen=True)
 class LogFiles:
-    """Where the files of a log are. The composition root hands them to whoever reads the log.
+    """The files that readers of a log need besides the database.
 
     Attributes:
-        archive: the directory of archive files; None where none is given, so that a log with
-            archived events cannot be read.
-        master_keys: the master key of personal data; None where nobody is to read such data.
+        archive: the directory of archive files; None if there is none: then archived events cannot
+            be read.
+        master_keys: the file of the master key of personal data; None if such data are not to be
+            read.
     """
 
     archive: Path | None = None
@@ -224,8 +225,8 @@ class LogFiles:
 
 # The keys of seals: Ed25519, in PEM files outside the database.
 #
-# A key file holds the private key that seals, and may hold public keys of former ones after it, so
-# that what they sealed is still trusted. A file of public keys alone checks and seals nothing.
+# A key file has the private key that signs seals, and may have the public keys of former ones after
+# it, whose seals are still trusted. A file with public keys alone can check seals, but make none.
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 
@@ -236,11 +237,11 @@ class SealKeyError(Exception):
 
 @dataclass(frozen=True)
 class SealKeys:
-    """Keys that are trusted, and perhaps one to seal with.
+    """Trusted keys, and the private key if this process may seal.
 
     Attributes:
         public: the trusted keys, the present one first.
-        private: the present key, where it is at hand.
+        private: the present private key; None if only seals are checked.
     """
 
     public: tuple[Ed25519PublicKey, ...]
@@ -248,13 +249,13 @@ class SealKeys:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Return whether one of the trusted keys signed the message."""
-        return any(_verified(key, message, signature) for key in self.public)
+        return any(_is_signed_by(key, message, signature) for key in self.public)
 
     def sign(self, message: bytes) -> bytes:
         """Return the present key's signature.
 
         Raises:
-            SealKeyError: only public keys are at hand.
+            SealKeyError: there are only public keys.
         """
         if self.private is None:
             raise SealKeyError("there is no private key to seal with")
@@ -262,11 +263,11 @@ class SealKeys:
 
     @property
     def id(self) -> str:
-        """Return the present key's name: the beginning of its hash, as 16 hexadecimal digits."""
+        """Return the present key's id: the beginning of its hash, as 16 hexadecimal digits."""
         return sha256(self.public[0].public_bytes_raw()).hexdigest()[:16]
 
     def public_pem(self) -> bytes:
-        """Return all trusted keys as a file for those who check."""
+        """Return all trusted keys in PEM form, for those who check the seals."""
         encoding = serialization.Encoding.PEM
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return b"".join([key.public_bytes(encoding, form) for key in self.public])
@@ -276,14 +277,14 @@ def create_keys(path: Path) -> SealKeys:
     """Make a new key in a new file that only its owner can read.
 
     Raises:
-        FileExistsError: there is such a file already; it is left alone.
+        FileExistsError: the file exists; it is left alone.
         OSError: it cannot be written.
     """
     private = Ed25519PrivateKey.generate()
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # Whole or not at all: a file that was cut short would be taken for a broken key.
+
     write_private(path, text, replace=False)
     return SealKeys((private.public_key(),), private)
 
@@ -292,10 +293,10 @@ def read_keys(path: Path) -> SealKeys:
     """Read a file of keys.
 
     Raises:
-        SealKeyError: it cannot be read, or holds something else than unencrypted Ed25519 keys.
+        SealKeyError: it cannot be read, or has anything but unencrypted Ed25519 keys.
     """
     try:
-        private, public = _sealing_keys_in(path.read_bytes())
+        private, public = _parse_seal_keys(path.read_bytes())
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SealKeyError(f"cannot use the keys in {path}: {error}") from None
     if len(private) > 1 or not (private or public):
@@ -313,32 +314,32 @@ def read_keys(path: Path) -> SealKeys:
     return SealKeys((present.public_key(), *public), present)
 
 
-def _sealing_keys_in(text: bytes) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
+def _parse_seal_keys(text: bytes) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
     private = []
     public = []
     for block in _BLOCK.finditer(text):
         if b"PRIVATE" in block[1]:
-            private.append(_private(block[0]))
+            private.append(_parse_private(block[0]))
         else:
-            public.append(_public(block[0]))
+            public.append(_parse_public(block[0]))
     return private, public
 
 
-def _private(pem: bytes) -> Ed25519PrivateKey:
+def _parse_private(pem: bytes) -> Ed25519PrivateKey:
     key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError("not an Ed25519 private key")
     return key
 
 
-def _public(pem: bytes) -> Ed25519PublicKey:
+def _parse_public(pem: bytes) -> Ed25519PublicKey:
     key = serialization.load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
         raise TypeError("not an Ed25519 public key")
     return key
 
 
-def _verified(key: Ed25519PublicKey, message: bytes, signature: bytes) -> bool:
+def _is_signed_by(key: Ed25519PublicKey, message: bytes, signature: bytes) -> bool:
     try:
         key.verify(signature, message)
     except InvalidSignature:

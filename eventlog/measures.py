@@ -1,8 +1,8 @@
-"""What `/metrics` reads of the database: never a table from end to end, however large it is.
+"""The queries of `/metrics`, none of which reads a whole table, however large the database is.
 
-Runs over all time come from the table `run_statistics`; what waits, from the first entries of the
-indexes of pending runs; what runs is no more than there are slots. How far behind the followers of
-the log are, they say themselves or their rows do.
+Totals of runs come from the table `run_statistics`, waiting runs from the first entries of the
+indexes of pending runs; running runs are no more than there are slots. Followers of the log store
+their positions, or report them in their process (`api.views.metrics`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,10 @@ from projections.run_statistics import COUNTS, HISTOGRAMS, TABLE
 
 
 class JobTotals(TypedDict):
-    """What happened to the runs of a job so far, or to those of all `OTHERS` together.
+    """Totals of all runs of a job so far, or of all `OTHERS` together.
 
-    Histograms map the upper bounds of their classes in milliseconds to numbers of runs.
+    Sums are in milliseconds. Histograms map the upper bounds of their classes in milliseconds to
+    numbers of runs.
     """
 
     job: ReadOnly[str]
@@ -43,7 +44,8 @@ _NAMED = """
 """
 
 
-def _added_up(histogram: str) -> str:
+def _sum_of_others(histogram: str) -> str:
+    """Return the SQL of a histogram added up over all rows of `others`."""
     return f"""(
         SELECT coalesce(jsonb_object_agg(key, runs), '{{}}') FROM (
             SELECT key, sum(value::bigint)::bigint AS runs
@@ -63,7 +65,7 @@ _TOTALS = f"""
     SELECT slug AS job, {", ".join((*COUNTS, *HISTOGRAMS))} FROM totals WHERE slug IS NOT NULL
     UNION ALL
     SELECT '{OTHERS}', {", ".join([f"coalesce(sum({name}), 0)::bigint" for name in COUNTS])},
-        {", ".join(map(_added_up, HISTOGRAMS))}
+        {", ".join(map(_sum_of_others, HISTOGRAMS))}
     FROM others
 """
 
@@ -73,24 +75,25 @@ async def job_totals(connection: Connection, slugs: Mapping[str, str]) -> list[J
 
     Args:
         connection: to the database.
-        slugs: of the jobs that are counted apart, by id.
+        slugs: the slugs, by id, of the jobs that are counted separately.
     """
-    return await read_rows(connection, JobTotals, _TOTALS, _named(slugs))
+    return await read_rows(connection, JobTotals, _TOTALS, _values_of(slugs))
 
 
-def _named(slugs: Mapping[str, str]) -> dict[str, object]:
+def _values_of(slugs: Mapping[str, str]) -> dict[str, object]:
     return {"ids": list(slugs), "slugs": list(slugs.values())}
 
 
 class OldestPending(TypedDict):
-    """For how long the run of a job that has waited longest has been due."""
+    """For how many seconds a job's longest waiting run has been due."""
 
     job: ReadOnly[str]
     seconds: ReadOnly[float]
 
 
-MOST_QUEUES = 1_000
-"""Queues that are looked at: one for each job, priority, and for runs with a key of their own."""
+MAX_QUEUES = 1_000
+"""Queues whose first run is read. A job has a queue for each priority, and others for its keyed
+runs."""
 
 
 def _first_of(condition: str) -> str:
@@ -115,7 +118,7 @@ OLDEST_PENDING = f"""
             UNION ALL
             {_first_of("job_definition_id > queue.id")}
             LIMIT 1
-        ) AS next WHERE queue.number < {MOST_QUEUES}
+        ) AS next WHERE queue.number < {MAX_QUEUES}
     )
     SELECT coalesce(named.slug, '{OTHERS}') AS job,
         extract(epoch FROM clock_timestamp() - min(scheduled_at))::float8 AS seconds
@@ -126,13 +129,19 @@ OLDEST_PENDING = f"""
 async def oldest_pending(
     connection: Connection, slugs: Mapping[str, str], bypassed: Sequence[UUID]
 ) -> list[OldestPending]:
-    """Return the jobs that have due runs, and of all others together which has waited longest."""
-    values = {**_named(slugs), "bypassed": list(bypassed)}
+    """Return the jobs that have due runs, with their longest waits; all `OTHERS` are one job.
+
+    Args:
+        connection: to the database.
+        slugs: the slugs, by id, of the jobs that are named.
+        bypassed: runs that do not count, since this process cannot read them.
+    """
+    values = {**_values_of(slugs), "bypassed": list(bypassed)}
     return await read_rows(connection, OldestPending, OLDEST_PENDING, values)
 
 
 class RunningRuns(TypedDict):
-    """How many runs of an entry point are running."""
+    """The number of running runs of an entry point."""
 
     entry_point: ReadOnly[str]
     runs: ReadOnly[int]
@@ -150,15 +159,15 @@ RUNNING = f"""
 
 
 async def running_runs(connection: Connection) -> list[RunningRuns]:
-    """Return the number of running runs by entry point, the most first.
+    """Return the number of running runs by entry point, the largest first.
 
-    Entry points that living workers offer are there with 0, too.
+    Entry points that living workers offer are included, also with 0 runs.
     """
     return await read_rows(connection, RunningRuns, RUNNING)
 
 
 class WorkerSlots(TypedDict):
-    """The slots of living workers, and of those that drain only the busy ones."""
+    """The slots of living workers; of draining workers, only busy ones count."""
 
     busy: ReadOnly[int]
     free: ReadOnly[int]
@@ -180,12 +189,13 @@ async def worker_slots(connection: Connection) -> WorkerSlots:
     return await read_one(connection, WorkerSlots, SLOTS)
 
 
-class LogEnds(TypedDict):
-    """The log's last position, and how far followers are that say it in a table.
+class LogPositions(TypedDict):
+    """The log's last position, and those of the followers that store theirs in a table.
 
     Attributes:
-        sealed: the last position under a seal; None where there is no seal.
-        counted: up to where runs are counted, 0 while all must be counted.
+        head: the log's last position.
+        sealed: the last position under a seal; None if there is no seal.
+        counted: the position up to which runs are counted; 0 while all must be counted.
     """
 
     head: ReadOnly[int]
@@ -193,20 +203,20 @@ class LogEnds(TypedDict):
     counted: ReadOnly[int]
 
 
-_LOG_ENDS = f"""
+_POSITIONS = f"""
     SELECT ({sql.HEAD}) AS head,
         (SELECT position FROM log_seals ORDER BY number DESC LIMIT 1) AS sealed,
         coalesce((SELECT position FROM run_statistics_progress), 0) AS counted
 """
 
 
-async def log_ends(connection: Connection) -> LogEnds:
-    """Return the log's end, and how far others are."""
-    return await read_one(connection, LogEnds, _LOG_ENDS)
+async def read_positions(connection: Connection) -> LogPositions:
+    """Return the log's last position, and those of the followers that store theirs."""
+    return await read_one(connection, LogPositions, _POSITIONS)
 
 
-class Waited(TypedDict):
-    """How long the first event after a position has waited; 0 where there is none."""
+class WaitTime(TypedDict):
+    """For how many seconds the first event after a position has been in the log; 0 for none."""
 
     position: ReadOnly[int]
     seconds: ReadOnly[float]
@@ -223,19 +233,22 @@ _WAITED = f"""
 
 
 async def waited_after(connection: Connection, positions: Sequence[int]) -> dict[int, float]:
-    """Return by position for how many seconds the first event after it has been in the log."""
-    rows = await read_rows(connection, Waited, _WAITED, {"positions": list(positions)})
+    """Return, by position, for how many seconds the first event after it has been in the log."""
+    rows = await read_rows(connection, WaitTime, _WAITED, {"positions": list(positions)})
     return {row["position"]: row["seconds"] for row in rows}
 
 
 class DueTicks(TypedDict):
-    """Schedules whose tick is due and not decided, and for how long the first has been due."""
+    """Schedules with a due tick that is not decided, and the seconds since the first was due.
+
+    It counts `MAX_TICKS` at most.
+    """
 
     schedules: ReadOnly[int]
     seconds: ReadOnly[float]
 
 
-MOST_TICKS = 1_000
+MAX_TICKS = 1_000
 
 _DUE_TICKS = f"""
     SELECT count(*) AS schedules,
@@ -243,11 +256,11 @@ _DUE_TICKS = f"""
     FROM (
         SELECT next_at FROM schedules WHERE next_at <= clock_timestamp()
             AND NOT aggregate_id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])
-        ORDER BY next_at LIMIT {MOST_TICKS}
+        ORDER BY next_at LIMIT {MAX_TICKS}
     ) AS due
 """
 
 
 async def due_ticks(connection: Connection, bypassed: Sequence[UUID]) -> DueTicks:
-    """Return how late ticks are that are not decided yet."""
+    """Return the number of ticks that are due and undecided, and how late they are."""
     return await read_one(connection, DueTicks, _DUE_TICKS, {"bypassed": list(bypassed)})

@@ -1,7 +1,6 @@
-"""What workers read from the tables between commands.
+"""The queries of workers between commands.
 
-First bulk operations that are not finished, then runs (`Work`), then due ticks of schedules, and
-the time of the next one (`Ticks`).
+First unfinished bulk operations, then runs (`Work`), then due ticks of schedules (`Ticks`).
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer
 from domain.quarantine import Quarantine
-from eventlog.archive.retention import SCAN_EVERY_S, Retainer
+from eventlog.archive.retention import SCAN_EVERY_S, RetentionArchiver
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Announcement, Listener
 from eventlog.entry_points import unoffered
@@ -33,11 +32,11 @@ class OpenOperations:
         self._pool = pool
         self._quarantine = quarantine
 
-    async def open_ones(self, limit: int) -> dict[UUID, int]:
+    async def unfinished(self, limit: int) -> dict[UUID, int]:
         """Return the versions of unfinished operations by id, the oldest first."""
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
-            operations = await bulk.open_ones(connection, limit, bypassed)
+            operations = await bulk.unfinished(connection, limit, bypassed)
         versions: dict[UUID, int] = {}
         for operation in operations:
             versions[UUID(operation["id"])] = operation["aggregate_version"]
@@ -50,8 +49,8 @@ ANY_SHARED = """
 """
 
 FULL_SEARCH_EVERY_S = 60.0
-"""How often to search all passed deadlines, however old, and all pending runs for entry points that
-no worker offers, while there are any."""
+"""How often to search all passed deadlines, however old; and how often to search all pending runs
+for entry points that no worker offers, while there are any."""
 
 
 class Work:
@@ -64,22 +63,22 @@ class Work:
         listener: Listener,
         quarantine: Quarantine,
         queue: FollowedQueue,
-        retainer: Retainer | None = None,
+        retention_archiver: RetentionArchiver | None = None,
     ) -> None:
         """Read for one process.
 
         Args:
-            pool: connections.
-            files: the log's, to write checkpoints.
+            pool: connections for reading.
+            files: the log's files, to write checkpoints.
             listener: receives notifications of appended events.
-            quarantine: runs that are skipped.
+            quarantine: aggregates that this process cannot read, and skips.
             queue: the process's pending queue.
-            retainer: archives runs by retention; None leaves that to other processes.
+            retention_archiver: archives runs by retention; None leaves that to other processes.
         """
         self._pool = pool
         self._quarantine = quarantine
         self._queue = queue
-        self._retainer = retainer
+        self._retention_archiver = retention_archiver
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool, files)
         self._overdue_since: str | None = None
@@ -100,7 +99,7 @@ class Work:
         self._signal.set()
 
     async def next_due(self, offer: Offer | None = None) -> NextDue:
-        """Return when a run of this offer may start, estimated without the lock."""
+        """Return when a run that a worker with this offer can execute may start: an estimate."""
         async with borrowed(self._pool) as connection:
             return await self._queue.next_due(connection, self._quarantine.ids, offer)
 
@@ -122,38 +121,35 @@ class Work:
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline.
 
-        Deadlines from before the last search are searched every `FULL_SEARCH_EVERY_S` only, so that
+        Deadlines from before the last search are only searched every `FULL_SEARCH_EVERY_S`, so that
         most searches skip the ended runs.
         """
-        since_full_search_s = monotonic() - self._full_search_at
-        is_time = since_full_search_s > FULL_SEARCH_EVERY_S
-        since: str | None = None
-        if not is_time:
-            since = self._overdue_since
+        is_full = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
+        since = None if is_full else self._overdue_since
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
             overdue = await unfinished.any_overdue(connection, since, bypassed)
         if overdue["is_overdue"]:
             return True
         self._overdue_since = overdue["before"]
-        if is_time:
+        if is_full:
             self._full_search_at = monotonic()
         return False
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
-        """Return the worker's running runs with a requested cancel."""
+        """Return the worker's running runs whose cancellation was requested."""
         async with borrowed(self._pool) as connection:
             return await unfinished.cancel_requested(connection, worker_id)
 
     async def keep_checkpoints(self) -> None:
         """Write the next checkpoint of time travel if it is due."""
-        await self._checkpoints.keep_up()
+        await self._checkpoints.write_if_due()
 
     async def keep_archives(self) -> float:
         """Archive runs by retention; return the seconds until the next call."""
-        if self._retainer is None:
+        if self._retention_archiver is None:
             return SCAN_EVERY_S
-        return await self._retainer.keep_up()
+        return await self._retention_archiver.archive_due_runs()
 
 
 _LIVING = "SELECT count(*) FROM workers WHERE dead_at IS NULL"
@@ -181,15 +177,19 @@ class Ticks:
     async def decided_ahead(
         self, now: datetime, after: UUID, limit: int, *, whole: bool
     ) -> list[UUID]:
-        """Return schedules, by id after one, that have decided ticks later than now.
+        """Return schedules that have decided ticks later than now: the clock was set back.
 
-        That is so where the clock was set back. Unless `whole`, those that know it are left out.
+        Args:
+            now: the present time.
+            after: the id after which to continue; they come by id.
+            limit: number of schedules.
+            whole: whether to include schedules that have recorded that the clock was set back.
         """
         async with borrowed(self._pool) as connection:
             return await schedules.decided_ahead(connection, to_iso(now), after, limit, whole=whole)
 
     async def next_at(self, now: datetime) -> datetime | None:
-        """Return when the first tick fires after now; None where none is known."""
+        """Return when the first tick fires after now; None if none is known."""
         async with borrowed(self._pool) as connection:
             next_at = await schedules.next_after(connection, to_iso(now))
         return None if next_at is None else from_iso(next_at)

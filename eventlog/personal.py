@@ -1,7 +1,7 @@
 """Personal values in the log: encrypted by a key for each person, unreadable once it is destroyed.
 
 First the encryption; then the SQL and the subjects' keys; then reading, the only way from stored
-states to envelopes and aggregates; then writing and erasing. `key_rotation.py` changes the master
+states to envelopes and aggregates; then writing and erasing. `key_rotation.py` replaces the master
 key.
 """
 
@@ -32,19 +32,19 @@ from projections.rows import Connection, read_first, read_ids, read_one, read_ro
 
 # Personal data in a stored event: encrypted and decrypted.
 #
-# An event whose state begins with the member `encrypted` was written with fewer members than its
-# class has: marked parameters are missing, and their values lie in `encrypted`, by the id of the
-# key and the parameter's name, as base64 of nonce, ciphertext and tag (AES-256-GCM). Only a run's
-# first event has any. Its bytes never change, so seals hold; what changes is which keys there are.
-# A reader decrypts an event first, before upcasts and folds.
+# If the state of an event begins with the member `encrypted`, its marked parameters are missing.
+# Their values are in `encrypted`, by the key's id and the parameter's name, as base64 of nonce,
+# ciphertext and tag (AES-256-GCM). Only a run's first event may be encrypted. Its bytes never
+# change, so seals stay valid; an erasure destroys a key. Readers decrypt an event before they
+# upcast and fold it.
 #
-# The digest of a launch's body would let an attacker who guesses a value see that the guess is
-# right. So it is encrypted, too, by a key that follows from all keys of the run together: once one
-# of them is destroyed, the digest is unreadable.
+# By the digest of a launch's body, an attacker could check guesses of a value. So it is encrypted,
+# too, by a key that is derived from all keys of the run: once one of them is destroyed, the digest
+# is unreadable.
 
 CIPHERTEXT_MARK = b'{"encrypted":{'
-"""The beginning of states with encrypted values, and of no others: for those this comparison is the
-only cost."""
+"""The beginning of states with encrypted values, and of no others: other states cost readers only
+this comparison."""
 
 DIGEST = "request_digest"
 
@@ -54,7 +54,12 @@ class CiphertextError(ValueError):
 
 
 def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> StoredEvent:
-    """Return the event with these parameters encrypted; `keys` has the key of each with its id."""
+    """Return the event with some parameters encrypted.
+
+    Args:
+        event: a run's first event.
+        keys: by parameter, the id of the key and the key.
+    """
     run_id = event.originator_id
     state = orjson.loads(event.state)
     parameters = state["parameters"]
@@ -84,13 +89,13 @@ def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
     """Return the decrypted state.
 
-    It has two more members: `personal` has, by key id, the parameters that were encrypted;
-    `erased`, if any are lost, those whose keys are gone.
+    It has a member more, `personal`: by key id, the names of the parameters that were encrypted. If
+    keys were destroyed, it also has `erased`, the names of the parameters that they encrypted.
 
     Args:
         aggregate_id: the event's aggregate.
-        fields: its stored state; it is changed.
-        keys: the needed keys that still exist, by id.
+        fields: its stored state, which is changed.
+        keys: by id, those of its keys that still exist.
 
     Raises:
         CiphertextError: the stored state was changed.
@@ -124,7 +129,7 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
 
 
 def _parameter_context(aggregate_id: UUID | str, name: str) -> bytes:
-    """Return the associated data of a ciphertext: it can be decrypted for this parameter only."""
+    """Return the associated data that binds a ciphertext to this parameter of this aggregate."""
     return f"{aggregate_id} parameters {name}".encode()
 
 
@@ -133,7 +138,7 @@ def _digest_context(aggregate_id: UUID | str) -> bytes:
 
 
 def _joint_key(keys: Mapping[str, bytes]) -> bytes:
-    """Return the key that follows from all of these keys, by their ids."""
+    """Return the key that is derived from all of these keys, in the order of their ids."""
     digest = sha256(b"joint key ")
     for _, key in sorted(keys.items()):
         digest.update(key)
@@ -172,12 +177,12 @@ INSERT_MASTER = "INSERT INTO subject_master (id) VALUES (%s) ON CONFLICT DO NOTH
 
 
 FIND_SUBJECT_KEY = f"""
-    SELECT ({MASTER}) AS present, subject.* FROM (VALUES (1)) AS one
+    SELECT ({MASTER}) AS present, subject.* FROM (VALUES (1)) AS single_row
     LEFT JOIN (
         SELECT key_id, wrapped, master FROM subject_keys WHERE lookup = ANY(%(lookups)s::bytea[])
     ) AS subject ON true
 """
-"""One statement, so that it sees one state: a rotation changes master key and look-ups."""
+"""One statement, so that both parts see the same state: a rotation changes both."""
 
 
 INSERT_SUBJECT_KEY = """
@@ -215,8 +220,7 @@ ERASE_ROWS = """
     ), request_digest = CASE WHEN request_digest IS NOT NULL THEN %(erased)s::text END
     WHERE personal ? %(key_id)s::text
 """
-"""The same result as the fold of these rows' events once the key is gone; a test compares the
-two."""
+"""Gives the rows that their events fold to once the key is destroyed; a test compares the two."""
 
 
 FIRST_ENCRYPTED = f"""
@@ -227,11 +231,12 @@ FIRST_ENCRYPTED = f"""
 
 
 # The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
-# They are read from the database each time, in the snapshot or transaction that reads the events: a
-# process that cached one would still show values that another process has erased.
+#
+# They are read each time in the snapshot or transaction that reads the events. A process that
+# cached a key would still show values that another process has erased.
 
 SubjectKey = tuple[UUID, bytes]
-"""The key's id, and the key."""
+"""A key's id, and the key."""
 
 
 class SubjectKeyRow(TypedDict):
@@ -243,7 +248,10 @@ class SubjectKeyRow(TypedDict):
 
 
 class _KeyLookup(TypedDict):
-    """The id of the database's master key and a subject's key, where they exist."""
+    """The id of the database's master key, if there is one, and a subject's key.
+
+    If the subject has no key, `key_id`, `wrapped` and `master` are None.
+    """
 
     present: ReadOnly[str | None]
     key_id: ReadOnly[str | None]
@@ -264,21 +272,21 @@ MAX_TRIES = 10
 async def keys_by_id(
     connection: Connection, master_keys: MasterKeyFile | None, ids: Collection[str]
 ) -> dict[str, bytes]:
-    """Return those of the keys that still exist.
+    """Return, by id, those of the keys that still exist.
 
     Raises:
-        SubjectKeysUnavailableError: they cannot be unwrapped.
+        SubjectKeysUnavailableError: a key cannot be unwrapped.
     """
     rows = await read_rows(connection, SubjectKeyRow, SUBJECT_KEYS, {"ids": list(ids)})
     keys: dict[str, bytes] = {}
     for row in rows:
-        key_id, key, _ = unwrapped(master_keys, row)
+        key_id, key, _ = unwrap(master_keys, row)
         keys[str(key_id)] = key
     return keys
 
 
-def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UUID, bytes, str]:
-    """Return the key's id, the key and the subject's name of a row of `subject_keys`.
+def unwrap(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UUID, bytes, str]:
+    """Return the key's id, the key and the subject's name in a row of `subject_keys`.
 
     Raises:
         SubjectKeysUnavailableError: it cannot be unwrapped.
@@ -302,21 +310,20 @@ async def find_key(
         file_keys: Sequence[MasterKey] = ()
         if master_keys is not None:
             file_keys = master_keys.last_read()
-        # Names are looked up under every key of the file: during a rotation some are stored under
-        # the old one.
+        # By every key of the file: during a rotation, some look-ups are those of the old one.
         values = {"lookups": [master.lookup(subject) for master in file_keys]}
         row = await read_one(connection, _KeyLookup, FIND_SUBJECT_KEY, values)
         present = row["present"]
         if present is None:
             return None
         if any(master.id == present for master in file_keys):
-            return _unwrapped_lookup(master_keys, row)
+            return _unwrap_lookup(master_keys, row)
         # Reads the file again, or raises.
         await _wait_for_master_key(connection, require_master_keys(master_keys))
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
-def _unwrapped_lookup(master_keys: MasterKeyFile | None, row: _KeyLookup) -> SubjectKey | None:
+def _unwrap_lookup(master_keys: MasterKeyFile | None, row: _KeyLookup) -> SubjectKey | None:
     if row["key_id"] is None:
         return None
     key_row: SubjectKeyRow = {
@@ -324,7 +331,7 @@ def _unwrapped_lookup(master_keys: MasterKeyFile | None, row: _KeyLookup) -> Sub
         "wrapped": row["wrapped"],
         "master": row["master"],
     }
-    key_id, key, _ = unwrapped(master_keys, key_row)
+    key_id, key, _ = unwrap(master_keys, key_row)
     return key_id, key
 
 
@@ -335,8 +342,8 @@ async def find_or_create_key(
 
     Args:
         connection: outside of any transaction.
-        master_keys: the file; created if it is missing.
-        subject: the name.
+        master_keys: the file of the master key, which is created if it is missing.
+        subject: the subject's name.
 
     Raises:
         SubjectKeysUnavailableError: the master key is missing, or cannot be created.
@@ -383,7 +390,7 @@ async def _wait_for_master_key(connection: Connection, file: MasterKeyFile) -> N
 
 
 def require_master_keys(master_keys: MasterKeyFile | None) -> MasterKeyFile:
-    """Return the file, or raise SubjectKeysUnavailableError where none is configured."""
+    """Return the file, or raise SubjectKeysUnavailableError if none is configured."""
     if master_keys is None:
         raise SubjectKeysUnavailableError(
             "personal data are encrypted here, and no master key was named to read them"
@@ -392,17 +399,19 @@ def require_master_keys(master_keys: MasterKeyFile | None) -> MasterKeyFile:
 
 
 async def _create_key(connection: Connection, file: MasterKeyFile, subject: str) -> None:
-    """Create a key for the subject, unless another process does, or the master key is changing."""
+    """Create a key for the subject, unless another process does.
+
+    If another process registers the first master key meanwhile, nothing is created.
+    """
     async with connection.transaction():
         # Locked against a rotation: no key may be wrapped by an old master key.
         row = await read_first(connection, MasterRow, f"{MASTER} FOR SHARE")
-        if row is not None:
-            master = file.key(row["id"])
-        else:
-            first = await _register_master(connection, file)
-            if first is None:
+        if row is None:
+            master = await _register_master(connection, file)
+            if master is None:
                 return
-            master = first
+        else:
+            master = file.key(row["id"])
         key_id = uuid4()
         wrapped = master.wrap(key_id, secrets.token_bytes(KEY_BYTES), subject)
         values = (key_id, master.lookup(subject), wrapped, master.id)
@@ -410,7 +419,7 @@ async def _create_key(connection: Connection, file: MasterKeyFile, subject: str)
 
 
 async def _register_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
-    """Register the file's key for this database, or create it; None if another was faster."""
+    """Register the file's key, which is created if need be; None if another process was faster."""
     master = file.create()
     cursor = await connection.execute(INSERT_MASTER, (master.id,))
     if not cursor.rowcount:
@@ -418,13 +427,13 @@ async def _register_master(connection: Connection, file: MasterKeyFile) -> Maste
     return master
 
 
-# Reading events: decrypted by the keys that still exist, a page by one query.
+# Reading events: decrypted by the keys that still exist, with one query for a page.
 #
 # There is no other way from stored states to envelopes and aggregates, so erased values are erased
-# for all readers. Without encrypted values the cost is one comparison for each run's first event.
+# for all readers. Without encrypted values, this costs one comparison for each run's first event.
 
 MAX_INLINE_BYTES = 524_288
-"""Bytes of states that are parsed in the event loop; more are parsed in a thread."""
+"""States with up to this many bytes together are parsed in the event loop; more in a thread."""
 
 
 async def plain_states(
@@ -432,14 +441,14 @@ async def plain_states(
     master_keys: MasterKeyFile | None,
     events: Iterable[tuple[UUID, int, bytes]],
 ) -> dict[UUID, bytes]:
-    """Return the decrypted states of the encrypted ones of these events, by aggregate.
+    """Return, by aggregate, the decrypted states of those of these events that are encrypted.
 
     Only an aggregate's first event may be encrypted.
 
     Args:
-        connection: the one that read the events, in the same snapshot or afterwards.
-        master_keys: unwraps the subjects' keys.
-        events: aggregate's id, version and stored state of each.
+        connection: the connection that has read the events, in the same snapshot or later.
+        master_keys: the file of the master key, which unwraps the subjects' keys.
+        events: of each event, its aggregate's id, its version and its stored state.
 
     Raises:
         SubjectKeysUnavailableError: keys cannot be unwrapped.
@@ -531,12 +540,13 @@ def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
 async def encrypted_unit(
     connection: Connection, master_keys: MasterKeyFile | None, unit: Unit
 ) -> Unit:
-    """Return the unit, encrypted; it is refused if one of its subjects is erased meanwhile.
+    """Return the unit with its personal values encrypted.
 
-    Keys are created and committed before the unit: an unused one does no harm.
+    Its append is refused if one of its subjects is erased meanwhile. Keys are created and committed
+    before; a key that is not used does no harm.
 
     Raises:
-        VersionConflictError: a key that it names is gone.
+        VersionConflictError: a key that the unit names was destroyed.
         SubjectKeysUnavailableError: the master key is missing.
     """
     by_subject: dict[str | UUID, SubjectKey] = {}
@@ -547,7 +557,7 @@ async def encrypted_unit(
         keys[name] = by_subject[subject]
     expects = dict(unit.expects)
     for key_id, _ in by_subject.values():
-        expects[key_id] = 0  # A key's own history begins with its erasure.
+        expects[key_id] = 0  # The first event of a key's history is its erasure.
     first, *others = unit.events
     return replace(unit, events=[encrypt(first, keys), *others], expects=expects, personal={})
 
@@ -573,21 +583,21 @@ async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
 
 
 class _ScheduleRow(TypedDict):
-    """A schedule that holds values of a subject, and the names of these parameters."""
+    """A schedule with personal values of a subject, and the names of these parameters."""
 
     id: ReadOnly[str]
     names: ReadOnly[list[str]]
 
 
 async def schedules_of(connection: Connection, subject: str) -> dict[UUID, list[str]]:
-    """Return the schedules whose parameters hold the subject's values, with these names."""
+    """Return the schedules with personal values of a subject, and these parameters' names."""
     values = {"subject": subject, "erased": ERASED, "mark": MARK}
     rows = await read_rows(connection, _ScheduleRow, SCHEDULES_OF, values)
     return {UUID(row["id"]): row["names"] for row in rows}
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:
-    """Destroy the key in this transaction; return the number of rows whose values were erased."""
+    """Destroy the key in the caller's transaction; return the number of rows that it changed."""
     await connection.execute(DELETE_SUBJECT_KEY, (key_id,))
     cursor = await connection.execute(ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED})
     return cursor.rowcount

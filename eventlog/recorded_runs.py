@@ -1,4 +1,4 @@
-"""What the log says of a job's past runs: when each was due, started and ended."""
+"""Reads when the past runs of a job were due, started and ended."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,18 +32,18 @@ from projections.job_history import (
 )
 from projections.rows import Connection, read_rows, read_value
 
-MOST_RUNS = 500_000
-"""Runs that a process of its own looks at: some hundred megabytes of memory."""
+MAX_RUNS = 500_000
+"""Runs that a command in a process of its own reads: they take some hundred megabytes of memory."""
 
-READ_AT_ONCE = 20
+HISTORIES_AT_ONCE = 20
 """Histories that are in memory together."""
 
 ROWS_A_PAGE = 500
-"""Rows of runs that are read and converted at a time: the event loop is free between pages."""
+"""Rows of runs that are read and converted at a time; between pages, other tasks can run."""
 
 
 class _PagedRow(RecordedRow):
-    """A run's row, and where the next page goes on."""
+    """A run's row, and the position at which the next page continues."""
 
     created_position: ReadOnly[Integer]
 
@@ -57,17 +57,21 @@ IN_RANGE = f"""
 """
 
 
-async def recorded(
-    connection: Connection, files: LogFiles, slug: str, back: timedelta, most: int | None = None
+async def read_job_history(
+    connection: Connection,
+    files: LogFiles,
+    slug: str,
+    look_back: timedelta,
+    max_runs: int = MAX_RUNS,
 ) -> History | None:
-    """Return the past of a job up to the present, None where there is no such job.
+    """Return the recent history of a job up to now; None if there is no such job.
 
     Args:
         connection: outside of any transaction.
-        files: of the log.
-        slug: which job, in any case.
-        back: how far it goes back.
-        most: how many runs it may have; else `MOST_RUNS`.
+        files: the log's files.
+        slug: the job's slug, ignoring case.
+        look_back: how long ago the history begins.
+        max_runs: number of runs that it may have.
 
     Raises:
         TooCostlyError: it has more runs.
@@ -78,19 +82,23 @@ async def recorded(
             return None
         job_id = UUID(job["id"])
         now = await read_value(connection, str, sql.NOW)
-        since = to_iso(from_iso(now) - back)
-        runs, others = await _runs_of_rows(connection, job, since, most or MOST_RUNS)
-        runs += await _runs_of_histories(connection, files, others)
-        past = await _limits(connection, files, job_id)
-    return replace(past, since=ms_of(since), until=ms_of(now), runs=runs)
+        since = to_iso(from_iso(now) - look_back)
+        runs, restarted = await _runs_of_rows(connection, job, since, max_runs)
+        runs += await _runs_of_histories(connection, files, restarted)
+        limits = await _read_limits(connection, files, job_id)
+    return replace(limits, since=ms_of(since), until=ms_of(now), runs=runs)
 
 
 async def _runs_of_rows(
-    connection: Connection, job: JobDefinitionRow, since: str, most: int
+    connection: Connection, job: JobDefinitionRow, since: str, max_runs: int
 ) -> tuple[list[RecordedRun], dict[UUID, RecordedRow]]:
-    """Return the runs that had not ended before a time, and rows that do not tell all of theirs."""
+    """Return the runs that had not ended before a time.
+
+    Returns:
+        The runs whose rows hold everything, and by id the rows of all others (`tells_all`).
+    """
     runs: list[RecordedRun] = []
-    others: dict[UUID, RecordedRow] = {}
+    restarted: dict[UUID, RecordedRow] = {}
     values: dict[str, object] = {
         "job_id": UUID(job["id"]),
         "since": since,
@@ -102,45 +110,44 @@ async def _runs_of_rows(
             if tells_all(row):
                 runs.append(run_of_row(row))
             else:
-                others[UUID(row["id"])] = row
-        if len(runs) + len(others) > most:
+                restarted[UUID(row["id"])] = row
+        if len(runs) + len(restarted) > max_runs:
             message = (
-                f"more than {most} runs of {job['slug']} are in that range; look back less far"
+                f"more than {max_runs} runs of {job['slug']} are in that range; look back less far"
             )
             raise TooCostlyError([Issue("/lookBackMs", message, "cost")])
         if len(rows) < ROWS_A_PAGE:
             break
         values["before"] = rows[-1]["created_position"]
-    return runs, others
+    return runs, restarted
 
 
 async def _runs_of_histories(
     connection: Connection, files: LogFiles, rows: Mapping[UUID, RecordedRow]
 ) -> list[RecordedRun]:
-    """Return runs that started several times: their rows keep only the last start, events all."""
+    """Return runs that started several times: only their events hold all starts."""
     runs: list[RecordedRun] = []
     ids = list(rows)
-    for start in range(0, len(ids), READ_AT_ONCE):
-        events = await whole_histories(connection, files, ids[start : start + READ_AT_ONCE])
+    for start in range(0, len(ids), HISTORIES_AT_ONCE):
+        events = await whole_histories(connection, files, ids[start : start + HISTORIES_AT_ONCE])
         for run_id, history in groupby(events, key=attrgetter("aggregate_id")):
             runs.append(run_of_history(rows[run_id], history))
     return runs
 
 
-async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> History:
+async def _read_limits(connection: Connection, files: LogFiles, job_id: UUID) -> History:
     """Return a history without runs that has the limits of a job, as they changed."""
-    past = History(0, 0, (), Steps())
+    history = History(0, 0, (), Steps())
     job: JobDefinitionRow | None = None
     for event in await whole_histories(connection, files, [job_id]):
         if event.unreadable is not None:
             continue
         since = ms_of(event.at)
         if job is None:
-            # Before there was the job, nothing had another limit.
-            since = 0
+            since = 0  # The job's first limits hold from the beginning of time.
         job = job_definitions.TABLE.fold(job, event)
-        past.limits.change(since, job["max_concurrent_runs"])
-        past.key_limits.change(since, job["concurrency_limit"])
-        past.rates.change(since, RateLimit.from_json(job["rate_limit"]))
-        past.fairness_keys.change(since, job["fairness_key"])
-    return past
+        history.limits.change(since, job["max_concurrent_runs"])
+        history.key_limits.change(since, job["concurrency_limit"])
+        history.rates.change(since, RateLimit.from_json(job["rate_limit"]))
+        history.fairness_keys.change(since, job["fairness_key"])
+    return history

@@ -1,8 +1,8 @@
-"""Aggregates for commands: their histories, part by part, and their states from rows.
+"""Aggregates for commands: their histories, part by part, or their states from rows.
 
-First histories, whose length is unknown: a part ends after a number of events or bytes, and has at
-least one event where there is any. Then states: the rows of aggregates, and the ends of their
-histories to prove them by.
+First histories, which may be longer than memory: a part ends after a number of events or bytes, and
+has at least one event if any is left. Then states: the rows of aggregates, with the last events of
+their histories, by which an outdated row is noticed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from typing_extensions import ReadOnly
 from domain.jobs.run_events import RUN_TOPIC
 from domain.personal import ERASED, erased_from
 from domain.ports import Row, State
-from eventlog.archive.reading import HistoryRow, resolved, take_bytes
+from eventlog.archive.reading import HistoryRow, resolve_marks, take_bytes
 from eventlog.database.sql import ARCHIVE_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE, IDS, NO_ARCHIVE_MARK
 from eventlog.keys import LogFiles
 from eventlog.personal import plain_states
@@ -45,8 +45,8 @@ _LANDMARKS = f"""
     WHERE own.topic <> 'job_run.progressed'
         OR own.next_topic IS DISTINCT FROM 'job_run.progressed'
 """
-"""Of progress reports in a row only the last one: all that attempts show of them is the address of
-the log, which each report has."""
+"""Of consecutive progress reports only the last one: the list of attempts shows nothing of them but
+the log's address, which each report has."""
 
 
 def _first_of(events: str) -> str:
@@ -99,11 +99,11 @@ async def read_part(  # noqa: PLR0913 - what a part is
 
     Args:
         connection: to the database.
-        files: where archived events are.
-        aggregate_id: whose history.
+        files: the log's files, which have the archived events.
+        aggregate_id: the aggregate.
         after: the version of the last event that the caller has.
-        limit: events at most.
-        landmarks: whether to leave out progress reports that no attempt shows.
+        limit: number of events.
+        landmarks: whether to leave out progress reports that the list of attempts does not show.
     """
     values = {"id": aggregate_id, "after": after, "limit": limit, "max_bytes": BYTES_A_PART}
     query = LANDMARKS if landmarks else EVENTS
@@ -122,22 +122,22 @@ async def read_part(  # noqa: PLR0913 - what a part is
 
 
 ARCHIVED_AT_ONCE = 32
-"""Archived events that are read together: their size is known only afterwards."""
+"""Archived events that are read together: their size is only known afterwards."""
 
 
 async def _archived(
     connection: Connection, files: LogFiles, mark: HistoryRow, after: int, last: int
 ) -> list[EventRow]:
-    """Return an archived history's events between two versions, up to the size of a part."""
+    """Return an archived history's events with versions in (after, last], up to a part's size."""
     rows: list[EventRow] = []
     size = 0
     for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
         end = min(first + ARCHIVED_AT_ONCE, last)
 
-        def portion(mark: HistoryRow, first: int = first, end: int = end) -> Sequence[int]:
+        def select(mark: HistoryRow, first: int = first, end: int = end) -> Sequence[int]:
             return mark["positions"][first:end]
 
-        rows += await resolved(connection, files.archive, [mark], portion)
+        rows += await resolve_marks(connection, files.archive, [mark], select)
         size = sum(len(row["state"]) for row in rows)
         if size >= BYTES_A_PART:
             break
@@ -145,7 +145,7 @@ async def _archived(
 
 
 END = 2**62
-"""A version, or a position, after all that there are."""
+"""A version, or a position, beyond every one that exists."""
 
 _PARTS = f"""
     SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK} FROM (
@@ -171,8 +171,8 @@ class Parts:
     """Some events of several histories.
 
     Attributes:
-        rows: one aggregate's behind the other's, each in order.
-        ended: the aggregates without further events in their range.
+        rows: the events of one aggregate after those of the other, each in order.
+        ended: the aggregates that have no further events in their range.
     """
 
     rows: Sequence[EventRow]
@@ -185,13 +185,13 @@ async def read_parts(
     ranges: Mapping[UUID, tuple[int, int]],
     position: int = END,
 ) -> Parts:
-    """Return the next events of each aggregate between two versions: some of each, few in all.
+    """Return the next events of several aggregates: some of each, a limited number together.
 
     Args:
         connection: to the database.
-        files: where archived events are.
-        ranges: by aggregate, the version after which to begin and the one to end before.
-        position: later events are left out.
+        files: the log's files, which have the archived events.
+        ranges: by aggregate, the version after which to begin and the version before which to end.
+        position: the last position; later events are left out.
     """
     limit = max(1, EVENTS_A_PART // len(ranges))
     bounds = list(ranges.values())
@@ -215,14 +215,14 @@ async def read_parts(
             counts[aggregate_id] += 1
             continue
         after, before = ranges[aggregate_id]
-        end = min(before - 1, sum(1 for one in row["positions"] if one <= position))
+        end = min(before - 1, sum(1 for number in row["positions"] if number <= position))
         archived = await _archived(connection, files, row, after, min(end, after + limit))
         rows += archived
         if after + len(archived) < end:
             unread.add(aggregate_id)
     if size >= BYTES_A_PART:
         unread.update(ranges)
-    unread.update(one for one, count in counts.items() if count == limit)
+    unread.update(aggregate_id for aggregate_id, count in counts.items() if count == limit)
     return Parts(rows, ranges.keys() - unread)
 
 
@@ -256,10 +256,7 @@ _OF_TOPICS = f"""
 async def next_of_topics(
     connection: Connection, aggregate_id: UUID, after: int, topics: Collection[str]
 ) -> list[StoredEvent]:
-    """Return the next events of an aggregate that have these topics, none of them archived.
-
-    The others are passed over by the database.
-    """
+    """Return the next events of an aggregate that have these topics; archived ones are left out."""
     values = {
         "id": aggregate_id,
         "after": after,
@@ -280,15 +277,15 @@ def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
     )
 
 
-# States of aggregates: their rows, and the ends of their histories to prove them by.
+# States of aggregates: their rows, if they are up to date.
 #
-# A row is relied on only if it goes back to the last event of the log, and if the program's version
-# that wrote it knows all that decisions need. It is then as good as the history, and costs two
-# look-ups however long that is.
+# A row is used only if it reflects the last event of the log, and if the version of the program
+# that wrote it recorded everything that decisions need. It then replaces the history, and costs two
+# look-ups however long the history is.
 
 MAX_BYTES = 1_048_576
-"""Bytes that rows read together may take in the table, where they lie compressed; the first is read
-in any case."""
+"""Bytes that rows which are read together may take in the table, where they are compressed. The
+first row is read in any case."""
 
 _COMPRESSIBLE = ("jsonb", "text")
 
@@ -301,7 +298,8 @@ _LOST_KEYS = """
         )
     ) END AS lost_keys
 """
-"""An edited row cannot break the statement, which reads others with it."""
+"""The keys of a run's personal data that no longer exist. The checks of types are for edited rows,
+which must not break a statement that reads other rows, too."""
 
 _ARCHIVED = """
     UNION ALL SELECT head_version, last_position, head_correlation_id
@@ -311,13 +309,13 @@ _ARCHIVED = """
 
 @dataclass(frozen=True)
 class StoredState:
-    """An aggregate as its row and the end of its history show it.
+    """An aggregate's row and the last event of its history.
 
     Attributes:
-        state: for decisions.
-        row: as it stands in its table, even if it is outdated; None if it has none.
-        position: of its last event.
-        correlation_id: of its last event.
+        state: its state for decisions.
+        row: its row in the table, even if that is outdated; None if it has none.
+        position: position of its last event.
+        correlation_id: correlation id of its last event.
     """
 
     state: State
@@ -328,7 +326,7 @@ class StoredState:
 
 @cache
 def states_sql(kind: str) -> str:
-    """Return the statement that reads the states of these aggregates (`ids`).
+    """Return the statement that reads the states of aggregates of a kind, by the parameter `ids`.
 
     Its columns are the row's, and `requested_id`, `head_version`, `head_position` and
     `head_correlation_id`; of runs, also `lost_keys`.
@@ -368,9 +366,9 @@ def _large(table: Table) -> list[str]:
 
 
 def states_in(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, StoredState]:
-    """Return what the rows of `states_sql` say, by aggregate, in their order.
+    """Return the states in rows of `states_sql`, by aggregate, in their order.
 
-    They become the rows of the table: the other columns are taken out.
+    The rows are changed: only the table's columns remain.
     """
     table = BY_SUBJECT[kind]
     states: dict[UUID, StoredState] = {}
@@ -382,12 +380,12 @@ def states_in(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, StoredSta
         lost_keys = row.pop("lost_keys", None)
         if correlation_id is not None:
             correlation_id = UUID(correlation_id)
-        stored: Row | None = None if row[table.key] is None else row
-        decisive: Row | None = None
-        if stored is not None and _is_decisive(table, stored, version, position):
-            decisive = _without_erased(stored, lost_keys)
-        state = State(version, decisive)
-        states[aggregate_id] = StoredState(state, stored, position, correlation_id)
+        table_row: Row | None = None if row[table.key] is None else row
+        decisive_row: Row | None = None
+        if table_row is not None and _is_decisive(table, table_row, version, position):
+            decisive_row = _without_erased(table_row, lost_keys)
+        state = State(version, decisive_row)
+        states[aggregate_id] = StoredState(state, table_row, position, correlation_id)
     return states
 
 
@@ -397,9 +395,9 @@ def _is_decisive(table: Table, row: Row, version: int, position: int) -> bool:
 
 
 def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
-    """Return a run's row as its events make it once these keys are gone.
+    """Return a run's row as its events fold to it once these keys are destroyed.
 
-    None where the row does not show that, because somebody has edited it.
+    It is None if the row was edited and does not show the erased parameters.
     """
     if not lost_keys:
         return row
@@ -423,5 +421,5 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
 async def read_states(connection: Connection, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
     """Return the states of these aggregates, as `domain.ports.Log.states_of` says."""
     cursor = await connection.execute(states_sql(kind), {"ids": list(ids)})
-    stored = states_in(kind, await cursor.fetchall())
-    return {aggregate_id: one.state for aggregate_id, one in stored.items()}
+    states = states_in(kind, await cursor.fetchall())
+    return {aggregate_id: stored.state for aggregate_id, stored in states.items()}

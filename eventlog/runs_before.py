@@ -1,7 +1,7 @@
-"""The due runs that come before a run in the queue, now or at a past moment.
+"""The due runs that come before a run in the queue, now or at a past time.
 
 A fairness group has the queue position of the next run of the value that is served next. Once that
-is behind a position, the rest of the group comes later, also runs that were due before.
+run is behind a position, so is the rest of the group, even runs that were due earlier.
 """
 
 from collections import defaultdict
@@ -27,13 +27,13 @@ from projections.flow.selection import (
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_first, read_one, read_rows
 
-MOST_BEFORE = 2_000
+MAX_BEFORE = 2_000
 """Runs before a run that are read."""
 
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 """Runs before a run that are counted."""
 
-MOST_VALUES = 100
+MAX_VALUES = 100
 """Values of a group whose first runs are read."""
 
 _POSITION = "(%(scheduled_at)s::timestamptz, %(id)s::uuid)"
@@ -42,7 +42,7 @@ FIRST_OF_GROUP = f"""
     WITH RECURSIVE {VALUE_ORDER}, runs_of_value AS (
         SELECT lap, value, (
             SELECT count(*) FROM (
-                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION} LIMIT {MOST_COUNTED + 1}
+                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION} LIMIT {MAX_COUNTED + 1}
             ) AS run
         ) AS before, EXISTS (
             {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION}
@@ -58,11 +58,13 @@ FIRST_OF_GROUP = f"""
     )), 0)::int AS number
     FROM runs_of_value LEFT JOIN boundary ON true
 """
-"""Each value with a run before the position starts one run in each round, until a value is next
-whose next run is behind the position."""
+"""Each value with a run before the position starts one run in each round, until the turn comes to a
+value whose next run is behind the position."""
 
 
-class _First(TypedDict):
+class _GroupCount(TypedDict):
+    """The number of a group's runs before a position; `rounds` is None if no run is behind it."""
+
     rounds: ReadOnly[int | None]
     number: ReadOnly[int]
 
@@ -74,21 +76,21 @@ async def first_of_group(
 
     Args:
         connection: in a snapshot.
-        group: a group of the position's priority, and not of the run that is explained.
+        group: a group of the position's priority that the explained run does not belong to.
         values: the position, and the parameters of `candidates.DUE`.
     """
     job_id, entry_point, priority = group
-    of_group = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
-    first = await read_one(connection, _First, FIRST_OF_GROUP, of_group)
-    rounds = first["number"] if first["rounds"] is None else first["rounds"]
+    group_values = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
+    count = await read_one(connection, _GroupCount, FIRST_OF_GROUP, group_values)
+    rounds = count["number"] if count["rounds"] is None else count["rounds"]
     depth = min(rounds + 2, DEPTH)
-    return first["number"], await read_group(
-        connection, group, str(values["now"]), depth, MOST_VALUES
+    return count["number"], await read_group(
+        connection, group, str(values["now"]), depth, MAX_VALUES
     )
 
 
-MOST_GROUPS = 50
-"""Groups that are read; runs of further groups are taken to keep their own queue positions."""
+MAX_GROUPS = 50
+"""Groups whose order is read. Runs of further groups count by their own queue positions."""
 
 _BEFORE = """
     (priority > %(priority)s OR priority = %(priority)s
@@ -100,12 +102,13 @@ _OF_OTHERS = f"""
         %(in_group)s AND fair_value IS NOT NULL AND {GROUP}
     )
 """
-"""Without the runs of the run's own group, which come in the order of its values."""
+"""The runs before a position, without those of the explained run's own group, which come in the
+order of its values."""
 
 BEFORE = f"""
     {candidates.WITH_LIMITS} FROM (
         {_OF_OTHERS} AND NOT job_definition_id = ANY(%(jobs_at_capacity)s::uuid[])
-        {candidates.IN_ORDER} LIMIT {MOST_BEFORE + 1}
+        {candidates.IN_ORDER} LIMIT {MAX_BEFORE + 1}
     ) AS run {candidates.IN_ORDER}
 """
 
@@ -115,11 +118,12 @@ COUNT = f"""
             AND priority = %(priority)s AND job_definition_id IN (
                 SELECT id FROM job_definitions WHERE fairness_key IS NOT NULL
             ) AS in_group
-        FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
+        FROM ({_OF_OTHERS} LIMIT {MAX_COUNTED + 1}) AS run
     ) AS run
     GROUP BY job_definition_id, entry_point, in_group ORDER BY number DESC
 """
-"""Runs of a higher priority come first, in a group or not."""
+"""Runs of a higher priority come first in any case, so only groups of the same priority count as
+such."""
 
 BEFORE_IN_GROUP = f"""
     WITH RECURSIVE {VALUE_ORDER}, mine AS (
@@ -127,7 +131,7 @@ BEFORE_IN_GROUP = f"""
             SELECT count(*) FROM (
                 {DUE_OF_VALUE}
                   AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
-                LIMIT {MOST_COUNTED + 1}
+                LIMIT {MAX_COUNTED + 1}
             ) AS run
         ) AS rounds
         FROM value_order WHERE value = %(value)s
@@ -136,7 +140,7 @@ BEFORE_IN_GROUP = f"""
             {DUE_OF_VALUE} {IN_VALUE_ORDER}
             LIMIT rounds + ((value_order.lap, value_order.value) < (mine.lap, mine.value))::int
         ) AS run
-        WHERE value_order.value <> mine.value LIMIT {MOST_COUNTED + 1}
+        WHERE value_order.value <> mine.value LIMIT {MAX_COUNTED + 1}
     ), started AS (
         SELECT scheduled_at, id FROM other
         UNION ALL
@@ -148,10 +152,11 @@ BEFORE_IN_GROUP = f"""
     ) AS last
 """
 """Before a run with N earlier runs of its own value, each other value starts N runs, and one more
-if it is served before the run's value. And the queue position of the last of all these runs."""
+if it is served before the run's value. Returns N (`rounds`), the number of all these runs
+(`starts`), and the queue position of the last of them."""
 
 
-class _Counted(TypedDict):
+class _Count(TypedDict):
     job_definition_id: ReadOnly[str]
     entry_point: ReadOnly[str]
     in_group: ReadOnly[bool]
@@ -177,9 +182,9 @@ async def runs_before_now(
     Args:
         connection: in a snapshot.
         run: the due run.
-        now: the moment.
-        jobs_at_capacity: jobs whose runs are counted, but cannot start.
-        quarantine: runs that this process cannot read; they do not count.
+        now: the present time.
+        jobs_at_capacity: jobs whose runs are counted, but are not read since they cannot start.
+        quarantine: runs that do not count, since this process cannot read them.
     """
     await connection.execute(candidates.BYPASS, (quarantine.ids,))
     values: Mapping[str, object] = {
@@ -197,13 +202,13 @@ async def runs_before_now(
     if group is None:
         others = await _runs_before_position(connection, values)
         return _with_groups(run, others, {})
-    of_value = {**values, "value": run["fair_value"]}
-    last = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, of_value)
+    value = {"value": run["fair_value"]}
+    last = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, {**values, **value})
     if last is None:
         others = await _runs_before_position(connection, values)
         return _with_groups(run, replace(others, is_cut=True), {})
     depth = min(last["rounds"] + 1, DEPTH)
-    own = await read_group(connection, group, now, depth, MOST_VALUES)
+    own = await read_group(connection, group, now, depth, MAX_VALUES)
     position = {"scheduled_at": last["scheduled_at"], "id": last["id"]}
     others = await _runs_before_position(connection, {**values, **position, "in_group": True})
     count = _sum(others.count, last["starts"])
@@ -214,7 +219,7 @@ async def runs_before_now(
 def _with_groups(
     run: Candidate, others: RunsBefore, groups: Mapping[GroupKey, FairnessGroup]
 ) -> RunsBefore:
-    """Return the runs before a run with these groups; with any, the run itself is among them."""
+    """Add groups to the runs before a run; if there are any, the run itself is one of the runs."""
     groups = {**others.groups, **groups}
     if not groups:
         return others
@@ -222,67 +227,70 @@ def _with_groups(
 
 
 def _sum(count: int | None, starts: int) -> int | None:
-    """Return the sum, None where it is not known or too large."""
-    if count is None or starts > MOST_COUNTED:
+    """Return the sum; None if the count is unknown or the sum is too large."""
+    if count is None or starts > MAX_COUNTED:
         return None
     return count + starts
 
 
 async def _runs_before_position(connection: Connection, values: Mapping[str, object]) -> RunsBefore:
     """Return the runs that start before a queue position, with those of groups in their order."""
-    read = await read_rows(connection, Candidate, BEFORE, values)
-    counted = await read_rows(connection, _Counted, COUNT, values)
-    runs = read[:MOST_BEFORE]
-    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
-        # Not all were counted, and to read each group could take seconds.
+    rows = await read_rows(connection, Candidate, BEFORE, values)
+    counts = await read_rows(connection, _Count, COUNT, values)
+    runs = rows[:MAX_BEFORE]
+    if sum(count["number"] for count in counts) > MAX_COUNTED:
+        # Not all runs were counted, and to read each group could take seconds.
         return RunsBefore(runs, is_cut=True, count=None, of_job=None)
-    is_cut = len(read) > len(runs)
+    is_cut = len(rows) > len(runs)
     groups: dict[GroupKey, FairnessGroup] = {}
-    number = of_job = 0
-    for counts in counted:
-        first = counts["number"]
-        if counts["in_group"] and len(groups) < MOST_GROUPS:
+    total = of_job = 0
+    for count in counts:
+        number = count["number"]
+        if count["in_group"] and len(groups) < MAX_GROUPS:
             priority = cast("int", values["priority"])
-            group = counts["job_definition_id"], counts["entry_point"], priority
-            first, groups[group] = await first_of_group(connection, group, values)
-        number += first
-        if counts["job_definition_id"] == values["job_id"]:
-            of_job += first
-    return RunsBefore(runs, is_cut, count=number, of_job=of_job, groups=groups)
+            group = count["job_definition_id"], count["entry_point"], priority
+            number, groups[group] = await first_of_group(connection, group, values)
+        total += number
+        if count["job_definition_id"] == values["job_id"]:
+            of_job += number
+    return RunsBefore(runs, is_cut, count=total, of_job=of_job, groups=groups)
 
 
-def runs_before_then(
+def runs_before_in_past(
     run: Candidate, others: Iterable[Candidate], now: str, rows: Sequence[RunRow], *, is_cut: bool
 ) -> RunsBefore:
-    """Return the runs that were due at a past moment and came before a run.
+    """Return the runs that were due at a past time and came before a run.
 
     Args:
         run: the due run.
-        others: the other pending runs of that moment.
-        now: the moment.
-        rows: the runs of that moment, which say which values of groups were started last.
-        is_cut: whether there were more.
+        others: the pending runs of that time.
+        now: that time.
+        rows: running and pending runs of that time, which show the value of a group that was
+            started last.
+        is_cut: whether there were more pending runs.
     """
-    due = [one for one in others if one["id"] != run["id"] and untimely(one, now) is None]
-    due = sorted([run, *due], key=queue_position)
-    groups = _groups_then(due, rows)
+    others = [
+        other for other in others if other["id"] != run["id"] and untimely(other, now) is None
+    ]
+    due = sorted([run, *others], key=queue_position)
+    groups = _past_groups(due, rows)
     starting = starting_order(due, groups)
     before = starting[: starting.index(run)]
     runs = due if groups else before
     if is_cut:
         return RunsBefore(runs, is_cut=True, count=None, of_job=None, groups=groups)
     job_id = run["job_definition_id"]
-    of_job = [one for one in before if one["job_definition_id"] == job_id]
-    return RunsBefore(runs, count=len(before), of_job=len(of_job), groups=groups)
+    of_job = sum(other["job_definition_id"] == job_id for other in before)
+    return RunsBefore(runs, count=len(before), of_job=of_job, groups=groups)
 
 
-def _groups_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[GroupKey, FairnessGroup]:
-    """Return all fairness groups of due runs, as far as these rows say."""
+def _past_groups(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[GroupKey, FairnessGroup]:
+    """Return the fairness groups of due runs, with the last values that these rows show."""
     runs_of_groups: defaultdict[GroupKey, list[Candidate]] = defaultdict(list)
-    for one in due:
-        group = group_of(one)
+    for run in due:
+        group = group_of(run)
         if group is not None:
-            runs_of_groups[group].append(one)
+            runs_of_groups[group].append(run)
     return {
         group: fairness_group(runs, last_value(rows, runs[0]))
         for group, runs in runs_of_groups.items()
@@ -290,7 +298,7 @@ def _groups_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[Group
 
 
 def last_value(rows: Iterable[RunRow], run: Candidate) -> str | None:
-    """Return the value of a run's group that was started last, as far as these rows say."""
+    """Return the value of a run's group that was started last among these rows; None for none."""
     last: tuple[int, str] | None = None
     for row in rows:
         turn = row["last_turn"]
@@ -303,7 +311,7 @@ def last_value(rows: Iterable[RunRow], run: Candidate) -> str | None:
 
 
 def _is_of_group(row: RunRow, run: Candidate) -> bool:
-    """Return whether a row and a run are of the same fairness group, if they are of any."""
+    """Return whether a row and a run would belong to the same fairness group."""
     if row["job_definition_id"] != run["job_definition_id"]:
         return False
     if row["entry_point"] != run["entry_point"]:

@@ -1,4 +1,4 @@
-"""What decisions about saved views read of the tables."""
+"""Queries for decisions about saved views."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from projections.rows import Connection
 
 
 class StoredViews(ViewReads):
-    """Reads the table of jobs."""
+    """Answers them by the table of jobs."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool

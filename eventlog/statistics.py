@@ -1,10 +1,12 @@
-"""Counts runs into the table `run_statistics`, a moment after what happened to them.
+"""Follows the log, and counts runs into the table `run_statistics`.
 
-Any number of processes may follow the log (`RunStatistics`). The counts of a part of it are added
-in the transaction that moves the row of `run_statistics_progress` on, so each event counts once,
-whichever process dies. They come from the rows of runs, which say of a beginning and of an end for
-ever what the log says. Archives and erasures leave those rows, so nothing ceases to count. Whoever
-repairs `job_runs` lets everything be counted anew (`forget_statistics`).
+Any number of processes may do this (`RunStatistics`). The counts of a part of the log are added in
+the transaction that advances the row of `run_statistics_progress`, so each event counts exactly
+once, even if processes are killed.
+
+The counts come from the rows of runs: their launch and their end in the row never change, and are
+those of the log. Archives and erasures keep these rows. After a repair of `job_runs`, everything is
+counted again (`forget_statistics`).
 """
 
 from time import monotonic
@@ -23,13 +25,13 @@ STEP = 20_000
 """Positions of the log that are counted in one transaction."""
 
 EVERY_S = 2.0
-"""The rows of busy jobs are written this often, by one process or another."""
+"""How often the rows of busy jobs are written, by one process or another."""
 
 TRIM_EVERY_S = 60.0
 
 
 class CountState(TypedDict):
-    """How far the log is counted, by which version, and since when buckets are kept."""
+    """How far the log is counted, by which version, and the begin of the oldest kept buckets."""
 
     position: ReadOnly[int | None]
     version: ReadOnly[int]
@@ -49,8 +51,8 @@ _IS_DUE = f"""
     ) AS is_due
     FROM run_statistics_progress, ({sql.HEAD}) AS log
 """
-"""What a newer version counts is left to it, or two versions would each count all anew. Counts of a
-time still to come are due, too: the clock was set back."""
+"""If a newer version has counted, this one does not: else each would count everything again in
+turn. A time of counting that lies in the future counts as due: the clock was set back."""
 
 READ = "SELECT position, version, minutes_from, hours_from FROM run_statistics_progress"
 
@@ -84,7 +86,7 @@ class RunStatistics:
         self._trim_at_s = 0.0
 
     async def advance(self) -> bool:
-        """Count the next part of the log, unless another process does; return whether it did."""
+        """Count the next part of the log if it is due; return whether this process did."""
         async with borrowed(self._pool) as connection:
             if monotonic() >= self._trim_at_s:
                 await self.trim(connection)
@@ -100,10 +102,10 @@ class RunStatistics:
         return True
 
     async def trim(self, connection: Connection) -> None:
-        """Drop the buckets that are kept no longer."""
+        """Delete buckets that are older than they are kept."""
         now = self._clock()
         async with connection.transaction():
-            # In the order of all who write: first the row that says how far, then the counts.
+            # Locked before the counts, as by every writer, so that there are no deadlocks.
             if await read_first(connection, CountState, _TRY_LOCK) is None:
                 return
             bounds = {"minutes": now - KEPT["minute"], "hours": now - KEPT["hour"]}
@@ -113,7 +115,7 @@ class RunStatistics:
 async def _advance(connection: Connection, state: CountState) -> None:
     position = state["position"]
     head = await read_value(connection, int, sql.HEAD)
-    # Only a log that was cut off by hand ends before what was counted.
+    # A log ends before the counted position only if its end was removed by hand.
     if position is None or state["version"] < VERSION or head < position:
         await count_all(connection, state, head)
         return
@@ -124,7 +126,7 @@ async def _advance(connection: Connection, state: CountState) -> None:
 
 
 async def count_all(connection: Connection, state: CountState, head: int) -> None:
-    """Replace all counts, up to the log's head; who reads them sees the old ones until the end."""
+    """Count all runs again, up to the log's head; readers see the old counts until the commit."""
     await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'")
     values = values_of(state, 0, head)
     await connection.execute(f"DELETE FROM {TABLE}")
@@ -133,7 +135,7 @@ async def count_all(connection: Connection, state: CountState, head: int) -> Non
 
 
 def values_of(state: CountState, after: int, until: int) -> dict[str, object]:
-    """Return what the statements of `run_statistics` take to count the log in (after, until]."""
+    """Return the parameters of `run_statistics`' statements for the log in (after, until]."""
     return {
         "after": after,
         "until": until,
@@ -145,8 +147,8 @@ def values_of(state: CountState, after: int, until: int) -> dict[str, object]:
 
 
 async def forget_statistics(connection: Connection) -> None:
-    """Let all runs be counted anew: their rows were wrong."""
+    """Have all runs counted again, since their rows were wrong."""
     async with connection.transaction():
-        # However long another process counts.
+        # Waits as long as another process counts.
         await connection.execute("SET LOCAL lock_timeout = 0")
         await connection.execute("UPDATE run_statistics_progress SET position = NULL")

@@ -1,7 +1,8 @@
-"""Workers in the database: the list for people, orphaned runs, heartbeats.
+"""Workers in the database: their list, their orphaned runs, their heartbeats.
 
-First the list, and draining; then running runs whose worker is lost (`orphaned`); then the table
-`workers` as workers write it (`Heartbeats`), and declaring a worker lost (`declare_lost`).
+First the list for clients, and draining; then running runs whose worker is lost (`orphaned`); then
+how workers write the table `workers` (`Heartbeats`), and how a worker is declared lost
+(`declare_lost`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,7 @@ LOST_SHOWN_FOR = "1 day"
 """How long a lost worker is listed."""
 
 MARGIN = "2 seconds"
-"""A worker that is silent for its lease and this margin is shown as lost."""
+"""A worker without a heartbeat for its lease and this margin is shown as lost."""
 
 
 class WorkerRow(TypedDict):
@@ -97,8 +98,8 @@ _PAGE = f"""
 """
 
 _COUNTS = f"""
-    SELECT state, count(*) AS number FROM (SELECT {_STATE} FROM workers WHERE {_IS_LISTED}) AS one
-    GROUP BY state
+    SELECT state, count(*) AS number
+    FROM (SELECT {_STATE} FROM workers WHERE {_IS_LISTED}) AS listed GROUP BY state
 """
 
 _ONE = f"{_WORKER} WHERE id = %(id)s AND left_at IS NULL"
@@ -110,7 +111,7 @@ _DRAIN = """
 
 
 async def page_of_workers(connection: Connection, after: str, limit: int) -> list[WorkerRow]:
-    """Return the next workers after an id, by id, without those that have stopped in good order."""
+    """Return the next workers after an id, by id, without those that have stopped cleanly."""
     return await read_rows(connection, WorkerRow, _PAGE, {"after": after, "limit": limit})
 
 
@@ -128,9 +129,9 @@ async def count_by_state(connection: Connection) -> dict[WorkerState, int]:
 
 
 async def drain(connection: Connection, worker_id: str) -> WorkerRow:
-    """Let a worker claim no more runs, and stop when its last attempt has ended.
+    """Let a worker claim no more runs, and stop when its last attempt has ended; return its row.
 
-    Waits for claims that are under way; none begins after this returns.
+    It waits for claims under way; no claim begins after it has returned.
 
     Raises:
         NotFoundError: `worker_not_found`.
@@ -151,10 +152,11 @@ def present(row: WorkerRow) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Orphaned runs: running ones whose worker is lost (`dead_at`) or unknown.
-# A lost worker claims no more runs, so once it holds none, that is recorded (`recovered_at`), and
-# later searches skip it. Runs whose worker was never registered, as after tables were restored by
-# hand, are searched for every `FULL_SEARCH_EVERY_S`.
+# Orphaned runs: running runs whose worker is lost (`dead_at`) or unknown.
+#
+# A lost worker claims no more runs. Once it holds none, that is recorded (`recovered_at`), and
+# later searches skip it. Runs whose worker is unknown, for example after tables were restored by
+# hand, are only searched every `FULL_SEARCH_EVERY_S`.
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -206,10 +208,14 @@ RECORD_RECOVERED = f"""
 async def orphaned(
     connection: Connection, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
 ) -> list[UUID]:
-    """Return running runs whose worker is lost or unknown, except the bypassed ones.
+    """Return running runs whose worker is lost or unknown.
 
-    Those of lost workers come first: an index serves them. With `after` they come in the order of
-    workers and ids.
+    Args:
+        connection: to the database.
+        limit: number of runs.
+        bypassed: runs to leave out.
+        after: the run after which to continue, in the order of workers and ids; None returns runs
+            of lost workers first, for which there is an index.
     """
     values = {"limit": limit, "bypassed": list(bypassed), "after": after}
     if after is not None:
@@ -222,7 +228,7 @@ async def orphaned(
 
 
 async def any_of_lost_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether a lost worker still holds a run; record the lost workers that hold none."""
+    """Return whether a lost worker still holds a run; record which lost workers hold none."""
     if not await read_value(connection, bool, ANY_UNRECOVERED):
         return False
     await connection.execute(RECORD_RECOVERED)
@@ -232,17 +238,17 @@ async def any_of_lost_workers(connection: Connection, bypassed: Sequence[UUID]) 
 
 
 async def any_of_unknown_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether a lost or unknown worker holds a run, by a scan of all running runs."""
+    """Return whether a lost or unknown worker holds a run; this scans all running runs."""
     return bool(
         await read_ids(connection, OF_UNKNOWN_WORKERS, {"limit": 1, "bypassed": list(bypassed)})
     )
 
 
-# The table `workers`: a row for each session of a worker, with a sequence that grows while it
-# lives.
+# The table `workers`: a row for each session of a worker, with a sequence number that grows with
+# each heartbeat.
 #
-# It is not a projection: a heartbeat is not worth an event. The loss of a worker is
-# (`job_run.attempt_lost`).
+# It is not a projection, since heartbeats are no events. The loss of a worker is recorded by events
+# of its runs (`job_run.attempt_lost`).
 
 FULL_SEARCH_EVERY_S = 60.0
 """How often to search for runs of unknown workers."""
@@ -250,10 +256,12 @@ FULL_SEARCH_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A worker's sequence.
+    """A worker's sequence number.
 
     Attributes:
-        lease_ms: how long it may stand still before the worker is lost.
+        worker_id: the id of the worker's session.
+        sequence: the number, which grows with each heartbeat.
+        lease_ms: how long it may stay the same before the worker counts as lost.
     """
 
     worker_id: str
@@ -265,19 +273,20 @@ class Heartbeats:
     """Reads and writes heartbeats.
 
     Attributes:
-        expired: number of sessions of this process that ended because their lease was over.
+        expired: number of sessions of this process that have ended because their lease expired.
         on_registered: called with the id of each session that this process has registered.
     """
 
     def __init__(
         self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine, logs_at: str | None
     ) -> None:
-        """Write heartbeats by a pool.
+        """Write heartbeats of this process's workers.
 
         Args:
             pool: connections.
-            quarantine: runs that cannot be read.
-            logs_at: identifies the store of its run logs; None where nothing does.
+            quarantine: runs that this process cannot read.
+            logs_at: the identity of the store to which the workers write run logs; None if it is
+                unknown.
         """
         self._pool = pool
         self._quarantine = quarantine
@@ -309,7 +318,7 @@ class Heartbeats:
     async def offer(
         self, worker_id: str, entry_points: Iterable[str], pythons: Iterable[Python] = ()
     ) -> None:
-        """Record that a worker offers other entry points from now on, run by these Pythons."""
+        """Record the entry points that a worker offers from now on, and the Pythons they run on."""
         values = {
             "id": worker_id,
             "entry_points": sorted(entry_points),
@@ -319,11 +328,11 @@ class Heartbeats:
             await connection.execute(_OFFER, values)
 
     async def beat(self, worker_id: str, slots: int | None = None) -> WorkerState:
-        """Advance the worker's sequence; return its standing.
+        """Advance the worker's sequence number; return the worker's state.
 
         Args:
             worker_id: the session's id.
-            slots: its number of slots now, if that can change.
+            slots: its present number of slots; None if that never changes.
         """
         values = {"id": worker_id, "slots": slots}
         async with borrowed(self._pool) as connection:
@@ -333,32 +342,31 @@ class Heartbeats:
         return "draining" if row["is_draining"] else "alive"
 
     async def drain(self, worker_id: str) -> None:
-        """Record that a session claims no more runs, and ends when its last attempt has."""
+        """Record that a session claims no more runs, and ends with its last attempt."""
         async with borrowed(self._pool) as connection:
             await connection.execute(_DRAIN, {"id": worker_id})
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
-        """Record that a session has ended: the worker has stopped, or its lease is over."""
+        """Record that a session has ended: the worker has stopped, or its lease has expired."""
         values = {"id": worker_id, "in_order": not expired}
         async with borrowed(self._pool) as connection:
             cursor = await connection.execute(_LEAVE, values)
-        # If others have declared it lost, they have counted it.
-        if expired:
+        if expired:  # A process that has declared it lost meanwhile has counted it.
             self.expired += cursor.rowcount
 
     async def writer_of_logs(self, worker_id: str) -> "LogWriter | None":
-        """Return where a worker's logs were written, also of an ended session."""
+        """Return where a worker has written its logs, even if its session has ended."""
         values = {"id": worker_id}
         async with borrowed(self._pool) as connection:
             return await read_first(connection, LogWriter, _LOG_WRITER, values)
 
     async def any_orphaned(self) -> bool:
         """Return whether a lost or unknown worker holds a readable run."""
-        is_time = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
-        search = any_of_unknown_workers if is_time else any_of_lost_workers
+        is_full = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
+        search = any_of_unknown_workers if is_full else any_of_lost_workers
         async with borrowed(self._pool) as connection:
             is_any = await search(connection, self._quarantine.ids)
-        if is_time and not is_any:
+        if is_full and not is_any:
             self._full_search_at = monotonic()
         return is_any
 
@@ -414,7 +422,7 @@ def _as_json(pythons: Iterable[Python]) -> Jsonb:
 
 
 class LogWriter(TypedDict):
-    """A worker's host, and what identifies the store of its run logs."""
+    """A worker's host, and the identity of the store of its run logs."""
 
     host: ReadOnly[str]
     logs_at: ReadOnly[str | None]
@@ -433,7 +441,7 @@ _LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
 
 
 async def declare_lost(connection: Connection, worker_id: str, sequence: int) -> bool:
-    """Declare a worker lost under its row's lock; False if it has beaten since `sequence`."""
+    """Declare a worker lost; return False if a heartbeat has advanced its sequence meanwhile."""
     cursor = await connection.execute(
         "UPDATE workers SET dead_at = clock_timestamp()"
         " WHERE id = %s AND sequence = %s AND dead_at IS NULL",
@@ -446,5 +454,5 @@ LIVES = """
     SELECT draining_at IS NOT NULL AS is_draining FROM workers
     WHERE id = %s AND dead_at IS NULL FOR SHARE
 """
-"""A row if the worker is registered and not lost; says whether it is draining. Whoever declares it
-lost, or drains it, waits until the transaction's end."""
+"""Returns a row if the worker is registered and not lost. The lock makes a drain of the worker, and
+its declaration as lost, wait for the end of the transaction."""

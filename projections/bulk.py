@@ -98,7 +98,7 @@ async def newest(
     return rows, rows[-1]["created_position"]
 
 
-async def open_ones(connection: Connection, limit: int, bypassed: Sequence[UUID]) -> list[Open]:
+async def unfinished(connection: Connection, limit: int, bypassed: Sequence[UUID]) -> list[Open]:
     """Return unfinished operations except the bypassed ones, oldest first."""
     values = {"limit": limit, "bypassed": list(bypassed)}
     return await read_rows(connection, Open, OPEN, values)

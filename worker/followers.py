@@ -84,7 +84,7 @@ class BulkWorker(Follower):
 
     async def look(self) -> bool:
         """Advance operations that no other process advances; return whether there were any."""
-        versions = await self._operations.open_ones(OPERATIONS_AT_A_TIME)
+        versions = await self._operations.unfinished(OPERATIONS_AT_A_TIME)
         for operation_id in self._last_seen.keys() - versions.keys():
             del self._last_seen[operation_id]
         self._steps.keep_only(versions)

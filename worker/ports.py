@@ -137,7 +137,7 @@ class Work(Protocol):
 class OpenOperations(Protocol):
     """The bulk operations that are not finished."""
 
-    async def open_ones(self, limit: int) -> dict[UUID, int]:
+    async def unfinished(self, limit: int) -> dict[UUID, int]:
         """Return the versions of unfinished operations by id, the oldest first."""
 
 

@@ -1,4 +1,4 @@
-"""The database's URL: made readable for libpq, and printed without secrets."""
+"""The database's URL: in libpq's form, and without its secrets in messages."""
 
 import re
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ class DatabaseUrlError(ValueError):
     """The URL cannot be used; the message says why and what to do, and holds no secret."""
 
 
-def readable_url(text: str) -> str:
+def libpq_url(text: str) -> str:
     """Return the URL, or other connection string, as libpq reads it.
 
     Raises:
@@ -44,7 +44,7 @@ def readable_url(text: str) -> str:
         raise DatabaseUrlError(msg) from None
     host = str(parts.get("host") or "")
     ports = str(parts.get("port") or "").split(",")
-    has_odd_port = any(one and not one.isdecimal() for one in ports)
+    has_odd_port = any(port and not port.isdecimal() for port in ports)
     if has_odd_port or "@" in host:
         msg = f"its host or port is invalid; give {URL_FORM}; {ENCODING_HINT}"
         raise DatabaseUrlError(msg)
@@ -56,7 +56,7 @@ def without_secrets(text: str, url: str) -> str:
 
     If the URL is broken, libpq may take a piece of the password for a host or a port.
     """
-    pieces = {url} | (_secrets_of_url(url) if "://" in url else _secrets_of_words(url))
+    pieces = {url} | (_secrets_of_url(url) if "://" in url else _secrets_of_keywords(url))
     for piece in sorted(pieces, key=len, reverse=True):
         if len(piece) >= MIN_SECRET:
             text = text.replace(piece, "***")
@@ -87,7 +87,7 @@ def _secrets_of_url(url: str) -> set[str]:
     return secrets
 
 
-def _secrets_of_words(url: str) -> set[str]:
+def _secrets_of_keywords(url: str) -> set[str]:
     """Return what may be a piece of the password in `host=… password=…`."""
     quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
     secrets = {secret.strip("'") for secret in quoted}

@@ -1,6 +1,7 @@
-"""The environment: its name and colour, by which the dashboard marks production; its variables.
+"""The service's environment: its name and colour in the dashboard, and its documented variables.
 
-First the name and the colour, then what variables that are no options mean, for the documentation.
+First the name and the colour, by which the dashboard marks production; then the variables that are
+no options of the command line: the documentation lists them.
 """
 
 from dataclasses import dataclass
@@ -33,11 +34,11 @@ class Environment:
 
 @dataclass(frozen=True)
 class Variable:
-    """What an operator may set.
+    """A documented variable of the environment.
 
     Attributes:
-        name: as the environment has it.
-        default: what counts where it is left out, in Markdown; empty for nothing.
+        name: its name, or several of one kind, separated by `, `.
+        default: the value that counts while it is not set, in Markdown; empty for none.
         meaning: what it does, in Markdown.
     """
 
@@ -46,7 +47,7 @@ class Variable:
     meaning: str
 
 
-OF_LIBRARIES = (
+LIBRARY_VARIABLES = (
     Variable(
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, …",
         "",

@@ -1,8 +1,8 @@
 """The operator's handlers, checked before anything starts.
 
-First handlers named by files (`example.py`) or modules (`modules_of`), then their packages
-(`handler_packages`) and what they reach of the host (`handler_source`); `interpreters.py` has the
-Pythons that run them.
+First the modules that an operator names, by module or by file (`modules_of`); then their packages
+(`handler_packages`) and what handlers may reach of the host (`handler_source`); last the variables
+that are passed to them. `interpreters.py` chooses the Pythons that run them.
 """
 
 import logging
@@ -32,12 +32,19 @@ from worker.executors.packages import (
     variable_name,
 )
 
+logger = logging.getLogger(__name__)
+
 SUFFIX = ".py"
 
 
 @dataclass(frozen=True)
 class NamedModules:
-    """Modules by the names that an operator gave, and the directories of those named by a file."""
+    """The modules that an operator names.
+
+    Attributes:
+        modules: each module by the name that the operator gave, a module's or a file's.
+        directories: where Python finds the modules that were named by a file.
+    """
 
     modules: Mapping[str, str]
     directories: Sequence[str]
@@ -81,9 +88,6 @@ def _module_of_file(path: Path) -> tuple[str, Path]:
     return ".".join(parts), directory
 
 
-logger = logging.getLogger(__name__)
-
-
 def handler_packages(
     modules: Sequence[str] | None,
     commands: Path | None,
@@ -118,14 +122,14 @@ def handler_source(
         ValueError: a file or a program does not exist.
         OSError: a file cannot be read.
     """
-    declared = read_commands(commands) if commands else {}
-    listed: dict[str, str] = {}
+    commands_by_name = read_commands(commands) if commands else {}
+    pythons_of_lists: dict[str, str] = {}
     for name in modules:
-        listed.update(listed_handlers(Path(name)) if name.endswith(LISTS) else {name: ""})
-    named = modules_of(list(listed))
-    argvs = {name: command.argv for name, command in declared.items()}
+        pythons_of_lists |= listed_handlers(Path(name)) if name.endswith(LISTS) else {name: ""}
+    named = modules_of(list(pythons_of_lists))
+    argvs = {name: command.argv for name, command in commands_by_name.items()}
     variables_of = dict(access.variables_of)
-    for name, command in declared.items():
+    for name, command in commands_by_name.items():
         if command.pass_env:
             own_variables = variables_of.get(f"command.{name}", ())
             variables_of[f"command.{name}"] = (*own_variables, *command.pass_env)
@@ -135,14 +139,19 @@ def handler_source(
         argvs,
         access,
         named.directories,
-        _interpreters(named, listed, named_interpreters(pythons)),
+        _interpreters(named, pythons_of_lists, named_interpreters(pythons)),
     )
 
 
 def _interpreters(
-    named: NamedModules, listed: Mapping[str, str], options: Mapping[str, str]
+    named: NamedModules, pythons_of_lists: Mapping[str, str], options: Mapping[str, str]
 ) -> dict[str, Interpreter]:
     """Return the interpreter of each module that is not run by the service's own.
+
+    Args:
+        named: the modules.
+        pythons_of_lists: by name the path that a file of handlers gives; empty for none.
+        options: by name the path that `--python` gives; by "" the one for all modules.
 
     Raises:
         ValueError: an option names no module, or an interpreter that does not exist.
@@ -154,7 +163,7 @@ def _interpreters(
             raise ValueError(msg)
     interpreters: dict[str, Interpreter] = {}
     for name, module in named.modules.items():
-        path = options.get(name) or options.get(module) or listed[name] or options.get("")
+        path = options.get(name) or options.get(module) or pythons_of_lists[name] or options.get("")
         if path:
             interpreter = interpreter_at(path)
         else:

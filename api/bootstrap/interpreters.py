@@ -14,7 +14,7 @@ import yaml
 from worker.executors.packages import OWN, Interpreter
 
 LISTS = (".yaml", ".yml", ".json")
-"""What the name of a file that lists handlers ends with."""
+"""Suffixes of files that list handlers."""
 
 PROGRAM = "bin/python"
 """The interpreter of an environment."""
@@ -41,39 +41,43 @@ def listed_handlers(file: Path) -> dict[str, str]:
             " have an environment of their own, python: PATH"
         )
         raise ValueError(msg)
-    return {_named(file, entry["package"]): _below(file, entry.get("python")) for entry in entries}
+    return {
+        _module_or_path(file, entry["package"]): _path_from(file, entry.get("python"))
+        for entry in entries
+    }
 
 
 def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict) or "package" not in entry:
         return False
-    is_known = entry.keys() <= {"package", "python"}
-    return is_known and all(isinstance(value, str) and value for value in entry.values())
+    has_known_keys = entry.keys() <= {"package", "python"}
+    return has_known_keys and all(isinstance(value, str) and value for value in entry.values())
 
 
-def _named(file: Path, package: str) -> str:
-    is_file = "/" in package or package.endswith(".py")
-    return _below(file, package) if is_file else package
+def _module_or_path(file: Path, package: str) -> str:
+    is_path = "/" in package or package.endswith(".py")
+    return _path_from(file, package) if is_path else package
 
 
-def _below(file: Path, path: str | None) -> str:
+def _path_from(file: Path, path: str | None) -> str:
+    """Return a path that begins at the file's directory, unless it is absolute; empty for none."""
     return os.path.join(file.parent, path) if path else ""  # noqa: PTH118 - a text
 
 
 def named_interpreters(options: Sequence[str]) -> dict[str, str]:
-    """Return the interpreters that `--python` names, by module or file; by "" the one for all.
+    """Return the paths that `--python` names, by module or file; by "" the one for all.
 
     Raises:
-        ValueError: an option names none.
+        ValueError: an option names no path.
     """
-    named: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for text in options:
         owner, colon, path = text.rpartition(":")
         if not path or (colon and not owner):
             msg = f"--python: {text!r} is neither PATH nor MODULE:PATH"
             raise ValueError(msg)
-        named[owner] = path
-    return named
+        paths[owner] = path
+    return paths
 
 
 def interpreter_at(path: str) -> Interpreter | None:
@@ -92,11 +96,14 @@ def interpreter_at(path: str) -> Interpreter | None:
 
 
 def default_interpreter(directory: Path, environment: Mapping[str, str]) -> Interpreter | None:
-    """Return the interpreter of handlers for which none is named; None for the service's own.
+    """Return the interpreter of handlers for which the operator names none.
+
+    It is that of the active virtual environment, else that of the project that the handlers lie in;
+    None stands for the service's own.
 
     Args:
-        directory: where the handlers lie.
-        environment: may name the active virtual environment.
+        directory: the handlers' directory.
+        environment: variables, of which `VIRTUAL_ENV` names the active virtual environment.
     """
     active = environment.get("VIRTUAL_ENV")
     candidates = [Path(active)] if active else []

@@ -1,8 +1,8 @@
 """The store of run logs: the data directory, or an object store that API and workers share.
 
-First the store itself (`run_logs`, `log_keeper`), then its check, then its identity, by which a
-process that has no log of a run can say that its worker writes to another store; last the names of
-all logs, for backups.
+First the store itself (`run_logs` to read, `log_keeper` to write), then its check, then its
+identity: a process that lacks the log of a run tells by it that the worker writes to another store.
+Last the names of all logs, for backups.
 """
 
 import os
@@ -57,9 +57,9 @@ def check_log_store(url: str, *, to_write: bool) -> None:
     try:
         logs.check(to_write=to_write)
     except RunLogsUnavailableError as error:
-        attempt = "write to" if to_write else "read"
+        action = "write to" if to_write else "read"
         raise LogStoreError(
-            f"cannot {attempt} the store of logs {url}: {error}\n"
+            f"cannot {action} the store of logs {url}: {error}\n"
             "Check --logs-store, and for s3:// the variables AWS_ENDPOINT_URL (where it is not"
             " Amazon's), AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY;"
             " the bucket must exist."

@@ -25,15 +25,15 @@ from domain.run_followers import RunFollower
 from domain.workers import Isolation
 from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
-from eventlog.archive.retention import Retainer
+from eventlog.archive.retention import RetentionArchiver
 from eventlog.database.clock import DatabaseClock, ShiftedClock
-from eventlog.database.connection import Patience
+from eventlog.database.connection import StartupWait
 from eventlog.database.continuity import Continuity
 from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from eventlog.database.listener import Listener
 from eventlog.entry_points import OfferedEntryPoints
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import Selected
+from eventlog.history.as_of import PastSelection
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles
@@ -60,8 +60,8 @@ _EXPIRED = "Leases that expired without having been released, as far as this pro
 _BREAKS = "How often the log was replaced by another one, or lost its last events."
 
 LIST_READERS, MAX_WAITING_LISTS = 2, 64
-"""Parts of lists that are read at a time, and lists that may wait for that: what is read takes up
-to twenty times its size in memory."""
+"""Parts of lists that are read at a time, and lists that may wait for a turn: a part takes up to
+twenty times its size in memory."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Service:
         supervision: starts the process's background tasks, and knows their states.
         metrics: the process's counters.
         costly: connections for queries that may take long.
-        counts: turns for counts over time, which take up to a second. Dashboards show them, so they
-            do not wait for costly queries.
+        counts: the same for counts over time, which take up to a second: dashboards show them, so
+            they have turns of their own and do not wait for costly queries.
         queues: pending runs in memory, by isolation.
         turns: limits the readers of long lists.
         logs_at: the identity of the store of run logs; None if it cannot be read.
@@ -103,7 +103,7 @@ class Service:
     listener: Listener
     heartbeats: Heartbeats
     offered: OfferedEntryPoints
-    retainer: Retainer
+    retention_archiver: RetentionArchiver
     run_logs: RunLogs
     logs_at: str | None
     audit: Audit
@@ -122,7 +122,7 @@ class Service:
             self.listener,
             self.jobs.quarantine,
             self.queues[isolation],
-            self.retainer,
+            self.retention_archiver,
         )
 
 
@@ -134,15 +134,15 @@ async def running(
 
     Args:
         settings: what the operator decided.
-        followers: whose aggregates follow runs.
+        followers: followers of runs, whose aggregates change when a run does.
     """
     database = settings.database
     continuity = database.continuity
     files = database.files
     supervision = Supervision()
     metrics = Metrics()
-    patience = Patience(settings.wait_for_database_s)
-    await patience.wait_async(lambda: rebuild_stale_tables(database))
+    startup_wait = StartupWait(settings.wait_for_database_s)
+    await startup_wait.wait_async(lambda: rebuild_stale_tables(database))
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(_tracing(settings))
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
@@ -156,27 +156,27 @@ async def running(
             writer = Writer(database, metrics=metrics)
         listener = Listener(database)
         for part in (clock, writer, listener):
-            await patience.wait_async(partial(part.start, supervision))
+            await startup_wait.wait_async(partial(part.start, supervision))
             stack.push_async_callback(part.stop)
         factory = LogFactory(database.conninfo, writer)
         log = PostgresLog(writer, pool, files)
         jobs = Jobs(factory, log, clock, random.SystemRandom(), followers)
         stack.callback(jobs.close)
-        await patience.wait_async(jobs.seed)
+        await startup_wait.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
-        selection = Selected(pool, files, costly)
+        selection = PastSelection(pool, files, costly)
         schedules = Schedules(jobs)
         failures = Failures(jobs)
         grouper = FailureGrouper(failures, FailureSearch(pool, files))
-        continuity.on_doubt(grouper.forget)
+        continuity.on_invalidation(grouper.forget)
         for follower in (grouper, *_followers(jobs, schedules, pool, files, continuity)):
             follower.start(supervision)
             stack.push_async_callback(follower.stop)
         logs_at = log_store_id(settings.logs_store, settings.data_dir)
         heartbeats = Heartbeats(pool, jobs.quarantine, logs_at)
-        retainer = Retainer(database, pool, clock, settings.archiving)
-        continuity.on_doubt(jobs.forget)
-        continuity.on_doubt(retainer.forget)
+        retention_archiver = RetentionArchiver(database, pool, clock, settings.archiving)
+        continuity.on_invalidation(jobs.forget)
+        continuity.on_invalidation(retention_archiver.forget)
         _register_metrics(metrics, supervision, continuity, sweeps, heartbeats)
         logs = run_logs(settings.logs_store, settings.data_dir)
         yield Service(
@@ -203,7 +203,7 @@ async def running(
             listener=listener,
             heartbeats=heartbeats,
             offered=OfferedEntryPoints(pool),
-            retainer=retainer,
+            retention_archiver=retention_archiver,
             run_logs=logs,
             logs_at=logs_at,
             audit=Audit(pool, files),
@@ -235,11 +235,11 @@ def _followers(
     files: LogFiles,
     continuity: Continuity,
 ) -> Sequence[Follower]:
-    """Return the other background followers, not yet started."""
+    """Return all background followers but the failure grouper, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
-    continuity.on_doubt(ticker.forget)
-    steps = BulkSteps(jobs, Selected(pool, files))
+    continuity.on_invalidation(ticker.forget)
+    steps = BulkSteps(jobs, PastSelection(pool, files))
     bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
     run_counter = RunCounter(RunStatistics(pool, jobs.clock))
     return ticker, bulk_worker, run_counter

@@ -1,8 +1,8 @@
 """What all connections of a server share: bounds of their number, their buffers and their reading.
 
-First responses that clients do not read (`SendBuffers`) and clients that leave while nothing is
-read of them (`PausedConnections`); then the number of connections (`ConnectionLimit`) and the time
-for reading them (`ReadScheduler`); last the responses to requests that reach no route.
+First responses that clients do not read (`SendBuffers`) and clients that leave while their
+connection is not read (`PausedConnections`); then the number of connections (`ConnectionLimit`) and
+the time for reading them (`ReadScheduler`); last the responses to requests that reach no route.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from api.http.limits import (
 from domain.errors import OverloadedError
 
 ABORT = "apphub.abort"
-"""Our extension of ASGI: how a response aborts the connection of a client that does not read."""
+"""Key of an ASGI extension of ours, which aborts the connection of a client that does not read."""
 
 STREAM = "apphub.stream"
-"""Another: how a response without an end asks whether there may be one more of its kind."""
+"""Key of an ASGI extension of ours, which admits one more response without an end, or does not."""
 
 FRAMES = "apphub.frames"
-"""The member of a `websocket.send` that has complete frames: encoded once, sent to many."""
+"""Key of complete frames in a `websocket.send`, which are encoded once and sent to many clients."""
 
 CHECK_EVERY_S = 1.0
 """How often connections are checked for progress."""
@@ -65,8 +65,8 @@ class SendBuffers:
     """Bounds what is buffered for clients that do not read, in bytes and in time.
 
     The connections are ordered by their last progress, the oldest first. A check moves those with
-    progress to the end, the one that read most last: little progress may be that of the client's
-    kernel alone.
+    progress to the end, and those that read most to the very end: little progress may be that of
+    the client's kernel alone.
     """
 
     def __init__(self, max_bytes: int, stalled_s: float) -> None:
@@ -194,7 +194,7 @@ class PausedConnections:
 
 
 _TCP_CLOSE = 7
-"""Linux's number of the state of a connection that is over."""
+"""Linux's number of the state of a closed connection."""
 
 
 def _is_reset(transport: asyncio.Transport) -> bool:

@@ -1,12 +1,14 @@
 """What routes depend on: the service's parts, the principal, cursors and query parameters.
 
-First cursors: with one, a page costs the same however many rows come before it, and rows that are
-added in between change nothing. Then which queries are costly, the dependencies of FastAPI, and
-functions that read query parameters and headers.
+First cursors and the `meta` of pages; then which queries are costly; then the dependencies of
+FastAPI; last functions that read query parameters and headers.
 
-Every query is cheap, or it waits for a turn (`CostlyReads`) and ends when its client leaves. A
-query is cheap if an index answers it, however many rows there are: lists by job, status and search
-from their beginning or a cursor, and look-ups by id, as of now.
+With a cursor a page costs the same however many rows come before it, and rows that are added in
+between change nothing.
+
+A query is cheap if an index answers it, however many rows there are: lists by job, status and
+search from their beginning or a cursor, and look-ups by id, as of now. All other queries wait for a
+turn (`CostlyReads`), and end when their client leaves.
 """
 
 import asyncio
@@ -58,10 +60,10 @@ OptionalCursor = Annotated[
 MAX_HISTORY_PAGE = 1_000
 """The longest page of a history, and its length if the request has no `limit`."""
 
-PartLimit = Annotated[int | None, Query(ge=1, le=MAX_HISTORY_PAGE)]
+HistoryLimit = Annotated[int | None, Query(ge=1, le=MAX_HISTORY_PAGE)]
 
 
-def part_meta(limit: int | None, next_after: int | None) -> JsonObject:
+def history_meta(limit: int | None, next_after: int | None) -> JsonObject:
     """Return the `meta` of a page of a history.
 
     Args:
@@ -95,9 +97,9 @@ def next_cursor(runs: Sequence[RunRow], has_more: bool) -> str | None:  # noqa: 
     return str(runs[-1]["created_position"]) if has_more and runs else None
 
 
-FEW = 5
-"""Schedules or failure groups whose events are counted at once; more take a tenth of a second, and
-turns."""
+MAX_CHEAP_COUNTS = 5
+"""Schedules or failure groups whose events one request may count without a turn; more take a tenth
+of a second."""
 
 COSTLY_OFFSET = 1_000
 """Offsets from here on are costly: the rows before them are read and skipped."""
@@ -126,27 +128,27 @@ _INDEXED_NEGATIONS = frozenset({f"status{NOT}", f"runtime{NOT}"})
 """Negated filters that an index answers, because the columns have few values."""
 
 
-def causes_of(query: QueryParams) -> list[str]:
-    """Return what makes a query costly, as JSON Pointers; empty if it is cheap.
+def costly_fields_of(query: QueryParams) -> list[str]:
+    """Return the parameters that make a query costly, as JSON Pointers; empty if it is cheap.
 
     Raises:
         TooCostlyError: it is too costly even for a turn.
     """
-    causes = [f"/{escape(name)}" for name in query if _is_costly(name)]
+    costly_fields = [f"/{escape(name)}" for name in query if _is_costly(name)]
     if query.get("sort", "created") != "created":
-        causes.append("/sort")
+        costly_fields.append("/sort")
     text = query.get("offset", "")
-    # What is no number, or too large, is refused by its route.
+    # The route refuses an offset that is not a number, or too large.
     offset = int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0
     if offset >= COSTLY_OFFSET:
-        causes.append("/offset")
-    compared = [name for name in query if name.startswith(PARAMETERS)]
-    if len(compared) * offset > MAX_COMPARISONS:
-        max_offset = MAX_COMPARISONS // len(compared)
-        conditions = f"{len(compared)} conditions on parameters"
+        costly_fields.append("/offset")
+    comparisons = sum(name.startswith(PARAMETERS) for name in query)
+    if comparisons * offset > MAX_COMPARISONS:
+        max_offset = MAX_COMPARISONS // comparisons
+        conditions = f"{comparisons} conditions on parameters"
         message = f"must be at most {max_offset} with {conditions}; {REMEDY}"
         raise TooCostlyError([Issue("/offset", message, "cost")])
-    return causes
+    return costly_fields
 
 
 def _is_costly(name: str) -> bool:
@@ -174,7 +176,6 @@ async def _while_client_waits(request: Request) -> AsyncIterator[None]:
 
     try:
         async with deadline:
-            # It is canceled where this block ends.
             watcher = asyncio.create_task(watch())
             try:
                 yield
@@ -203,32 +204,36 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _connection(request: Request, service: ServiceDep) -> AsyncIterator[Connection]:
-    causes = causes_of(request.query_params)
-    async with connection_for(request, service, causes) as connection:
+    costly_fields = costly_fields_of(request.query_params)
+    async with connection_for(request, service, costly_fields) as connection:
         yield connection
 
 
 @asynccontextmanager
 async def connection_for(
-    request: Request, service: Service, causes: Sequence[str], reads: CostlyReads | None = None
+    request: Request,
+    service: Service,
+    costly_fields: Sequence[str],
+    reads: CostlyReads | None = None,
 ) -> AsyncIterator[Connection]:
-    """Borrow a connection for a query.
+    """Lend a connection for a query.
 
     Args:
         request: the request, whose client waits.
         service: the process's service.
-        causes: what makes the query costly (`causes_of`); empty if it is cheap.
-        reads: whose turns a costly query takes; those of all costly queries by default.
+        costly_fields: the fields that make the query costly, as JSON Pointers; empty if it is
+            cheap.
+        reads: lends connections to costly queries; `service.costly` by default.
 
     Raises:
         OverloadedError, TooCostlyError: as `CostlyReads.turn`.
         ClientDisconnect: the client of a costly query has left.
     """
-    if not causes:
+    if not costly_fields:
         async with service.pool.connection() as connection:
             yield connection
         return
-    turn = (reads or service.costly).turn(causes)
+    turn = (reads or service.costly).turn(costly_fields)
     async with _while_client_waits(request), turn as connection:
         yield connection
 
@@ -242,7 +247,7 @@ async def _quarantine(service: ServiceDep) -> Quarantine:
 
 
 async def until_cut_off(connection: HTTPConnection) -> None:
-    """Wait until a response without an end has to end: the service stops, or revokes its token."""
+    """Wait until the service stops, or until the client's token is revoked."""
     closing = cast("asyncio.Event", connection.app.state.closing)
     tokens = service_of(connection).settings.tokens
     await until_one_ends(closing.wait(), until_revoked(connection, tokens))
@@ -306,8 +311,8 @@ async def _statuses(
     return parse_words(status, STATUSES, "status")
 
 
-def parts_of(text: str) -> list[str]:
-    """Return the words of a text, which commas or blanks separate."""
+def split_words(text: str) -> list[str]:
+    """Return the words of a text that commas or blanks separate."""
     return text.replace(",", " ").split()
 
 
@@ -317,7 +322,7 @@ def parse_words(text: str | None, choices: Sequence[str], field: str) -> list[st
     Raises:
         InvalidInputError: a word is not among the choices.
     """
-    words = list(dict.fromkeys(word.lower() for word in parts_of(text or "")))
+    words = list(dict.fromkeys(word.lower() for word in split_words(text or "")))
     for word in words:
         if word not in choices:
             message = f"unknown {field} {word!r}; there are {', '.join(choices)}"
@@ -357,7 +362,11 @@ KeyDep = Annotated[str | None, Depends(_key)]
 def storable(text: str, path: str) -> str:
     """Return a query parameter's text, or raise InvalidInputError if it holds NUL.
 
-    PostgreSQL's text cannot hold that character.
+    PostgreSQL's type `text` cannot store that character.
+
+    Args:
+        text: the parameter's value.
+        path: the parameter as a JSON Pointer, for the error.
     """
     if "\x00" in text:
         raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
@@ -370,7 +379,7 @@ _PAGE_PARAMETERS = ("sort", "limit", "offset", "cursor", "asOf")
 
 _MODULES = "moduleId"
 
-PRIVATE = "_"
+IGNORED_PREFIX = "_"
 """Query parameters with this prefix are ignored, such as a number that keeps caches away."""
 
 
@@ -383,7 +392,7 @@ async def _modules(
         ),
     ] = None,
 ) -> frozenset[str]:
-    return frozenset(parts_of(storable(",".join(module_ids or ()), f"/{_MODULES}")))
+    return frozenset(split_words(storable(",".join(module_ids or ()), f"/{_MODULES}")))
 
 
 ModulesDep = Annotated[frozenset[str], Depends(_modules)]
@@ -392,11 +401,11 @@ ModulesDep = Annotated[frozenset[str], Depends(_modules)]
 
 async def conditions(request: Request) -> Conditions:
     """Return the query's filters of runs, or raise InvalidInputError."""
-    refuse(_repeated(request, _PAGE_PARAMETERS))
+    refuse(_issues_of_repeated(request, _PAGE_PARAMETERS))
     words = [
         named(name, value)
         for name, value in request.query_params.multi_items()
-        if name not in {*_PAGE_PARAMETERS, _MODULES} and not name.startswith(PRIVATE)
+        if name not in {*_PAGE_PARAMETERS, _MODULES} and not name.startswith(IGNORED_PREFIX)
     ]
     if modules := request.query_params.getlist(_MODULES):
         # The platform's clients repeat the parameter for several modules.
@@ -408,37 +417,37 @@ ConditionsDep = Annotated[Conditions, Depends(conditions)]
 """Filters of runs: all parameters of the query that do not select a page."""
 
 SUGGESTION_CUTOFF = 0.6
-"""How similar a name must be to be suggested: 1 is equal."""
+"""The least similarity of a suggested name; 1 is equality."""
 
 MAX_SUGGESTIONS = 100
-"""Names for which a similar one is searched: for the ten thousand that an address can hold, that
-would take a quarter of a second."""
+"""Unknown names for which a similar one is searched: for the ten thousand that an address can hold,
+the search would take a quarter of a second."""
 
 
 def refuse_unknown_names(request: HTTPConnection, names: Collection[str]) -> None:
     """Raise InvalidInputError if the query has parameters with other names, or one of them twice.
 
-    Ignoring a misspelt filter would return everything, and ignoring the first of two less than was
-    requested.
+    If a misspelt filter were ignored, the response would have everything; if the first of two
+    values were, it would have less than was requested.
     """
     if not request.scope["query_string"]:
         return
     unknown = [
         name
         for name in dict.fromkeys(request.query_params.keys())
-        if name not in names and not name.startswith(PRIVATE)
+        if name not in names and not name.startswith(IGNORED_PREFIX)
     ]
-    messages = [_unknown_name(name, names) for name in unknown[:MAX_SUGGESTIONS]]
+    messages = [_message_on_unknown(name, names) for name in unknown[:MAX_SUGGESTIONS]]
     messages += [_UNKNOWN] * (len(unknown) - len(messages))
     issues = [
         Issue(f"/{escape(name)}", message, "enum")
         for name, message in zip(unknown, messages, strict=True)
     ]
-    refuse([*issues, *_repeated(request, names)])
+    refuse([*issues, *_issues_of_repeated(request, names)])
 
 
-def _repeated(request: HTTPConnection, names: Collection[str]) -> list[Issue]:
-    """Return what is wrong with a query that has one of these parameters twice."""
+def _issues_of_repeated(request: HTTPConnection, names: Collection[str]) -> list[Issue]:
+    """Return an issue for each of these parameters that the query has twice."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     message = "stands twice; give it once, with commas between several values if it takes several"
     return [
@@ -451,7 +460,7 @@ def _repeated(request: HTTPConnection, names: Collection[str]) -> list[Issue]:
 _UNKNOWN = "is no parameter of this address"
 
 
-def _unknown_name(name: str, names: Collection[str]) -> str:
+def _message_on_unknown(name: str, names: Collection[str]) -> str:
     if not names:
         return f"{_UNKNOWN}; it takes none"
     similar = get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)

@@ -1,7 +1,7 @@
-"""Answers in one shape: successes as JSON, and every failure (contract, section 1).
+"""Responses of one form: successes as JSON, and every failure (contract, section 1).
 
-First the envelope of successes (`data`, `page`), then the status and body of each failure, of
-bounded size.
+First the envelope of successes (`data`, `page`), then the status and the body, of bounded size, of
+each failure.
 """
 
 import logging
@@ -44,11 +44,11 @@ JSON = "application/json"
 _CONTENT_TYPE = (b"content-type", JSON.encode())
 
 NO_STORE = {"Cache-Control": "no-store"}
-"""Headers of answers that grow or are private: no browser and no proxy keeps them."""
+"""Headers of responses that grow or are private: no browser and no proxy keeps them."""
 
 
-class JsonAnswer(Response):
-    """An answer in JSON, encoded by orjson as the log is."""
+class JsonResponse(Response):
+    """A response in JSON, encoded by orjson as the log is."""
 
     media_type = JSON
 
@@ -58,24 +58,24 @@ class JsonAnswer(Response):
         if headers:
             super().__init__(orjson.dumps(content), status, headers)
             return
-        # The same as Starlette's constructor does, at a fraction of its cost.
+        # Does what Starlette's constructor does, at a fraction of its cost.
         self.status_code = status
         self.background = None
         self.body = body = orjson.dumps(content)
         self.raw_headers = [(b"content-length", b"%d" % len(body)), _CONTENT_TYPE]
 
 
-def data(value: Json, status: int = 200) -> JsonAnswer:
+def data(value: Json, status: int = 200) -> JsonResponse:
     """Return a success."""
-    return JsonAnswer({"data": value}, status)
+    return JsonResponse({"data": value}, status)
 
 
-def data_in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> StreamingResponse:
-    """Return a success with a list of any length, of which one part at a time is in memory."""
-    return StreamingResponse(_in_parts(parts), media_type=JSON)
+def stream_data(parts: AsyncIterator[Iterable[JsonObject]]) -> StreamingResponse:
+    """Return a success that streams a list, part by part: one part at a time is in memory."""
+    return StreamingResponse(_encode_parts(parts), media_type=JSON)
 
 
-async def _in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator[bytes]:
+async def _encode_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator[bytes]:
     yield b'{"data":['
     separator = b""
     async for items in parts:
@@ -86,9 +86,9 @@ async def _in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator
     yield b"]}"
 
 
-def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
+def page(items: object, meta: Mapping[str, object]) -> JsonResponse:
     """Return a success with one page of a list."""
-    return JsonAnswer({"data": items, "meta": meta})
+    return JsonResponse({"data": items, "meta": meta})
 
 
 def page_meta(count: int, total: int, limit: int | None, offset: int) -> JsonObject:
@@ -117,8 +117,8 @@ MAX_CHARACTERS = 65_536
 """A longer answer helps no client; a body of a megabyte can be wrong in a hundred thousand ways."""
 
 
-def bounded(issues: Sequence[Issue]) -> list[Issue]:
-    """Return the first issues, shortened; a last one counts those that are left out."""
+def bounded_issues(issues: Sequence[Issue]) -> list[Issue]:
+    """Return the first issues, shortened; if any are left out, a last one counts them."""
     kept: list[Issue] = []
     characters = 0
     for issue in issues[:MAX_ISSUES]:
@@ -128,9 +128,9 @@ def bounded(issues: Sequence[Issue]) -> list[Issue]:
         if characters > MAX_CHARACTERS:
             break
         kept.append(Issue(path, message, issue.keyword))
-    more = len(issues) - len(kept)
-    if more:
-        kept.append(Issue("", f"and {more} more", "maxIssues"))
+    omitted = len(issues) - len(kept)
+    if omitted:
+        kept.append(Issue("", f"and {omitted} more", "maxIssues"))
     return kept
 
 
@@ -152,24 +152,25 @@ def install(app: FastAPI) -> None:
 
 
 def failure(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
-) -> JsonAnswer:
-    """Return the answer to a failure that is no validation; `more` are further fields."""
-    return JsonAnswer({"error": message, "code": code, **more}, status, headers)
+    status: int, code: str, message: str, headers: dict[str, str] | None = None, **fields: Any
+) -> JsonResponse:
+    """Return the response to a failure that is no validation; `fields` are added to its body."""
+    return JsonResponse({"error": message, "code": code, **fields}, status, headers)
 
 
 def validation_failure(
     issues: Sequence[Issue], *, of_shape: bool = False, code: str = "validation_failed"
-) -> JsonAnswer:
+) -> JsonResponse:
     """Return a 400 with the issues by field, for forms, and by JSON Pointer, for programs.
 
     Args:
-        issues: what is wrong.
-        of_shape: whether the body's own shape is wrong: then a top-level `additionalProperties` is
-            an unknown field. Else it lies within a field that a client's schema describes.
+        issues: the broken rules.
+        of_shape: whether the rules are those of the body's own shape: then a top-level
+            `additionalProperties` is an unknown field of the body. Else the rules are those of a
+            client's schema, and it belongs to a field of the body.
         code: the error's code.
     """
-    issues = bounded(issues)
+    issues = bounded_issues(issues)
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
@@ -189,10 +190,11 @@ def validation_failure(
         "error": {"formErrors": form_errors, "fieldErrors": field_errors},
         "code": code,
         "issues": [
-            {"path": one.path, "message": one.message, "keyword": one.keyword} for one in issues
+            {"path": issue.path, "message": issue.message, "keyword": issue.keyword}
+            for issue in issues
         ],
     }
-    return JsonAnswer(body, 400)
+    return JsonResponse(body, 400)
 
 
 _KEYWORDS = {
@@ -213,7 +215,12 @@ _KEYWORDS = {
 
 
 def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Issue:
-    """Return what pydantic finds wrong as an issue; a request's location begins with its part."""
+    """Return an error of pydantic as an issue.
+
+    Args:
+        error: one of `ValidationError.errors()`.
+        is_of_request: whether FastAPI has put `body`, `query` or the like before its location.
+    """
     location = cast("tuple[int | str, ...]", error["loc"])
     if is_of_request:
         location = location[1:]
@@ -254,59 +261,59 @@ def _reworded(message: str) -> str:
 _SHOULD_HAVE = re.compile(r"^(String|List|Dictionary) should have")
 
 
-async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
+async def _request_invalid(_: Request, error: Exception) -> JsonResponse:
     errors = cast("RequestValidationError", error).errors()
-    issues = [shape_issue(one, is_of_request=True) for one in errors]
+    issues = [shape_issue(details, is_of_request=True) for details in errors]
     return validation_failure(issues, of_shape=True)
 
 
-async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:
+async def _input_invalid(_: Request, error: Exception) -> JsonResponse:
     return validation_failure(cast("InvalidInputError", error).issues)
 
 
-async def _too_costly(_: Request, error: Exception) -> JsonAnswer:
+async def _too_costly(_: Request, error: Exception) -> JsonResponse:
     too_costly = cast("TooCostlyError", error)
     return validation_failure(too_costly.issues, code=too_costly.code)
 
 
-async def _not_found(_: Request, error: Exception) -> JsonAnswer:
+async def _not_found(_: Request, error: Exception) -> JsonResponse:
     return _domain_failure(404, error)
 
 
-async def _conflict(_: Request, error: Exception) -> JsonAnswer:
+async def _conflict(_: Request, error: Exception) -> JsonResponse:
     return _domain_failure(409, error)
 
 
-def _domain_failure(status: int, error: Exception) -> JsonAnswer:
+def _domain_failure(status: int, error: Exception) -> JsonResponse:
     domain_error = cast("DomainError", error)
     return failure(status, domain_error.code, domain_error.message)
 
 
-async def _version_conflict(_: Request, error: Exception) -> JsonAnswer:
+async def _version_conflict(_: Request, error: Exception) -> JsonResponse:
     message = f"others kept changing the same thing; try again ({error})"
     return failure(409, "version_conflict", message)
 
 
-async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
+async def _log_unavailable(_: Request, error: Exception) -> JsonResponse:
     logger.warning("answered 503: %s", error)
     message = "the database is not reachable at the moment; nothing was written, try again"
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
-async def _database_failed(request: Request, error: Exception) -> JsonAnswer:
+async def _database_failed(request: Request, error: Exception) -> JsonResponse:
     if is_unavailable(cast("psycopg.Error", error)):
         return await _log_unavailable(request, error)
     return await _internal(request, error)
 
 
-async def _archive_unavailable(_: Request, error: Exception) -> JsonAnswer:
+async def _archive_unavailable(_: Request, error: Exception) -> JsonResponse:
     logger.error("answered 503: %s", error)
     file = cast("ArchiveError", error).file
     message = f"this needs archived events, and {file} cannot be read at the moment"
     return failure(503, "archive_unavailable", message, {"Retry-After": "60"})
 
 
-async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
+async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonResponse:
     logger.error("answered 503: %s", error)
     message = (
         "personal data cannot be read or written at the moment;"
@@ -315,13 +322,13 @@ async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
     return failure(503, "subject_keys_unavailable", message, {"Retry-After": "1"})
 
 
-async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
+async def _run_logs_unavailable(_: Request, error: Exception) -> JsonResponse:
     logger.warning("answered 503: the store of run logs: %s", error)
     message = "the store of run logs is not reachable at the moment, try again"
     return failure(503, "run_logs_unavailable", message, {"Retry-After": "1"})
 
 
-async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
+async def _outcome_unknown(_: Request, error: Exception) -> JsonResponse:
     message = (
         "the connection to the database was lost during the commit;"
         " check whether this id exists before you try again"
@@ -329,8 +336,8 @@ async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
     return outcome_unknown(message, cast("OutcomeUnknownError", error).ids)
 
 
-def outcome_unknown(message: str, ids: Sequence[str]) -> JsonAnswer:
-    """Return the answer to a failure after which something may have been written.
+def outcome_unknown(message: str, ids: Sequence[str]) -> JsonResponse:
+    """Return the response to a failure after which something may have been written.
 
     Args:
         message: for people.
@@ -339,24 +346,24 @@ def outcome_unknown(message: str, ids: Sequence[str]) -> JsonAnswer:
     return failure(503, "outcome_unknown", message, id=next(iter(ids), None), ids=[*ids])
 
 
-async def _overloaded(_: Request, error: Exception) -> JsonAnswer:
+async def _overloaded(_: Request, error: Exception) -> JsonResponse:
     message = f"too many requests at the moment, nothing was written: {error}"
     return failure(429, "too_many_requests", message, {"Retry-After": "1"})
 
 
-async def _unsupported(_: Request, error: Exception) -> JsonAnswer:
+async def _unsupported(_: Request, error: Exception) -> JsonResponse:
     return failure(415, "unsupported_media_type", str(error))
 
 
-async def _unauthenticated(_: Request, error: Exception) -> JsonAnswer:
+async def _unauthenticated(_: Request, error: Exception) -> JsonResponse:
     return failure(401, "token_missing", str(error), {"WWW-Authenticate": "Bearer"})
 
 
-async def _forbidden(_: Request, error: Exception) -> JsonAnswer:
+async def _forbidden(_: Request, error: Exception) -> JsonResponse:
     return failure(403, "token_insufficient", str(error))
 
 
-async def _client_left(_: Request, error: Exception) -> JsonAnswer:
+async def _client_left(_: Request, error: Exception) -> JsonResponse:
     # The client left before its body was complete: nothing was done, and this is not read.
     del error
     return failure(400, "body_incomplete", "the body ended early")
@@ -365,7 +372,7 @@ async def _client_left(_: Request, error: Exception) -> JsonAnswer:
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
-async def _http(request: Request, error: Exception) -> JsonAnswer:
+async def _http(request: Request, error: Exception) -> JsonResponse:
     exception = cast("HTTPException", error)
     code = _HTTP_CODES.get(exception.status_code, "http_error")
     headers = dict(exception.headers or {})
@@ -375,7 +382,7 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
 
 
 def _allowed_methods(request: Request) -> set[str]:
-    """Return the methods of all routes of the path; Starlette names those of the first only."""
+    """Return the methods of all routes of the path; Starlette names only those of the first."""
     methods = {method.value for method in HTTPMethod if _has_route(request, method)}
     if HTTPMethod.GET in methods:
         methods.add(HTTPMethod.HEAD.value)
@@ -392,9 +399,9 @@ REQUEST_ID = "request_id"
 """Key in a request's state: its `X-Request-Id`."""
 
 
-async def _internal(request: Request, error: Exception) -> JsonAnswer:
+async def _internal(request: Request, error: Exception) -> JsonResponse:
     logger.error("unexpected failure", exc_info=error)
-    # This answer passes by all middleware but Starlette's own.
+    # This response passes through no middleware but Starlette's own.
     headers = {"X-Request-Id": request.scope["state"][REQUEST_ID]}
     message = "an unexpected failure; the service's own log says more"
     return failure(500, "internal_error", message, headers)

@@ -1,7 +1,7 @@
-"""What one client, and all clients together, may cost; `docs/operations.md` describes the limits.
+"""Limits of what one client, and all clients together, may cost (`docs/operations.md`).
 
-What may wait for a client of a stream is limited in `api/stream/hub.py`. Names end in the unit:
-`_S` are seconds.
+The queue of a stream's client is limited in `api/stream/hub.py`. Names end in the unit: `_S` are
+seconds.
 """
 
 MAX_HEAD_BYTES = 65_536
@@ -45,7 +45,8 @@ MAX_DISCARDED_BYTES = 8_388_608
 """What a client may still send of a body after its response. Beyond that it is aborted."""
 
 LINGER_S = 5.0
-"""How long a rejected client may still send. Were it aborted at once, it might not read why."""
+"""How long a rejected client may still send. If its connection were aborted at once, it might not
+get to read the response."""
 
 MAX_CONNECTIONS = 2_048
 
@@ -57,7 +58,8 @@ MAX_MESSAGE_BYTES = 65_536
 """The longest message that a client may send over a WebSocket; clients only need `ping`."""
 
 SOCKET_BUFFER_BYTES = 32_768
-"""What the kernel buffers of what a client has sent and we have not read; it is read at once."""
+"""What the kernel buffers for a connection that is not read; a resumed connection reads it at
+once."""
 
 READ_BUDGET_S = 0.004
 READ_PAUSE_S = 0.016

@@ -1,11 +1,11 @@
-"""What happens to requests before they reach a route, and to their answers after it.
+"""Middleware: what happens to requests before they reach a route, and to responses after it.
 
-`RequestIds` names each request. `CrossOrigin` answers browsers on what pages of other origins may
-do. `AllowedHosts` and `LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
-`HeadRequests` answers HEAD. `SafeHeaders` protects browsers.
+`RequestIds` names each request. `CrossOrigin` tells browsers what pages of other origins may do.
+`AllowedHosts` refuses requests to a name that is not the API's, `LineFeedPaths` paths that would
+match another route. `HeadRequests` answers HEAD. `SafeHeaders` protects browsers.
 
-What most requests only pass through is no coroutine of its own, but returns the next one's: each
-costs every request a microsecond.
+Middleware that passes most requests on unchanged is no coroutine: its `__call__` returns the next
+application's awaitable. A coroutine more would cost every request a microsecond.
 """
 
 import asyncio
@@ -43,15 +43,15 @@ _REQUEST_ID = b"x-request-id"
 _TRACEPARENT = HEADER.encode()
 
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
-"""An id of a client or proxy that is taken; another is replaced, since it stands in logs."""
+"""The ids of clients and proxies that are kept. Others are replaced, since ids appear in logs."""
 
 MIN_FAILURE = 400
 
 
 class RequestIds:
-    """Gives each request an id, which its answer and all that is logged about it carry.
+    """Gives each request an id, which its response and all that is logged about it carry.
 
-    The id is the client's `X-Request-Id`, or a new one: then it is also the `causationId` of the
+    The id is the client's `X-Request-Id`, or a new one, which is also the `causationId` of the
     request's events. The client's trace is read here, too.
     """
 
@@ -60,7 +60,7 @@ class RequestIds:
         self._failures = FailureLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and name it in its answer."""
+        """Pass the request on, and add its id to the response."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -72,8 +72,8 @@ class RequestIds:
                 ids.append(value)
             elif name == _TRACEPARENT:
                 traceparents.append(value.decode("latin-1"))
-        is_taken = len(ids) == 1 and _SAFE_ID.fullmatch(ids[0]) is not None
-        request_id = ids[0].decode() if is_taken else str(cause)
+        is_safe = len(ids) == 1 and _SAFE_ID.fullmatch(ids[0]) is not None
+        request_id = ids[0].decode() if is_safe else str(cause)
         traceparent = read_traceparent(traceparents)
         state = {REQUEST_ID: request_id, CAUSE: cause, TRACEPARENT: traceparent}
         scope.setdefault("state", {}).update(state)
@@ -92,23 +92,23 @@ class RequestIds:
 
 
 MAX_LINES = 100
-"""Lines about requests with the same status within `PERIOD_S`: clients can make very many."""
+"""Lines about requests with the same status within `PERIOD_S`: clients can send very many."""
 
 PERIOD_S = 60.0
 
 
 @dataclass
 class _Period:
-    """The requests with one status since a moment."""
+    """The number of requests with one status since a moment."""
 
     began_s: float
     requests: int = 0
 
 
 class FailureLog:
-    """Logs requests that failed, without what their addresses say: that may be personal.
+    """Logs failed requests by method and route; their paths and queries may hold personal data.
 
-    Of very many with one status, the first of each minute have lines, and the others are counted.
+    The first `MAX_LINES` with one status in each period have a line each; the others are counted.
     """
 
     def __init__(self, now_s: Callable[[], float] = monotonic) -> None:
@@ -137,8 +137,8 @@ class FailureLog:
 class CrossOrigin(CORSMiddleware):
     """Answers preflight requests, and adds CORS headers to responses.
 
-    It refuses nothing else: the principals decide which requests are refused. A request without an
-    `Origin`, as launches by the thousand are, passes at once.
+    It refuses nothing else: that is for `api.access.principal_of`. Requests without an `Origin`, as
+    launches of programs are, skip it.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
@@ -246,7 +246,7 @@ class LineFeedPaths:
 
 
 class HeadRequests:
-    """Middleware that answers HEAD as GET without a body. A stream gets a disconnect."""
+    """Answers HEAD as GET without a body; a stream is disconnected after its head."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -258,17 +258,17 @@ class HeadRequests:
         return self._as_get(scope, receive, send)
 
     async def _as_get(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A copy: by its own scope the server knows not to send a body.
-        as_get = {**scope, "method": "GET"}
-        answered = asyncio.Event()
-        received = False
+        # A copy, since the server still needs the method HEAD: it then sends no body.
+        get_scope = {**scope, "method": "GET"}
+        head_sent = asyncio.Event()
+        has_received = False
 
         async def receive_once() -> Message:
-            nonlocal received
-            if not received:
-                received = True
+            nonlocal has_received
+            if not has_received:
+                has_received = True
                 return await receive()
-            await answered.wait()
+            await head_sent.wait()
             return {"type": "http.disconnect"}
 
         async def send_head(message: Message) -> None:
@@ -276,9 +276,9 @@ class HeadRequests:
                 return
             await send(message)
             await send({"type": "http.response.body"})
-            answered.set()
+            head_sent.set()
 
-        await self._app(as_get, receive_once, send_head)
+        await self._app(get_scope, receive_once, send_head)
 
 
 _POLICY = b"content-security-policy"
@@ -290,11 +290,11 @@ _HEADERS = [
 ]
 
 _DENY_ALL = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
-"""For every answer that is not one of our pages: nothing in it is executed."""
+"""For every response that is not one of our pages: browsers execute nothing in it."""
 
 
 class SafeHeaders:
-    """Middleware that adds security headers to every answer; pages bring their own policy."""
+    """Adds security headers to every response; pages have a policy of their own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -305,12 +305,12 @@ class SafeHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def send_safely(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = _with_safe_headers(message["headers"])
             await send(message)
 
-        await self._app(scope, receive, send_safely)
+        await self._app(scope, receive, send_with_headers)
 
 
 def _with_safe_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -1,8 +1,8 @@
 """Requests that are being answered, and the responses that they get when the service stops.
 
-A server that stops cancels what still runs after a while. A canceled request could not report its
-outcome, so each is answered before: either nothing was written, or the response names the id to
-look for.
+A server that stops cancels requests that still run after a while, and a canceled request could not
+report its outcome. So each is answered before: nothing was written, or the response names the ids
+to look for.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.connections import ABORT
-from api.http.errors import JsonAnswer, failure, outcome_unknown
+from api.http.errors import JsonResponse, failure, outcome_unknown
 from runtime.request_writes import RequestWrites, current_writes
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class OpenRequest:
             await response(self.scope, self.receive, self.respond)
 
 
-def _interruption_response(ids: list[str] | None) -> JsonAnswer:
+def _interruption_response(ids: list[str] | None) -> JsonResponse:
     if ids is None:
         message = "the service is stopping; nothing was written, ask again"
         return failure(503, "log_unavailable", message, {"Retry-After": "1"})

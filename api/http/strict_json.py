@@ -1,4 +1,8 @@
-"""Strict requests: bodies are limited, parsed and normalised, or refused, before any model."""
+"""Strict requests: bodies are limited, parsed and normalised, or refused, before pydantic.
+
+First the limit of their length (`BodyLimit`), then routes that parse them (`StrictJsonRoute`), then
+the parsing itself.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -82,7 +86,7 @@ class StrictJsonRoute(APIRoute):
 
     def _query_names(self) -> frozenset[str] | None:
         """Return the names of query parameters, None if they are checked elsewhere."""
-        if any(one.call is conditions for one in self.dependant.dependencies):
+        if any(dependency.call is conditions for dependency in self.dependant.dependencies):
             return None
         parameters = get_flat_params(self.dependant)
         return frozenset(
@@ -95,16 +99,18 @@ class StrictJsonRoute(APIRoute):
         takes_body = self.body_field is not None
         names = self._query_names()
         # Some routes take a body and write nothing.
-        only_reads = any(one.call is MayRead.dependency for one in self.dependant.dependencies)
+        only_reads = any(
+            dependency.call is MayRead.dependency for dependency in self.dependant.dependencies
+        )
         authorize = reader_of if only_reads else origin_of
 
         async def handle_parsed(request: Request) -> Response:
             if names is not None and request.scope["query_string"]:
-                # First, so that clients without a token learn nothing of the parameters.
+                # First, so that clients without a token do not learn the names of parameters.
                 authorize(request)
                 refuse_unknown_names(request, names)
-            # Without the right to what the route does, the body is not read.
             if takes_body:
+                # First, so that the body of a client without the right to do this is not read.
                 authorize(request)
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()
@@ -114,7 +120,7 @@ class StrictJsonRoute(APIRoute):
 
 
 class PlatformRoute(StrictJsonRoute):
-    """The same for the platform's own clients, whose queries may have further parameters."""
+    """A route for the platform's own clients: it ignores query parameters that it does not know."""
 
     def _query_names(self) -> None:
         return None

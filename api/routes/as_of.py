@@ -1,4 +1,4 @@
-"""`asOf`: the query parameter, and runs and jobs read from the view that it selects."""
+"""The query parameter `asOf`, and reads of runs and jobs from the view that it selects."""
 
 from datetime import datetime
 from typing import Annotated

@@ -20,10 +20,19 @@ from api.http.dependencies import (
     cursor_meta,
     position_of,
 )
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
+from api.shapes.base import (
+    AnyObject,
+    Data,
+    Page,
+    PartMeta,
+    RequestBody,
+    Shape,
+    failures,
+    with_columns,
+)
 from api.shapes.runs import Run, RunCounts
 from api.views.lists import Present, present_runs
 from domain.bulk import Action, Order, failure_filter
@@ -32,7 +41,7 @@ from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters import MAX_WORDS
 from domain.jobs.run_events import STATUSES
 from domain.ports import Origin, Row
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from projections import bulk, job_runs
 from projections.bulk import BulkRow
 from projections.runs import related
@@ -74,13 +83,13 @@ class BulkPreview(Shape):
     )
 
 
-class BulkPatch(_Body):
+class BulkPatch(RequestBody):
     """Changes to the parameters that new runs take over from the runs that they repeat."""
 
     parameters: AnyObject = Field(description="each replaces the parameter of its name")
 
 
-class _Order(_Body):
+class _Order(RequestBody):
     reason: _REASON | None = Field(
         default=None, description="why; it may be left out where `dryRun` is true"
     )
@@ -108,7 +117,7 @@ class BulkBody(_Order):
     )
 
     def order(self) -> Order:
-        """Return the command. Raises InvalidInputError if there is no reason and no `dryRun`."""
+        """Return the command; raise InvalidInputError if there is no reason and no `dryRun`."""
         return self._order(self.action, self.filter)
 
 
@@ -116,11 +125,11 @@ class RetryGroupBody(_Order):
     """A retry of all runs of a failure group."""
 
     def order(self, job: str, fingerprint: str) -> Order:
-        """Return the command. Raises InvalidInputError if there is no reason and no `dryRun`."""
+        """Return the command; raise InvalidInputError if there is no reason and no `dryRun`."""
         return self._order("retry", failure_filter(job, fingerprint))
 
 
-class AbortBody(_Body):
+class AbortBody(RequestBody):
     """Why to stop."""
 
     reason: _REASON | None = None
@@ -144,7 +153,7 @@ router = APIRouter(prefix="/bulk", route_class=StrictJsonRoute, tags=["bulk"])
 )
 async def order_bulk(
     body: BulkBody, service: ServiceDep, origin: OriginDep, key: KeyDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Cancel, retry or rerun many runs."""
     order = body.order()
     if body.dry_run:
@@ -164,12 +173,12 @@ async def list_bulk_operations(
     as_of: AsOfDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: PageCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List bulk operations, newest first."""
     before = None if cursor is None else position_of(cursor)
-    async with opened(connection, files, as_of) as past:
-        rows, following = await past.bulk_operations(before, limit)
-    next_cursor = None if following is None else str(following)
+    async with open_past(connection, files, as_of) as past:
+        rows, next_before = await past.bulk_operations(before, limit)
+    next_cursor = None if next_before is None else str(next_before)
     return page([bulk.present(row) for row in rows], cursor_meta(limit, next_cursor))
 
 
@@ -181,11 +190,11 @@ async def list_bulk_operations(
 )
 async def get_bulk_operation(
     bulk_id: str, connection: ConnectionDep, files: FilesDep, as_of: AsOfDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show a bulk operation and its progress."""
-    async with opened(connection, files, as_of) as past:
+    async with open_past(connection, files, as_of) as past:
         row = await past.bulk_operation(_id_of(bulk_id))
-    return data(bulk.present(_existing(row)))
+    return data(bulk.present(_require(row)))
 
 
 class BulkRunsMeta(PartMeta):
@@ -211,17 +220,17 @@ async def list_bulk_runs(  # noqa: PLR0913 - what it takes from the request
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
     cursor: PageCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List the runs that a bulk operation launched."""
     operation_id = _id_of(bulk_id)
     before = NOW if cursor is None else position_of(cursor)
     # An operation may have launched a million runs, and each page reads and sorts all of them.
     async with connection_for(request, service, ["/bulkId"]) as connection:
-        _existing(await bulk.by_id(connection, operation_id))
+        _require(await bulk.by_id(connection, operation_id))
         ids = await related.runs_of_operation(connection, operation_id, before, limit + 1)
-        fitting = await first_of_page(connection, ids[:limit])
-        rows = await rows_by_id(connection, job_runs.TABLE, fitting)
-        runs = [rows[run_id] for run_id in fitting]
+        page_ids = await first_of_page(connection, ids[:limit])
+        rows = await rows_by_id(connection, job_runs.TABLE, page_ids)
+        runs = [rows[run_id] for run_id in page_ids]
         next_cursor = str(runs[-1]["created_position"]) if len(ids) > len(runs) else None
         meta = cursor_meta(limit, next_cursor)
         if cursor is None:
@@ -243,39 +252,41 @@ async def abort_bulk_operation(
     connection: ConnectionDep,
     origin: OriginDep,
     body: Annotated[AbortBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Stop a bulk operation."""
     operation_id = _id_of(bulk_id)
     await service.bulk.abort(operation_id, None if body is None else body.reason, origin)
     rows = await rows_by_id(connection, bulk.TABLE, [operation_id])
-    return data(bulk.present(_existing(rows.get(operation_id))))
+    return data(bulk.present(_require(rows.get(operation_id))))
 
 
-async def preview_bulk(order: Order, service: Service, origin: Origin) -> JsonAnswer:
-    """Answer with what a bulk operation would do."""
+async def preview_bulk(order: Order, service: Service, origin: Origin) -> JsonResponse:
+    """Return a preview of a bulk operation, which starts nothing."""
     preview = await service.bulk.preview(order, origin)
     ids = [match.run_id for match in preview.counted.newest[:SAMPLE]]
     async with service.pool.connection() as connection:
-        fitting = await first_of_page(connection, ids)
-        rows = await rows_by_id(connection, job_runs.TABLE, fitting)
+        page_ids = await first_of_page(connection, ids)
+        rows = await rows_by_id(connection, job_runs.TABLE, page_ids)
     return data(
         {
             "count": preview.counted.total,
             "position": preview.counted.position,
-            "sample": [job_runs.present(rows[run_id]) for run_id in fitting],
+            "sample": [job_runs.present(rows[run_id]) for run_id in page_ids],
             "refused": [*preview.refused],
         }
     )
 
 
-async def start_bulk(order: Order, service: Service, origin: Origin, key: str | None) -> JsonAnswer:
-    """Start a bulk operation, or find the one that was started with this key; answer with it."""
+async def start_bulk(
+    order: Order, service: Service, origin: Origin, key: str | None
+) -> JsonResponse:
+    """Start a bulk operation, unless one was started with this key; return it."""
     started = await service.bulk.start(order, origin, key)
     return data(bulk.present(await _row_of(started, service)), 202)
 
 
 async def _row_of(started: StartedOperation, service: Service) -> Row:
-    """Return the row as the start left it; of an operation that was there before, as it is now."""
+    """Return the row of a new operation as its start wrote it, of an older one as it is now."""
     if started.row is not None:
         return started.row
     async with service.pool.connection() as connection:
@@ -290,7 +301,7 @@ def _id_of(text: str) -> UUID:
         raise _not_found() from None
 
 
-def _existing(row: BulkRow | None) -> BulkRow:
+def _require(row: BulkRow | None) -> BulkRow:
     if row is None:
         raise _not_found()
     return row

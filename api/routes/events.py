@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, Field, JsonValue
 
 from api.http.dependencies import ConnectionDep, MayRead, ServiceDep, connection_for
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, Shape, failures
-from eventlog.database.progress import sealed_to
+from eventlog.database.progress import read_seal_progress
 from eventlog.history.audit import EventFilter
 
 
@@ -57,7 +57,7 @@ router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"
 MAX_POSITION = 2**63 - 1
 
 LARGE_PAGE = 100
-"""Pages with more events are for exports, and take turns, unless an index leads to them."""
+"""Longer pages are for exports, and take turns, unless an index answers their filter."""
 
 
 def _time(description: str) -> Any:
@@ -99,16 +99,15 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     correlation: Annotated[str, Query(max_length=36, description="a `correlationId`")] = "",
     since: Annotated[str, _time("events recorded then or later")] = "",
     until: Annotated[str, _time("events recorded before then")] = "",
-) -> JsonAnswer:
+) -> JsonResponse:
     """List events in log order."""
     event_filter = EventFilter.parse(
         types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
-    is_export = limit > LARGE_PAGE and not event_filter.is_indexed
-    causes = ["/limit"] if is_export else []
-    async with connection_for(request, service, causes) as connection:
-        events = await service.audit.page_in(connection, event_filter, after, limit)
-    return page([event.present() for event in events.events], {"next": events.next})
+    is_costly = limit > LARGE_PAGE and not event_filter.is_indexed
+    async with connection_for(request, service, ["/limit"] if is_costly else []) as connection:
+        log_page = await service.audit.page_in(connection, event_filter, after, limit)
+    return page([event.present() for event in log_page.events], {"next": log_page.next})
 
 
 @router.get(
@@ -119,9 +118,9 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     description="Show how far the log is sealed. `apphub-jobs seal verify` checks that the sealed"
     " part is unchanged.",
 )
-async def get_seal(connection: ConnectionDep) -> JsonAnswer:
+async def get_seal(connection: ConnectionDep) -> JsonResponse:
     """Show how far the log is sealed."""
-    progress = await sealed_to(connection)
+    progress = await read_seal_progress(connection)
     return data(
         {
             "position": progress["position"],

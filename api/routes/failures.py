@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Request
 from pydantic import AwareDatetime, Field
 
 from api.http.dependencies import (
-    FEW,
+    MAX_CHEAP_COUNTS,
     ConnectionDep,
     FilesDep,
     KeyDep,
@@ -17,20 +17,20 @@ from api.http.dependencies import (
     ServiceDep,
     connection_for,
     cursor_meta,
-    parts_of,
+    split_words,
     storable,
 )
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
 from api.routes.bulk import BulkOperation, BulkPreview, RetryGroupBody, preview_bulk, start_bulk
-from api.shapes.base import Data, Page, PartMeta, Shape, Time, _Body, failures, with_columns
+from api.shapes.base import Data, Page, PartMeta, RequestBody, Shape, Time, failures, with_columns
 from api.shapes.jobs import Version
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.failures.group import Status
 from domain.identifiers import failure_group_id
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.keys import LogFiles
 from projections import failure_groups, failure_watch
 from projections.failure_groups import BEGINNING, FailureGroupRow, PagePosition
@@ -47,7 +47,7 @@ class FailureSearch(Shape):
     """The position up to which failures have been recorded."""
 
 
-class ResolveBody(_Body):
+class ResolveBody(RequestBody):
     """Which failures open the group again."""
 
     in_version: Annotated[
@@ -117,12 +117,12 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     cursor: Annotated[
         str, Query(max_length=MAX_CURSOR, description="`nextCursor` of the page before")
     ] = "",
-) -> JsonAnswer:
+) -> JsonResponse:
     """List groups of failures."""
     statuses = STATUSES if status is None else (status,)
     slug = None if job is None else storable(job, "/job")
     if as_of is not None:
-        return await _list_of_past(connection, files, as_of, statuses, slug)
+        return await _list_past(connection, files, as_of, statuses, slug)
     after = _decode_cursor(cursor)
     rows = await failure_groups.page_of_groups(connection, statuses, slug, after, limit + 1)
     next_cursor = _encode_cursor(rows[limit - 1]) if len(rows) > limit else None
@@ -130,9 +130,9 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     return page(items, cursor_meta(limit, next_cursor))
 
 
-MOST_GROUPS = 100
+MAX_GROUPS = 100
 
-MOST_BUCKETS = 1_000
+MAX_BUCKETS = 1_000
 
 
 @router.get(
@@ -155,22 +155,22 @@ async def count_failures_over_time(
     bucket_ms: Annotated[
         int, Query(alias="bucketMs", ge=60_000, le=366 * 86_400_000, description="of each bucket")
     ] = 1_800_000,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Count the failures of groups over time."""
-    names = parts_of(storable(group, "/group"))
-    if len(names) > MOST_GROUPS:
-        message = f"names at most {MOST_GROUPS} groups; send several requests"
+    names = split_words(storable(group, "/group"))
+    if len(names) > MAX_GROUPS:
+        message = f"names at most {MAX_GROUPS} groups; send several requests"
         raise InvalidInputError([Issue("/group", message, "maxItems")])
     now = service.jobs.clock()
     since = begin or now - timedelta(days=1)
     bucket = timedelta(milliseconds=bucket_ms)
-    if (now - since) / bucket > MOST_BUCKETS:
-        message = f"makes more than {MOST_BUCKETS} buckets: begin later, or take longer ones"
+    if (now - since) / bucket > MAX_BUCKETS:
+        message = f"makes more than {MAX_BUCKETS} buckets: begin later, or take longer ones"
         raise InvalidInputError([Issue("/bucketMs", message, "minimum")])
-    by_id = {failure_group_id(name): name for name in names}
-    causes = ["/group"] if len(by_id) > FEW else []
-    async with connection_for(request, service, causes, service.counts) as connection:
-        return data([*await failure_groups.over_time(connection, by_id, since, bucket)])
+    names_by_id = {failure_group_id(name): name for name in names}
+    costly_fields = ["/group"] if len(names_by_id) > MAX_CHEAP_COUNTS else []
+    async with connection_for(request, service, costly_fields, service.counts) as connection:
+        return data([*await failure_groups.over_time(connection, names_by_id, since, bucket)])
 
 
 @router.get(
@@ -179,7 +179,7 @@ async def count_failures_over_time(
     responses=failures(404),
     dependencies=[MayRead],
 )
-async def get_failure(fingerprint: str, connection: ConnectionDep) -> JsonAnswer:
+async def get_failure(fingerprint: str, connection: ConnectionDep) -> JsonResponse:
     """Show a group of failures."""
     return data(failure_groups.present(await _group_row(connection, fingerprint)))
 
@@ -196,7 +196,7 @@ async def resolve_failure(
     service: ServiceDep,
     origin: OriginDep,
     body: Annotated[ResolveBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Mark a group of failures as resolved."""
     in_version = None if body is None else body.in_version
     row = await service.failures.resolve(fingerprint, in_version, origin)
@@ -206,7 +206,7 @@ async def resolve_failure(
 @router.post(
     "/{fingerprint}/ignore", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
-async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """List the group no longer as open, even if it fails again."""
     row = await service.failures.ignore(fingerprint, origin)
     return data(failure_groups.present(row))
@@ -215,7 +215,7 @@ async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDe
 @router.post(
     "/{fingerprint}/reopen", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
-async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Mark a resolved or ignored group as open."""
     row = await service.failures.reopen(fingerprint, origin)
     return data(failure_groups.present(row))
@@ -240,7 +240,7 @@ async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     connection: ConnectionDep,
     origin: OriginDep,
     key: KeyDep,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Retry the runs of a group."""
     row = await _group_row(connection, fingerprint)
     order = body.order(row["job"], fingerprint)
@@ -256,14 +256,14 @@ async def _group_row(connection: Connection, fingerprint: str) -> FailureGroupRo
     return row
 
 
-async def _list_of_past(
+async def _list_past(
     connection: Connection,
     files: LogFiles,
     as_of: int | datetime,
     statuses: Sequence[Status],
     job: str | None,
-) -> JsonAnswer:
-    async with opened(connection, files, as_of) as past:
+) -> JsonResponse:
+    async with open_past(connection, files, as_of) as past:
         rows = await past.failures(statuses, job, MAX_GROUPS_OF_PAST)
     meta = cursor_meta(len(rows), None)
     meta["asOf"] = past.position

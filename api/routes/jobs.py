@@ -35,7 +35,7 @@ from api.http.dependencies import (
     possible_slug,
     storable,
 )
-from api.http.errors import JSON, JsonAnswer, data, page
+from api.http.errors import JSON, JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, Part, failures
@@ -55,9 +55,9 @@ from api.views.lists import (
     JobLists,
     Present,
     View,
-    meta_of,
     open_view,
     present_runs,
+    view_meta,
 )
 from domain.clock import to_iso
 from domain.errors import OverloadedError
@@ -65,7 +65,7 @@ from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.quarantine import Quarantine
-from eventlog.recorded_runs import recorded
+from eventlog.recorded_runs import read_job_history
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
@@ -89,7 +89,7 @@ async def pause_job(
     service: ServiceDep,
     origin: OriginDep,
     body: Annotated[PauseBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Let no run of a job start."""
     reason = None if body is None else body.reason
     row = await service.jobs.pause_job(possible_slug(slug), reason, origin)
@@ -97,7 +97,7 @@ async def pause_job(
 
 
 @router.post("/{slug}/resume", response_model=Data[Definition], responses=failures(404, 409, 429))
-async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Let runs of a job start again; a job that is not paused stays as it is."""
     row = await service.jobs.resume_job(possible_slug(slug), origin)
     return await _definition(service, slug, row)
@@ -110,14 +110,14 @@ async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonA
     description="Delete a job without pending or running runs; the answer shows it for the"
     " last time. Its runs and its history stay, and its slug may be registered again.",
 )
-async def delete_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def delete_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Delete a job without pending or running runs."""
     row = await service.jobs.delete_job(possible_slug(slug), origin)
     return data(job_definitions.present(row))
 
 
-async def _definition(service: Service, slug: str, row: Row | None) -> JsonAnswer:
-    """Answer with the row that a command left, or with the current one if nothing changed."""
+async def _definition(service: Service, slug: str, row: Row | None) -> JsonResponse:
+    """Return the row that a command wrote; if it changed nothing (None), the current one."""
     if row is None:
         async with service.pool.connection() as connection:
             row = await job_in(Present(connection), slug)
@@ -155,8 +155,8 @@ async def list_jobs(
                 size = limit or MAX_PAGE
                 texts, next_page = await jobs.page(storable(cursor, "/cursor"), size)
                 meta = orjson.dumps(cursor_meta(size, next_page))
-                answer = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
-                return Response(answer, media_type=JSON)
+                body = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
+                return Response(body, media_type=JSON)
             part = await jobs.after("", FIRST_PART)
     except QueueFullError:
         raise OverloadedError("too many lists of jobs are being read") from None
@@ -168,7 +168,7 @@ async def list_jobs(
 def _turn(
     service: Service, jobs: JobLists, *, is_new: bool = True
 ) -> AbstractAsyncContextManager[None]:
-    """Return the turn in which a part is read; reads of the past queue in `CostlyReads`."""
+    """Return the turn in which a part is read; reads of the past wait in `CostlyReads` instead."""
     if jobs.as_of is not None:
         return nullcontext()
     return service.turns.taken(is_new=is_new)
@@ -181,11 +181,12 @@ async def _list_in_parts(
     yield b'{"data":[' + b",".join(part.texts)
     is_first = not part.texts
     while part.has_more:
-        # Large definitions make parts shorter; rows that the view does not contain do not.
+        # By the rows read: large definitions make the next part shorter, too, and rows that the
+        # view leaves out do not.
         size = min(2 * part.rows_read, MAX_PART)
         after = part.last_slug
         del part
-        # Nothing more is read before the client has taken this.
+        # Not before the client has taken this part is the next one read.
         yield b""
         async with _turn(service, jobs, is_new=False):
             part = await jobs.after(after, size, is_new=False)
@@ -201,7 +202,7 @@ async def _list_in_parts(
     response_model=Data[Definition],
     responses=failures(400, 409, 413, 415, 429),
 )
-async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Register a job under a free slug; after a deletion its versions continue."""
     row = await service.jobs.register_job(body.slug, body.spec(), body.version, origin)
     return data(job_definitions.present(row), 201)
@@ -215,7 +216,7 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
     description="Show for each runtime whether its jobs can be executed: whether any worker is"
     " alive. Which handler a run executes depends only on its entry point.",
 )
-async def list_runtimes(service: ServiceDep) -> JsonAnswer:
+async def list_runtimes(service: ServiceDep) -> JsonResponse:
     """Show for each runtime whether its jobs can be executed."""
     workers = len(await service.heartbeats.living())
     reason = None if workers else "no worker lives: start one with apphub-jobs worker"
@@ -244,7 +245,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     limit: RunsLimit = 10,
     offset: Offset = 0,
     cursor: OptionalCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show a job and its newest runs.
 
     The runs end before their `limit` once they have 4 MB: then `meta.hasMore` is true; continue
@@ -252,7 +253,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     """
     async with open_view(connection, files, as_of) as view:
         job = await job_in(view, slug)
-        runs, meta = await _page(view, job, statuses, cursor, limit, offset, quarantine)
+        runs, meta = await _page_of_runs(view, job, statuses, cursor, limit, offset, quarantine)
         return page({"job": job_definitions.present(job), "runs": runs}, meta)
 
 
@@ -261,7 +262,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
 )
 async def revise_job(
     slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Make a new version of a job, unless nothing would change."""
     row = await service.jobs.revise_job(possible_slug(slug), body.changes(), body.version, origin)
     return await _definition(service, slug, row)
@@ -284,7 +285,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     limit: RunsLimit = 10,
     offset: Offset = 0,
     cursor: OptionalCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List a job's runs, newest first.
 
     A page ends before its `limit` once its runs have 4 MB: then `meta.hasMore` is true; continue
@@ -292,11 +293,13 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     """
     async with open_view(connection, files, as_of) as view:
         job = await job_in(view, slug)
-        runs, meta = await _page(view, job, statuses, cursor, limit, offset, quarantine, modules)
+        runs, meta = await _page_of_runs(
+            view, job, statuses, cursor, limit, offset, quarantine, modules
+        )
         return page(runs, meta)
 
 
-async def _page(  # noqa: PLR0913 - what makes a page
+async def _page_of_runs(  # noqa: PLR0913 - what makes a page
     view: View,
     job: JobDefinitionRow,
     statuses: list[str],
@@ -326,7 +329,7 @@ async def _page(  # noqa: PLR0913 - what makes a page
     if cursor is not None or is_cut:
         meta["hasMore"] = has_more
         meta["nextCursor"] = next_cursor(runs, has_more)
-    return await present_runs(view, runs, quarantine), meta | meta_of(view)
+    return await present_runs(view, runs, quarantine), meta | view_meta(view)
 
 
 MAX_SIMULATED = 50_000
@@ -366,14 +369,14 @@ async def simulate_job(
             description="how long ago the range begins, which ends now; left out: a week",
         ),
     ] = WEEK_MS,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show how long runs would have waited with another limit."""
-    back = timedelta(milliseconds=look_back_ms)
+    look_back = timedelta(milliseconds=look_back_ms)
     async with connection_for(request, service, ["/lookBackMs"]) as connection:
-        history = await recorded(
-            connection, service.files, possible_slug(slug), back, MAX_SIMULATED
+        history = await read_job_history(
+            connection, service.files, possible_slug(slug), look_back, MAX_SIMULATED
         )
         if history is None:
             raise job_not_found()
-        # The turn ends with the thread, even if the client leaves: no two threads run at once.
+        # The turn ends with the thread, even if the client leaves, so one thread runs at a time.
         return data(await finished_in_thread(partial(present, slug, max_concurrent_runs, history)))

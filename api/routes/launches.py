@@ -1,8 +1,7 @@
 """`POST /jobs/{slug}/run`: the one request that comes a thousand times a second.
 
-A middleware answers it before FastAPI does: FastAPI's middleware, routes, dependencies and models
-took a third of a launch's time in a profile. FastAPI documents the route, and answers launches that
-fail.
+A middleware answers it before FastAPI does, whose middleware, routes, dependencies and models took
+a third of a launch's time in a profile. FastAPI documents the route, and answers failed launches.
 """
 
 import logging
@@ -25,7 +24,7 @@ from api.http.dependencies import (
     refuse_unknown_names,
     service_of,
 )
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
 from api.shapes.runs import LaunchBody, LaunchedRun
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BEFORE, _AFTER = "/jobs/", "/run"
+_PATH_PREFIX, _PATH_SUFFIX = "/jobs/", "/run"
 
 _FAILURE = "launch_failure"
 """Key in a request's state: the exception that its launch raised."""
@@ -63,7 +62,7 @@ async def launch_run(
         str | None, Header(description="W3C's header: the run continues this trace")
     ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Launch a run. With an `Idempotency-Key` a repeated request returns the first run again.
 
     If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
@@ -83,11 +82,11 @@ class Launches:
         slug = _slug_of(scope)
         if slug is not None:
             try:
-                answer = await _launch(slug, HTTPConnection(scope), receive)
+                response = await _launch(slug, HTTPConnection(scope), receive)
             except Exception as error:  # noqa: BLE001 - whatever it is, the application answers it
                 scope["state"][_FAILURE] = error
             else:
-                await answer(scope, receive, send)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -113,35 +112,34 @@ def _slug_of(scope: Scope) -> str | None:
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
     path: str = scope["path"]
-    if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
+    if not (path.startswith(_PATH_PREFIX) and path.endswith(_PATH_SUFFIX)):
         return None
-    slug = path[len(_BEFORE) : -len(_AFTER)]
+    slug = path[len(_PATH_PREFIX) : -len(_PATH_SUFFIX)]
     if not slug or "/" in slug:
         return None
     return slug
 
 
-async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
+async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonResponse:
     service = service_of(request)
     arrived_s = monotonic()
     # First, so that the body of a client without the right to launch is not read.
     origin = origin_of(request)
     refuse_unknown_names(request, ())
-    raw = await read_body(receive)
-    sent = await parsed_body(request, raw)
-    body = _validated(sent)
+    document = await parsed_body(request, await read_body(receive))
+    body = _validate(document)
     key = idempotency_key(request)
-    launch = body.launch(key, sent if isinstance(sent, dict) else {})
+    launch = body.launch(key, document if isinstance(document, dict) else {})
     launch.traceparent = request.scope["state"][TRACEPARENT]
     slug = possible_slug(slug)
     if service.tracing is None:
         launched = await service.jobs.launch(slug, launch, origin)
     else:
-        launched = await _traced(service.tracing, service.jobs, slug, launch, origin)
-    return await answer_of(launched, service, arrived_s)
+        launched = await _launch_in_span(service.tracing, service.jobs, slug, launch, origin)
+    return await launch_response(launched, service, arrived_s)
 
 
-async def _traced(
+async def _launch_in_span(
     tracing: "Tracing", jobs: Jobs, slug: str, launch: Launch, origin: Origin
 ) -> Launched:
     """Launch a run within a span, which the run's first event names."""
@@ -155,18 +153,18 @@ async def _traced(
         return launched
 
 
-async def answer_of(
+async def launch_response(
     launched: Launched, service: Service, arrived_s: float | None = None
-) -> JsonAnswer:
-    """Answer with a launched run, and with warnings if no living worker could execute it.
+) -> JsonResponse:
+    """Return a launched run, with warnings if no living worker could execute it.
 
     The status is 202, or 200 if an existing run was kept.
 
     Args:
         launched: the run.
-        service: the process's.
-        arrived_s: when the request arrived, by the monotonic clock: what has been read of workers
-            since then is recent enough. None if that is not known.
+        service: the process's service.
+        arrived_s: when the request arrived, by the monotonic clock: what was read of workers since
+            then is recent enough. None reads them again.
     """
     row = await _row_of(launched, service)
     run = job_runs.present(row)
@@ -174,12 +172,12 @@ async def answer_of(
     if row["status"] != "pending":
         return data(run, status)
     entry_point = str(row["entry_point"])
-    warnings = await warnings_of(entry_point, launched.worker_labels, service, arrived_s)
-    return answer_with(run, warnings, status)
+    warnings = await launch_warnings(entry_point, launched.worker_labels, service, arrived_s)
+    return response_with_warnings(run, warnings, status)
 
 
 async def _row_of(launched: Launched, service: Service) -> Row:
-    """Return the row as the launch left it; of a run that was there before, as it is now.
+    """Return the row of a new run as its launch wrote it, of an older one as it is now.
 
     Raises:
         LookupError: the run has no row.
@@ -194,15 +192,15 @@ async def _row_of(launched: Launched, service: Service) -> Row:
     return row
 
 
-def answer_with(item: Json, warnings: list[JsonObject], status: int) -> JsonAnswer:
-    """Answer with what a launch made, and with the warnings, if there are any."""
+def response_with_warnings(item: Json, warnings: list[JsonObject], status: int) -> JsonResponse:
+    """Return what a launch made, with the warnings, if there are any."""
     if not warnings:
         return data(item, status)
-    return JsonAnswer({"data": item, "meta": {"warnings": warnings}}, status)
+    return JsonResponse({"data": item, "meta": {"warnings": warnings}}, status)
 
 
-async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
-    """Return why a run of this job, which has just been launched, waits for a worker to start."""
+async def launch_warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
+    """Return warnings that a run of this job, which was just launched, waits for a worker."""
     try:
         async with borrowed(service.pool) as connection:
             job = await job_definitions.by_slug(connection, slug)
@@ -211,16 +209,21 @@ async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
         return []
     if job is None:
         return []
-    return await warnings_of(job["entry_point"], job["worker_labels"], service)
+    return await launch_warnings(job["entry_point"], job["worker_labels"], service)
 
 
-async def warnings_of(
+async def launch_warnings(
     entry_point: str, labels: Labels, service: Service, since: float | None = None
 ) -> list[JsonObject]:
-    """Return why runs of this entry point and with these labels wait for a worker to start.
+    """Return warnings that a run of this entry point and with these labels waits for a worker.
 
     The launch is in the log already: if the database cannot be reached now, there is no warning.
-    For `since` see `eventlog.entry_points.OfferedEntryPoints.has`.
+
+    Args:
+        entry_point: the run's entry point.
+        labels: labels that the run requires of its worker.
+        service: the process's service.
+        since: as of `eventlog.entry_points.OfferedEntryPoints.has`.
     """
     warnings: list[JsonObject] = []
     try:
@@ -241,17 +244,20 @@ async def warnings_of(
     return warnings
 
 
-_NOTHING = LaunchBody()
+_EMPTY_BODY = LaunchBody()
 
 
-def _validated(sent: Json) -> LaunchBody:
-    if sent is None:
-        return _NOTHING
+def _validate(document: Json) -> LaunchBody:
+    if document is None:
+        return _EMPTY_BODY
     try:
-        return LaunchBody.model_validate(sent)
+        return LaunchBody.model_validate(document)
     except ValidationError as error:
         # In FastAPI's form, as for all other routes.
-        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
+        errors = [
+            {**details, "loc": ("body", *details["loc"])}
+            for details in error.errors(include_url=False)
+        ]
         raise RequestValidationError(errors) from None
 
 

@@ -1,4 +1,4 @@
-"""`GET /me`: who sends the request, and what they may do."""
+"""`GET /me`: the principal of the request, and whether it may write. First the shape."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.http.dependencies import ReaderDep, ServiceDep
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Shape, failures
 
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/me", route_class=StrictJsonRoute, tags=["access"])
     responses=failures(),
     description="Show whose token came with the request, and whether it may write.",
 )
-async def who_am_i(principal: ReaderDep, service: ServiceDep) -> JsonAnswer:
+async def who_am_i(principal: ReaderDep, service: ServiceDep) -> JsonResponse:
     """Show the holder of the token."""
     return data(
         {

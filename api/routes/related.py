@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from api.http.dependencies import ConnectionDep, MayRead, QuarantineDep, run_id_of
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import run_in
 from api.routes.bulk import BulkOperation
@@ -56,7 +56,7 @@ async def get_related_runs(
     connection: ConnectionDep,
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=100, description="of the runs that repeat it")] = 20,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show what belongs to a run."""
     view = Present(connection)
     run = await run_in(view, run_id)
@@ -66,7 +66,9 @@ async def get_related_runs(
     return data(
         {
             "failureGroup": await _failure_group(connection, run),
-            "retries": [*await present_runs(view, [rows[one] for one in ids], quarantine)],
+            "retries": [
+                *await present_runs(view, [rows[retry_id] for retry_id in ids], quarantine)
+            ],
             "bulkOperation": await _bulk_operation(connection, own_id),
         }
     )

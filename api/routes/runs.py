@@ -1,4 +1,7 @@
-"""`/job-runs`: histories and explanations of runs, lists, single runs, cancel, retry, and logs."""
+"""`/job-runs`: first histories and explanations of runs, then lists, single runs and commands.
+
+Last their logs.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from api.http.dependencies import (
     ConditionsDep,
     ConnectionDep,
     FilesDep,
+    HistoryLimit,
     KeyDep,
     MayRead,
     ModulesDep,
@@ -26,26 +30,25 @@ from api.http.dependencies import (
     OptionalCursor,
     OriginDep,
     PageCursor,
-    PartLimit,
     QuarantineDep,
     RunsLimit,
     ServiceDep,
+    history_meta,
     next_cursor,
     parse_words,
-    part_meta,
-    parts_of,
     position_of,
     run_id_of,
     run_not_found,
+    split_words,
     storable,
     until_cut_off,
 )
-from api.http.errors import NO_STORE, JsonAnswer, data, data_in_parts, page
+from api.http.errors import NO_STORE, JsonResponse, data, page, stream_data
 from api.http.limits import FINAL_FLUSH_S
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.events import Event
-from api.routes.launches import answer_of
+from api.routes.launches import launch_response
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.runs import (
     FILTERS,
@@ -59,13 +62,13 @@ from api.shapes.runs import (
     RunPageMeta,
     RunWithJob,
 )
-from api.views.lists import Present, all_events, executions_after, meta_of, open_view, with_jobs
+from api.views.lists import Present, all_events, executions_after, open_view, view_meta, with_jobs
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject
-from eventlog.explain import explain_now, explain_then
-from eventlog.history.as_of import opened
+from eventlog.explain import explain_now, explain_past
+from eventlog.history.as_of import open_past
 from projections import job_runs
 from projections.envelope import Envelope
 from projections.flow import unfinished
@@ -86,7 +89,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
     " page of it, which may be shorter than `limit`, and `meta`.",
 )
 async def get_run_events(
-    run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
+    run_id: str, service: ServiceDep, limit: HistoryLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show a run's history."""
     aggregate_id = run_id_of(run_id)
@@ -97,9 +100,9 @@ async def get_run_events(
     await _check_run_exists(service, aggregate_id, events)
     is_page = limit is not None or cursor is not None
     if next_after is not None and not is_page:
-        return data_in_parts(all_events(service.reader, aggregate_id, events, next_after))
+        return stream_data(all_events(service.reader, aggregate_id, events, next_after))
     items = [event.present() for event in events]
-    return page(items, part_meta(limit, next_after)) if is_page else data([*items])
+    return page(items, history_meta(limit, next_after)) if is_page else data([*items])
 
 
 @router.get(
@@ -112,8 +115,8 @@ async def get_run_events(
     " page, which may be shorter than `limit`, with `meta`.",
 )
 async def get_run_attempts(
-    run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
-) -> JsonAnswer:
+    run_id: str, service: ServiceDep, limit: HistoryLimit = None, cursor: OptionalCursor = None
+) -> JsonResponse:
     """Show each execution of a run."""
     aggregate_id = run_id_of(run_id)
     after = position_of(cursor or "0")
@@ -123,7 +126,7 @@ async def get_run_attempts(
     )
     if limit is None and cursor is None and next_after is None:
         return data([*executions])
-    return page(executions, part_meta(limit, next_after))
+    return page(executions, history_meta(limit, next_after))
 
 
 @router.get(
@@ -138,31 +141,37 @@ async def get_run_attempts(
 )
 async def explain_run(
     run_id: str, connection: ConnectionDep, service: ServiceDep, as_of: AsOfDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Explain why a run waits, or how it ended."""
     aggregate_id = run_id_of(run_id)
     files = service.files
     if as_of is None:
-        now = await explain_now(connection, files, service.jobs.quarantine, aggregate_id)
-        if now is None:
+        explanation = await explain_now(connection, files, service.jobs.quarantine, aggregate_id)
+        if explanation is None:
             raise run_not_found()
-        return data(now)
-    then = await explain_then(connection, files, aggregate_id, as_of)
-    if then is None:
+        return data(explanation)
+    past = await explain_past(connection, files, aggregate_id, as_of)
+    if past is None:
         raise run_not_found()
-    explanation, position = then
-    return page(explanation, {"asOf": position})
+    past_explanation, position = past
+    return page(past_explanation, {"asOf": position})
 
 
 async def _check_run_exists(service: Service, run_id: UUID, events: Sequence[Envelope]) -> None:
-    """Raise NotFoundError unless the events, or else the run's first event, are those of a run."""
+    """Raise NotFoundError unless the id is that of a run.
+
+    Args:
+        service: reads the first event where the caller has none.
+        run_id: the id.
+        events: events that the caller has read of it; may be empty.
+    """
     if not events:
         events, _ = await service.reader.history(run_id, 0, 1)
     if not events or events[0].subject != "job_run":
         raise run_not_found()
 
 
-Jobs = Annotated[
+JobSlugs = Annotated[
     str | None, Query(description="a job's slug, or several with commas or blanks between them")
 ]
 
@@ -205,7 +214,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     limit: RunsLimit = 25,
     offset: Offset = 0,
     cursor: PageCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List runs of all jobs, newest first unless `sort` says otherwise.
 
     All filters must hold. Each may be negated by `!=` (`status!=failed`). A parameter is compared
@@ -230,7 +239,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
             "hasMore": has_more,
             "nextOffset": next_offset,
             "nextCursor": next_cursor(runs, has_more),
-            **meta_of(view),
+            **view_meta(view),
         }
         return page(items, meta)
 
@@ -249,18 +258,18 @@ async def count_runs(  # noqa: PLR0913 - what it takes from the request
     as_of: AsOfDep,
     runtimes: RuntimesDep,
     modules: ModulesDep,
-    job: Jobs = None,
-) -> JsonAnswer:
+    job: JobSlugs = None,
+) -> JsonResponse:
     """Count the runs in each status."""
-    slugs = parts_of(storable(job or "", "/job"))
+    slugs = split_words(storable(job or "", "/job"))
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-    async with opened(connection, files, as_of) as past:
+    async with open_past(connection, files, as_of) as past:
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(runtimes), modules)
         if jobs is None or jobs:
             counts = await past.counts(jobs)
         meta: JsonObject = {"position": past.position}
         if as_of is not None:
-            meta |= meta_of(past)
+            meta |= view_meta(past)
         return page(counts, meta)
 
 
@@ -274,7 +283,7 @@ async def list_waiting_runs(
     connection: ConnectionDep,
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=10)] = 5,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List the pending runs that are due, the longest waiting first."""
     runs = await unfinished.waiting_longest(connection, limit)
     return data([*await with_jobs(Present(connection), runs, quarantine)])
@@ -292,7 +301,7 @@ async def get_run(
     files: FilesDep,
     quarantine: QuarantineDep,
     as_of: AsOfDep,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show a run and its job in brief."""
     async with open_view(connection, files, as_of) as view:
         run = await run_in(view, run_id)
@@ -311,7 +320,7 @@ async def cancel_run(
     service: ServiceDep,
     origin: OriginDep,
     body: Annotated[CancelBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Cancel a run: at once while it is pending, else as soon as its attempt has stopped."""
     reason = None if body is None else body.reason
     await service.jobs.cancel(run_id_of(run_id), reason, origin)
@@ -328,7 +337,9 @@ async def cancel_run(
         **failures(400, 404, 409, 429),
     },
 )
-async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep) -> JsonAnswer:
+async def retry_run(
+    run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
+) -> JsonResponse:
     """Launch an ended run again; the new run's `context.retryOf` names the old one.
 
     With an `Idempotency-Key` a repeated request returns the first new run again.
@@ -336,7 +347,7 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: Ke
     If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
     launched = await service.jobs.retry(run_id_of(run_id), origin, key)
-    return await answer_of(launched, service)
+    return await launch_response(launched, service)
 
 
 @router.get(
@@ -389,9 +400,9 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
         return current["attempt"] > number or current["status"] in FINAL
 
     if not await service.run_logs.size(row["id"], number):
-        await _check_log_is_here(service, row["id"], number)
+        await _check_log_store(service, row["id"], number)
     if last is not None:
-        return await _end_of_log(service, row["id"], number, last, stream)
+        return await _log_tail(service, row["id"], number, last, stream)
     if follow:
         text = await service.run_logs.follow(row["id"], number, offset, is_over, stream)
         return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
@@ -399,29 +410,29 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
-MAX_END_BYTES = 65_536
+MAX_TAIL_BYTES = 65_536
 
 
-async def _end_of_log(
+async def _log_tail(
     service: Service, run_id: str, attempt: int, lines: int, stream: Stream | None
 ) -> Response:
-    """Return the last lines of a log, or of a stream in its end."""
-    end, size = await service.run_logs.tail(run_id, attempt, MAX_END_BYTES)
-    if size > len(end):
-        _, _, complete = end.partition(b"\n")  # The beginning of the first line is missing.
-        end = complete or end
+    """Return the last lines of a log's last `MAX_TAIL_BYTES`, of one stream or of both (None)."""
+    tail, size = await service.run_logs.tail(run_id, attempt, MAX_TAIL_BYTES)
+    if size > len(tail):
+        _, _, complete_lines = tail.partition(b"\n")  # The first line's beginning is missing.
+        tail = complete_lines or tail
     if stream is not None:
-        selected = LinesOf(stream)
-        end = selected.add(end) + selected.rest()
-    content = b"".join(end.splitlines(keepends=True)[-lines:])
+        lines_of_stream = LinesOf(stream)
+        tail = lines_of_stream.add(tail) + lines_of_stream.rest()
+    content = b"".join(tail.splitlines(keepends=True)[-lines:])
     return Response(content, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
 class _FollowedLog(StreamingResponse):
-    """A log that is still written. If the service stops, it ends; clients request the rest."""
+    """A log that is still written. It ends when the service stops; clients request the rest."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what comes until the attempt is over or the client is cut off."""
+        """Send what is written until the attempt is over or the client is cut off."""
         is_over, _ = await until_one_ends(
             super().__call__(scope, receive, send), until_cut_off(HTTPConnection(scope))
         )
@@ -434,14 +445,16 @@ class _FollowedLog(StreamingResponse):
         await abort(scope, receive)
 
 
-async def _check_log_is_here(service: Service, run_id: str, attempt: int) -> None:
+async def _check_log_store(service: Service, run_id: str, attempt: int) -> None:
     """Refuse to show a log as empty if its worker writes logs to another directory or store.
 
     Raises:
         NotFoundError: it does; the message says on which machine.
     """
     executions, _ = await executions_after(service.reader, UUID(run_id), 0, MAX_HISTORY_PAGE)
-    workers = [str(one["workerId"]) for one in executions if one["attempt"] == attempt]
+    workers = [
+        str(execution["workerId"]) for execution in executions if execution["attempt"] == attempt
+    ]
     writer = await service.heartbeats.writer_of_logs(workers[-1]) if workers else None
     if writer is None or writer["logs_at"] in {None, service.logs_at}:
         return

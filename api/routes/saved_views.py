@@ -1,4 +1,4 @@
-"""`/views`: saved views of the list of runs, which everybody sees. First the shapes."""
+"""`/views`: saved views of the list of runs, shared by all users. First the shapes."""
 
 from typing import Annotated
 
@@ -6,13 +6,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.http.dependencies import ConnectionDep, FilesDep, MayRead, OriginDep, ServiceDep
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.shapes.base import Data, Shape, _Body, failures, with_columns
+from api.shapes.base import Data, RequestBody, Shape, failures, with_columns
 from domain.filters import MAX_WORDS
 from domain.saved_views import MAX_FILTER, MAX_NAME, MAX_VIEWS, ViewContent
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from projections import saved_views
 from projections.runs.lists import Order
 
@@ -22,7 +22,7 @@ class SavedView(Shape):
     """A filter of the list of runs under a name that everybody sees."""
 
 
-class SavedViewBody(_Body):
+class SavedViewBody(RequestBody):
     """What the view shows."""
 
     filter: Annotated[list[str], Field(max_length=MAX_WORDS)] = Field(
@@ -42,12 +42,12 @@ router = APIRouter(prefix="/views", route_class=StrictJsonRoute, tags=["views"])
     dependencies=[MayRead],
     description=f"List all saved views by name; there are at most {MAX_VIEWS}.",
 )
-async def list_views(connection: ConnectionDep, files: FilesDep, as_of: AsOfDep) -> JsonAnswer:
+async def list_views(connection: ConnectionDep, files: FilesDep, as_of: AsOfDep) -> JsonResponse:
     """List all saved views by name."""
     if as_of is None:
         rows = await saved_views.by_name(connection)
     else:
-        async with opened(connection, files, as_of) as past:
+        async with open_past(connection, files, as_of) as past:
             rows = await past.saved_views()
     return data([saved_views.present(row) for row in rows])
 
@@ -66,7 +66,7 @@ async def list_views(connection: ConnectionDep, files: FilesDep, as_of: AsOfDep)
 )
 async def save_view(
     name: str, body: SavedViewBody, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Save a view under a name."""
     content = ViewContent(body.filter, body.sort)
     saved = await service.views.save(name, content, origin)
@@ -74,7 +74,7 @@ async def save_view(
 
 
 @router.delete("/{name:path}", response_model=Data[SavedView], responses=failures(404, 409, 429))
-async def delete_view(name: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def delete_view(name: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Delete a view: its history stays, its name may be used again."""
     row = await service.views.delete(name, origin)
     return data(saved_views.present(row))

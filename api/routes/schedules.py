@@ -22,10 +22,10 @@ from api.http.dependencies import (
     position_of,
     storable,
 )
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.launches import answer_of
+from api.routes.launches import launch_response
 from api.shapes.base import Data, Page, failures
 from api.shapes.runs import LaunchedRun
 from api.shapes.schedules import (
@@ -49,7 +49,7 @@ from domain.schedules.calendar import Calendar
 from domain.schedules.calendar import Tick as CalendarTick
 from domain.schedules.schedule import Schedule as ScheduleAggregate
 from domain.state import rehydrate
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.audit import EventFilter
 from projections import schedules
 from projections.envelope import Envelope
@@ -63,7 +63,9 @@ router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["sche
 @router.post(
     "", status_code=201, response_model=Data[Schedule], responses=failures(400, 409, 413, 415, 429)
 )
-async def create_schedule(body: ScheduleBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def create_schedule(
+    body: ScheduleBody, service: ServiceDep, origin: OriginDep
+) -> JsonResponse:
     """Create a schedule; its first tick is the first one that is due from now on."""
     row = await service.schedules.create(body.id, body.spec(), origin)
     return data(schedules.present(row), 201)
@@ -79,14 +81,14 @@ async def create_schedule(body: ScheduleBody, service: ServiceDep, origin: Origi
 )
 async def revise_schedule(
     schedule_id: str, body: SchedulePatch, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Make a new version of a schedule."""
     row = await service.schedules.revise(schedule_id, body.changes(), origin)
     return data(schedules.present(row))
 
 
 @router.delete("/{schedule_id}", response_model=Data[Schedule], responses=failures(404, 409, 429))
-async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """End a schedule: its runs continue, its history stays, its id may be used again."""
     row = await service.schedules.delete(schedule_id, None, origin)
     return data(schedules.present(row))
@@ -102,7 +104,7 @@ async def pause_schedule(
     service: ServiceDep,
     origin: OriginDep,
     body: Annotated[ReasonBody | None, Body()] = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Skip the schedule's ticks until it is resumed. If it is paused already, nothing changes."""
     reason = None if body is None else body.reason
     row = await service.schedules.pause(schedule_id, reason, origin)
@@ -112,7 +114,7 @@ async def pause_schedule(
 @router.post(
     "/{schedule_id}/resume", response_model=Data[Schedule], responses=failures(404, 409, 429)
 )
-async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Launch at the schedule's ticks again. If it is not paused, nothing changes."""
     row = await service.schedules.resume(schedule_id, origin)
     return data(schedules.present(row))
@@ -126,13 +128,13 @@ async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginD
 )
 async def trigger_schedule(
     schedule_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Launch a run of the schedule now, even while others run. No tick needs to be due.
 
     With an `Idempotency-Key` a repeated request returns the first run again.
     """
     launched = await service.schedules.trigger(schedule_id, origin, key)
-    return await answer_of(launched, service)
+    return await launch_response(launched, service)
 
 
 @router.post(
@@ -148,7 +150,7 @@ async def trigger_schedule(
 )
 async def backfill_schedule(
     schedule_id: str, body: BackfillBody, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+) -> JsonResponse:
     """Launch past ticks of a schedule that have no run."""
     backfill = await service.schedules.backfill(schedule_id, body.begin, body.end, origin)
     runs: list[Json] = [str(run_id) for run_id in backfill.runs]
@@ -182,11 +184,11 @@ async def list_schedules(
     cursor: Annotated[
         str, Query(max_length=100, description="`nextCursor` of the page before")
     ] = "",
-) -> JsonAnswer:
+) -> JsonResponse:
     """List schedules by id."""
     after = storable(cursor, "/cursor")
     if as_of is not None:
-        return await _list_of_past(connection, service, as_of, after, limit)
+        return await _list_past(connection, service, as_of, after, limit)
     rows, next_cursor = await schedules.next_by_id(connection, after, limit)
     return page([schedules.present(row) for row in rows], cursor_meta(limit, next_cursor))
 
@@ -194,7 +196,7 @@ async def list_schedules(
 @router.get(
     "/{schedule_id}", response_model=Data[Schedule], responses=failures(404), dependencies=[MayRead]
 )
-async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswer:
+async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonResponse:
     """Show a schedule."""
     row = await _schedule_row(connection, schedule_id)
     return data(schedules.present(row))
@@ -211,11 +213,11 @@ async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswe
 )
 async def preview_schedule(
     schedule_id: str, service: ServiceDep, n: PreviewLength = 10
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show the next ticks of a schedule."""
     async with service.pool.connection() as connection:
         row = await _schedule_row(connection, schedule_id)
-    # Before the zone is used: its error says what to do if this machine does not know the zone.
+    # Before the zone is used: if this machine lacks the zone, this raises an error with a remedy.
     undecided = rehydrate(ScheduleAggregate, UUID(row["aggregate_id"]), row).undecided()
     return await _coming_ticks(service, islice(undecided, n), row["time_zone"])
 
@@ -230,7 +232,7 @@ async def preview_schedule(
 )
 async def preview_draft(
     body: ScheduleDraft, service: ServiceDep, n: PreviewLength = 10
-) -> JsonAnswer:
+) -> JsonResponse:
     """Show the next ticks of a schedule that does not exist yet."""
     spec = body.spec()
     issues = spec.issues()
@@ -255,19 +257,19 @@ async def list_ticks(
     connection: ConnectionDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: OptionalCursor = None,
-) -> JsonAnswer:
+) -> JsonResponse:
     """List the outcomes of the schedule's ticks."""
     row = await _schedule_row(connection, schedule_id)
     tick_events = EventFilter(types=[TICKS], aggregate_id=schedules.TABLE.id_of(row))
-    events = await service.audit.page(tick_events, position_of(cursor or "0"), limit)
-    next_cursor = None if events.next is None else str(events.next)
-    return page([_tick(event) for event in events.events], {"nextCursor": next_cursor})
+    log_page = await service.audit.page(tick_events, position_of(cursor or "0"), limit)
+    next_cursor = None if log_page.next is None else str(log_page.next)
+    return page([_present_tick(event) for event in log_page.events], {"nextCursor": next_cursor})
 
 
 async def _coming_ticks(
     service: Service, ticks: Iterable[CalendarTick], time_zone: str
-) -> JsonAnswer:
-    """Answer with ticks. Days that come every 28 years take a tenth of a second of computing."""
+) -> JsonResponse:
+    """Return the ticks; a calendar of rare days takes a tenth of a second, so a thread works."""
     try:
         async with service.turns.taken():
             return data(await finished_in_thread(partial(_present_ticks, ticks, time_zone)))
@@ -287,12 +289,11 @@ def _present_ticks(ticks: Iterable[CalendarTick], time_zone: str) -> list[Json]:
     ]
 
 
-async def _list_of_past(
+async def _list_past(
     connection: Connection, service: Service, as_of: int | datetime, after: str, limit: int
-) -> JsonAnswer:
-    at_once = min(limit, MAX_PAGE_OF_PAST)
-    async with opened(connection, service.files, as_of) as past:
-        rows, next_cursor = await past.schedules(after, at_once)
+) -> JsonResponse:
+    async with open_past(connection, service.files, as_of) as past:
+        rows, next_cursor = await past.schedules(after, min(limit, MAX_PAGE_OF_PAST))
     meta = cursor_meta(limit, next_cursor)
     meta["asOf"] = past.position
     return page([schedules.present(row) for row in rows], meta)
@@ -305,7 +306,7 @@ async def _schedule_row(connection: Connection, schedule_id: str) -> ScheduleRow
     return row
 
 
-def _tick(event: Envelope) -> JsonObject:
+def _present_tick(event: Envelope) -> JsonObject:
     decision = event.data
     return {
         "dueAt": decision["due_at"],

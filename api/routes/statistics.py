@@ -1,4 +1,4 @@
-"""What became of many runs: over time, and by the schedules that launched them."""
+"""Statistics of runs: first over time, then by the schedules that launched them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,26 +9,26 @@ from pydantic import AwareDatetime, Field
 
 from api.bootstrap.service import Service
 from api.http.dependencies import (
-    FEW,
+    MAX_CHEAP_COUNTS,
     FilesDep,
     MayRead,
     ServiceDep,
-    causes_of,
     connection_for,
-    parts_of,
+    costly_fields_of,
+    split_words,
     storable,
 )
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.runs import Jobs
+from api.routes.runs import JobSlugs
 from api.shapes.base import Data, Page, Shape, Time, failures
 from api.shapes.runs import RunCounts
 from domain.errors import InvalidInputError, Issue
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from eventlog.database.costly_reads import CostlyReads
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from projections.runs.lists import jobs_matching
 from projections.runs.of_schedules import MOST_EVENTS, of_schedules
 from projections.runs.over_time import (
@@ -127,21 +127,21 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
             description="whole minutes; left out: for at most a hundred buckets",
         ),
     ] = None,
-    job: Jobs = None,
+    job: JobSlugs = None,
     group_by: Annotated[
         Literal["job", "status"],
         Query(alias="groupBy", description="`job`: each job has buckets of its own"),
     ] = "status",
-) -> JsonAnswer:
+) -> JsonResponse:
     """Count runs over time."""
-    slugs = parts_of(storable(job or "", "/job"))
+    slugs = split_words(storable(job or "", "/job"))
     end = to or service.jobs.clock()
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
     query = question(begin, end, bucket, None, by_job=group_by == "job")
-    causes, reads = await _cost_of(request, service, query)
+    costly_fields, reads = await _cost_of(request, service, query)
     async with (
-        connection_for(request, service, causes, reads) as connection,
-        opened(connection, files, as_of) as past,
+        connection_for(request, service, costly_fields, reads) as connection,
+        open_past(connection, files, as_of) as past,
     ):
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
         query = replace(query, jobs=jobs)
@@ -156,15 +156,15 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
 async def _cost_of(
     request: Request, service: Service, query: Question
 ) -> tuple[list[str], CostlyReads]:
-    """Return what makes a question costly, nothing if it is cheap, and whose turns it takes."""
-    causes = causes_of(request.query_params)
-    if causes:
-        return causes, service.costly
+    """Return the fields that make a question costly, if any, and what lends it a connection."""
+    costly_fields = costly_fields_of(request.query_params)
+    if costly_fields:
+        return costly_fields, service.costly
     async with service.pool.connection() as connection:
         if not await has_rows(connection, query, SOME_COUNTS):
             return [], service.costly
-        are_many = await has_rows(connection, query, MANY_COUNTS)
-    return ["/from", "/bucketMs"], service.costly if are_many else service.counts
+        has_many = await has_rows(connection, query, MANY_COUNTS)
+    return ["/from", "/bucketMs"], service.costly if has_many else service.counts
 
 
 class LastRun(Shape):
@@ -188,7 +188,7 @@ class RunsOfSchedule(Shape):
     last: list[LastRun] = Field(description="the last runs, newest first, also from before")
 
 
-MOST_SCHEDULES = 100
+MAX_SCHEDULES = 100
 
 
 @router.get(
@@ -211,14 +211,14 @@ async def count_runs_by_schedule(
         Time | None, Query(alias="from", description="left out: seven days ago")
     ] = None,
     last: Annotated[int, Query(ge=1, le=100, description="how many of the last runs")] = 10,
-) -> JsonAnswer:
+) -> JsonResponse:
     """Count the runs of schedules."""
-    names = parts_of(storable(schedule, "/schedule"))
-    if len(names) > MOST_SCHEDULES:
-        message = f"names at most {MOST_SCHEDULES} schedules; send several requests"
+    names = split_words(storable(schedule, "/schedule"))
+    if len(names) > MAX_SCHEDULES:
+        message = f"names at most {MAX_SCHEDULES} schedules; send several requests"
         raise InvalidInputError([Issue("/schedule", message, "maxItems")])
     since = begin or service.jobs.clock() - timedelta(days=7)
-    by_id = {schedule_id(name): name for name in names}
-    causes = ["/schedule"] if len(by_id) > FEW else []
-    async with connection_for(request, service, causes, service.counts) as connection:
-        return data([*await of_schedules(connection, by_id, since, last)])
+    names_by_id = {schedule_id(name): name for name in names}
+    costly_fields = ["/schedule"] if len(names_by_id) > MAX_CHEAP_COUNTS else []
+    async with connection_for(request, service, costly_fields, service.counts) as connection:
+        return data([*await of_schedules(connection, names_by_id, since, last)])

@@ -6,13 +6,13 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from api.http.dependencies import OriginDep, ServiceDep
-from api.http.errors import JsonAnswer, data
+from api.http.errors import JsonResponse, data
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, ReasonText, Shape, _Body, described, failures
+from api.shapes.base import Data, ReasonText, RequestBody, Shape, failures, with_description
 from projections import erased_subjects
 
 
-@described(
+@with_description(
     "A subject whose personal data cannot be read any more:"
     " what a client still holds of them should go, too."
 )
@@ -31,7 +31,7 @@ class Erasure(ErasedSubject):
     position: int
 
 
-class EraseBody(_Body):
+class EraseBody(RequestBody):
     """The subject to erase; the log keeps the reason for ever, so it should name nobody."""
 
     subject: Annotated[str, Field(min_length=1)] | int
@@ -49,7 +49,7 @@ router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subje
     " in the log and in all that follows from it.\n\n"
     "A repeated call is a 404: nothing is kept under the name any more.",
 )
-async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Destroy the key of a subject's personal data."""
     erasure = await service.subjects.erase(str(body.subject), body.reason, origin)
     return data({**erased_subjects.present(erasure.row), "position": erasure.position})

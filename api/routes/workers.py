@@ -1,67 +1,18 @@
-"""`/health`, `/ready` and `/metrics` for monitoring, then `/workers`."""
+"""`/workers`: workers, and entry points that none of them offers. First the shapes."""
 
 import logging
-from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
-from starlette.responses import Response
 
 from api.http.dependencies import ConnectionDep, MayRead, OriginDep, cursor_meta, storable
-from api.http.errors import JsonAnswer, data, page
+from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failures
-from api.views.metrics import SCRAPE_TIMEOUT_HEADER, Scrapes
-from api.views.status import Readiness
+from api.shapes.base import Data, Page, PartMeta, Shape, failures
 from domain.ports import WorkerState
 from eventlog import entry_points
 from eventlog import workers as listing
-from runtime.metrics import CONTENT_TYPE
-
-# `/health`, `/ready` and `/metrics`, for monitoring of this process.
-
-health_router = APIRouter(tags=["health"])
-
-
-@health_router.get("/health", response_model=Health)
-async def health() -> JsonAnswer:
-    """Answer that the service runs."""
-    return JsonAnswer({"status": "ok"})
-
-
-@health_router.get("/readyz", include_in_schema=False)
-@health_router.get(
-    "/ready",
-    response_model=Health,
-    responses={503: {"model": NotReady, "description": "Something that it needs is missing."}},
-    description="Check whether this process can serve: its database, its schema, its reader"
-    " (by a query of its own), its sealer and its background tasks. Send it no clients"
-    " while this is a 503; restart it only if that does not pass.",
-)
-async def ready(request: Request) -> JsonAnswer:
-    """Check whether this process can serve."""
-    readiness = cast("Readiness", request.app.state.readiness)
-    reasons = await readiness.reasons_against()
-    if reasons:
-        return JsonAnswer({"reasons": reasons}, HTTPStatus.SERVICE_UNAVAILABLE)
-    return JsonAnswer({"status": "ok"})
-
-
-@health_router.get(
-    "/metrics",
-    response_class=PlainTextResponse,
-    responses=failures(),
-    dependencies=[MayRead],
-    description="Show metrics of runs, log, appends, leases, background tasks and streams,"
-    " in Prometheus' text format. Where tokens are required, any of them will do.",
-)
-async def metrics(request: Request) -> Response:
-    """Show metrics in Prometheus' text format."""
-    scrapes = cast("Scrapes", request.app.state.scrapes)
-    patience = request.headers.get(SCRAPE_TIMEOUT_HEADER)
-    return Response(await scrapes.exposition(patience), media_type=CONTENT_TYPE)
 
 
 class Python(Shape):
@@ -130,7 +81,7 @@ async def list_workers(
     cursor: Annotated[
         str, Query(max_length=MAX_ID, description="`nextCursor` of the page before")
     ] = "",
-) -> JsonAnswer:
+) -> JsonResponse:
     """List workers by id."""
     after = storable(cursor, "/cursor")
     rows = await listing.page_of_workers(connection, after, limit + 1)
@@ -147,7 +98,7 @@ async def list_workers(
     description="List by job the entry points that waiting runs need and no living worker offers:"
     " these runs wait until a worker starts that does. At most a thousand jobs are looked at.",
 )
-async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
+async def list_unoffered(connection: ConnectionDep) -> JsonResponse:
     """List entry points that runs wait for and no living worker offers."""
     return data(
         [
@@ -165,7 +116,9 @@ async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     description="Let a worker claim no more runs, finish those that it executes however long"
     " that takes, and then exit. A repeated call changes nothing.",
 )
-async def drain_worker(worker_id: str, connection: ConnectionDep, origin: OriginDep) -> JsonAnswer:
+async def drain_worker(
+    worker_id: str, connection: ConnectionDep, origin: OriginDep
+) -> JsonResponse:
     """Let a worker finish its runs and exit."""
     row = await listing.drain(connection, storable(worker_id, "/worker_id"))
     logger.info("worker %s is drained, requested by %s", worker_id, origin.actor)

@@ -1,7 +1,7 @@
-"""What all shapes share: how answers are written, and the fields that clients send.
+"""What all shapes of responses and of request bodies share.
 
-First `Shape` and the envelopes of answers (`Data`, `Page`, `Failure`) as OpenAPI shows them, then
-the types of single fields in bodies.
+First `Shape` and the envelopes of responses (`Data`, `Page`, `Failure`) as OpenAPI shows them; then
+the types of fields in request bodies, and their base (`RequestBody`).
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ M = TypeVar("M")
 
 
 class Shape(BaseModel):
-    """A shape in an answer: camelCase, without further fields."""
+    """A shape of a response: its fields are camelCase, and there are no others."""
 
     # Built when OpenAPI needs it: building all would delay the start of the API.
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", defer_build=True)
@@ -46,14 +46,14 @@ class Shape(BaseModel):
 S = TypeVar("S", bound=Shape)
 
 
-def described(text: str) -> Callable[[type[S]], type[S]]:
-    """Set a shape's description for clients, if it is too long for a docstring's first line."""
+def with_description(text: str) -> Callable[[type[S]], type[S]]:
+    """Set a shape's description in OpenAPI, if it is too long for a docstring's first line."""
 
-    def add(shape: type[S]) -> type[S]:
+    def decorate(shape: type[S]) -> type[S]:
         shape.__doc__ = text
         return shape
 
-    return add
+    return decorate
 
 
 def with_columns(row: type[Row], columns: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
@@ -64,34 +64,34 @@ def with_columns(row: type[Row], columns: Mapping[str, str]) -> Callable[[type[S
         columns: public columns by their names in JSON.
     """
     names = set(columns.values())
-    fields = {column.name: _field(column) for column in columns_in(row) if column.name in names}
+    fields = {
+        column.name: _field_type(column) for column in columns_in(row) if column.name in names
+    }
 
-    def add(shape: type[S]) -> type[S]:
-        own = shape.model_fields
+    def decorate(shape: type[S]) -> type[S]:
+        own_fields = shape.model_fields
         return create_model(
             shape.__name__,
             __base__=shape,
             __module__=shape.__module__,
             __doc__=shape.__doc__,
-            **{name: kind for name, kind in fields.items() if name not in own},
+            **{name: type_ for name, type_ in fields.items() if name not in own_fields},
         )
 
-    return add
+    return decorate
 
 
-def _field(column: Column) -> Any:
-    value: Any = column.value
+def _field_type(column: Column) -> Any:
+    type_: Any = column.value
     if column.kind == "timestamptz":
-        value = AwareDatetime
+        type_ = AwareDatetime
     elif column.kind == "uuid":
-        value = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-    elif value == JsonObject:
-        value = dict[str, JsonValue]
-    elif value == Json:
-        value = JsonValue
-    if column.nullable:
-        return value | None
-    return value
+        type_ = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    elif type_ == JsonObject:
+        type_ = dict[str, JsonValue]
+    elif type_ == Json:
+        type_ = JsonValue
+    return type_ | None if column.nullable else type_
 
 
 class Data(Shape, Generic[T]):
@@ -152,19 +152,7 @@ class ValidationFailure(Shape):
     issues: list[FieldProblem]
 
 
-class Health(Shape):
-    """The service answers."""
-
-    status: Literal["ok"]
-
-
-class NotReady(Shape):
-    """What keeps this process from serving, for an operator."""
-
-    reasons: list[str]
-
-
-@described(
+@with_description(
     "The page's range; with `asOf` also the log position that it shows: use that for further pages."
 )
 class PageMeta(Shape):
@@ -176,7 +164,7 @@ class PageMeta(Shape):
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's `responses` for these statuses, and for those of every operation."""
+    """Return OpenAPI's `responses` for these statuses, and for those that every operation has."""
     return {
         status: {"model": ValidationFailure if status == HTTPStatus.BAD_REQUEST else Failure}
         for status in (*statuses, 401, 403, 429, 503)
@@ -186,8 +174,8 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
 # Fields that clients send (contract, sections 2 to 4). Rules between fields are the domain's.
 
 _MAX_DELAY_MS = 86_400_000
-_MAX_INT = 2**31 - 1
-_YEAR_MS = 31_536_000_000
+MAX_INT = 2**31 - 1
+YEAR_MS = 31_536_000_000
 
 
 def _time(value: object) -> datetime:
@@ -215,37 +203,39 @@ MAX_UNKNOWN_FIELDS = 100
 """Unknown fields that are reported one by one; with more the body is one issue."""
 
 
-class _Body(BaseModel):
+class RequestBody(BaseModel):
+    """The base of all request bodies: camelCase, of strict types, without other fields."""
+
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
     @model_validator(mode="before")
     @classmethod
-    def _has_few_fields(cls, sent: Any) -> Any:
+    def _refuse_many_unknown_fields(cls, value: Any) -> Any:
         """Refuse a body with very many unknown fields at once, without an issue for each."""
-        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
-            raise _too_many_fields(cls, sent)
-        return sent
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
+            raise _too_many_fields(cls, value)
+        return value
 
 
-def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
+def _too_many_fields(body: type[BaseModel], value: dict[str, Any]) -> PydanticCustomError:
     fields = {field.alias for field in body.model_fields.values()}
-    unknown = [name for name in sent if name not in fields]
-    named = [shortened(repr(name)) for name in unknown[:MAX_UNKNOWN_FIELDS]]
-    context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
-    message = "unknown fields {named}, and {more} more"
+    unknown = [name for name in value if name not in fields]
+    names = [shortened(repr(name)) for name in unknown[:MAX_UNKNOWN_FIELDS]]
+    context = {"names": ", ".join(names), "more": len(unknown) - len(names)}
+    message = "unknown fields {names}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
 
 
 def has_at_most(members: int) -> BeforeValidator:
-    """Refuse an object with more members before they are validated one by one."""
+    """Return a validator that refuses an object with more members at once, not one by one."""
 
-    def check(sent: Any) -> Any:
-        if isinstance(sent, dict) and len(sent) > members:
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > members:
             raise PydanticKnownError(
                 "too_long",
-                {"field_type": "Dictionary", "max_length": members, "actual_length": len(sent)},
+                {"field_type": "Dictionary", "max_length": members, "actual_length": len(value)},
             )
-        return sent
+        return value
 
     return BeforeValidator(check)
 
@@ -259,7 +249,7 @@ def never_null(schema: dict[str, Any]) -> None:
 
 
 def default_of(spec: "type[DataclassInstance]", name: str) -> Any:
-    """Return the default of a dataclass's field: what a null in a body stands for."""
+    """Return the default of a dataclass's field, for which a null in a body stands."""
     field = spec.__dataclass_fields__[name]
     if callable(field.default_factory):
         return field.default_factory()

@@ -14,18 +14,18 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from api.shapes.base import (
-    _MAX_INT,
-    _YEAR_MS,
+    MAX_INT,
+    YEAR_MS,
     AnyObject,
     Attempts,
     DelayMs,
     Name,
     Priority,
     ReasonText,
+    RequestBody,
     Shape,
     Slug,
     TimeoutMs,
-    _Body,
     default_of,
     has_at_most,
     never_null,
@@ -123,7 +123,7 @@ class WhatIf(Shape):
     given_up: int = Field(description="starts that would not have come in time then")
 
 
-class RetryPolicyBody(_Body):
+class RetryPolicyBody(RequestBody):
     """When failed attempts are tried again."""
 
     max_attempts: Attempts | None = None
@@ -133,15 +133,15 @@ class RetryPolicyBody(_Body):
     jitter: Literal["none", "full", "equal"] | None = None
 
 
-class ResourcesBody(_Body):
+class ResourcesBody(RequestBody):
     """What an attempt may use."""
 
     cpus: Annotated[float, Field(gt=0, le=1_024)] | None = None
-    memory_mb: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    memory_mb: Annotated[int, Field(ge=1, le=MAX_INT)] | None = None
     gpus: Annotated[int, Field(ge=0, le=1_024)] | None = None
 
 
-class RateLimitBody(_Body):
+class RateLimitBody(RequestBody):
     """How many runs may start within a period."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_STARTS)]
@@ -152,7 +152,7 @@ class RateLimitBody(_Body):
 KeptMs = Annotated[int, Field(ge=0, le=LONGEST_KEPT_MS)]
 
 
-class RetentionBody(_Body):
+class RetentionBody(RequestBody):
     """How long after their end runs are archived, by outcome."""
 
     succeeded_ms: KeptMs | None = None
@@ -161,7 +161,7 @@ class RetentionBody(_Body):
     expired_ms: KeptMs | None = None
 
 
-class UniqueBody(_Body):
+class UniqueBody(RequestBody):
     """Which runs count as duplicates, of which one is kept."""
 
     key: Annotated[list[Name], Field(min_length=1, max_length=MOST_PARAMETERS)]
@@ -180,7 +180,7 @@ LabelName = Annotated[str, Field(pattern=NAME, max_length=100)]
 LabelValue = Annotated[str, Field(pattern=VALUE, max_length=200)]
 
 
-class _DefinitionFields(_Body):
+class _DefinitionFields(RequestBody):
     parameters_schema: AnyObject | None = None
     default_parameters: AnyObject | None = None
     timeout_ms: TimeoutMs | None = None
@@ -191,13 +191,13 @@ class _DefinitionFields(_Body):
     runtime: Runtime | None = None
     output_schema: AnyObject | None = None
     priority: Priority | None = None
-    max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=MAX_INT)] | None = None
     concurrency_key: Name | None = None
-    concurrency_limit: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    concurrency_limit: Annotated[int, Field(ge=1, le=MAX_INT)] | None = None
     rate_limit: RateLimitBody | None = None
     fairness_key: Name | None = None
     unique_runs: UniqueBody | None = Field(None, alias="unique")
-    start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
+    start_deadline_ms: Annotated[int, Field(ge=1, le=YEAR_MS)] | None = None
     resources: ResourcesBody | None = None
     worker_labels: (
         Annotated[
@@ -221,7 +221,7 @@ class _DefinitionFields(_Body):
         return changes
 
 
-Version = Annotated[int, Field(ge=1, le=_MAX_INT)]
+Version = Annotated[int, Field(ge=1, le=MAX_INT)]
 
 
 EntryPoint = Annotated[str, Field(min_length=1, max_length=256)]
@@ -254,14 +254,14 @@ class JobPatch(_DefinitionFields):
 
     @field_validator("name", "type", "entry_point", mode="before")
     @classmethod
-    def _stays(cls, value: object) -> object:
+    def _refuse_null(cls, value: object) -> object:
         if value is None:
             msg = "cannot be null: every job needs one"
             raise ValueError(msg)
         return value
 
 
-class PauseBody(_Body):
+class PauseBody(RequestBody):
     """Why to pause."""
 
     reason: ReasonText | None = None

@@ -10,19 +10,19 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.shapes.base import (
-    _YEAR_MS,
+    YEAR_MS,
     AnyObject,
     Attempts,
     Cursor,
     PageMeta,
     Priority,
     ReasonText,
+    RequestBody,
     Shape,
     Time,
     TimeoutMs,
-    _Body,
-    described,
     with_columns,
+    with_description,
 )
 from domain.filters import FAILURES, MAX_DURATION_DIGITS, MAX_SEARCH, NOT
 from domain.jobs.definition import RUNTIMES
@@ -150,7 +150,7 @@ class JobRunsMeta(PageMeta):
     next_cursor: Cursor | None = None
 
 
-@described(
+@with_description(
     "The page's range, and how to get the next page; `nextCursor` is equally fast for every page."
 )
 class RunPageMeta(PageMeta):
@@ -210,7 +210,7 @@ class Launching(Shape, Generic[T]):
     meta: LaunchMeta | None = None
 
 
-class LaunchBody(_Body):
+class LaunchBody(RequestBody):
     """A run to launch; fields that are left out have the definition's values."""
 
     parameters: AnyObject | None = None
@@ -218,41 +218,41 @@ class LaunchBody(_Body):
     max_attempts: Attempts | None = None
     context: AnyObject | None = None
     scheduled_at: Time | None = None
-    delay_ms: Annotated[int, Field(ge=0, le=10 * _YEAR_MS)] | None = None
-    start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
+    delay_ms: Annotated[int, Field(ge=0, le=10 * YEAR_MS)] | None = None
+    start_deadline_ms: Annotated[int, Field(ge=1, le=YEAR_MS)] | None = None
     priority: Priority | None = None
 
-    def launch(self, idempotency_key: str | None, sent: AnyObject) -> Launch:
+    def launch(self, idempotency_key: str | None, body: AnyObject) -> Launch:
         """Return the command.
 
         Args:
             idempotency_key: the request's, if any.
-            sent: the body as it was sent, by which repeated requests are compared.
+            body: the body as the client sent it, by which repeated requests are compared.
         """
         if self.model_fields_set <= _PARAMETERS:  # Nearly all launches.
             return Launch(
-                parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent
+                parameters=self.parameters or {}, idempotency_key=idempotency_key, body=body
             )
         options = {
             name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"
         }
         return Launch(
-            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **options
+            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=body, **options
         )
 
 
 _PARAMETERS = frozenset({"parameters"})
 
 
-class CancelBody(_Body):
+class CancelBody(RequestBody):
     """Why to cancel."""
 
     reason: ReasonText | None = None
 
 
 def _list_of(choices: Sequence[str]) -> AnyObject:
-    one = "|".join(choices)
-    return {"type": "string", "pattern": rf"^[\s,]*({one})([\s,]+({one}))*[\s,]*$"}
+    choice = "|".join(choices)
+    return {"type": "string", "pattern": rf"^[\s,]*({choice})([\s,]+({choice}))*[\s,]*$"}
 
 
 _TEXT: AnyObject = {"type": "string"}
@@ -293,21 +293,22 @@ _FILTERS: dict[str, tuple[str, AnyObject]] = {
 }
 
 
-def _filters() -> Iterator[AnyObject]:
+def _filter_parameters() -> Iterator[AnyObject]:
     for name, (description, schema) in _FILTERS.items():
-        for filter_name, text in (
-            (name, description),
-            (f"{name}{NOT}", f"the negation of `{name}`"),
-        ):
-            yield {
-                "name": filter_name,
-                "in": "query",
-                "required": False,
-                "description": text,
-                "schema": schema,
-            }
+        yield _query_parameter(name, description, schema)
+        yield _query_parameter(f"{name}{NOT}", f"the negation of `{name}`", schema)
 
 
-FILTERS = list(_filters())
+def _query_parameter(name: str, description: str, schema: AnyObject) -> AnyObject:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
+
+
+FILTERS = list(_filter_parameters())
 """The filters of runs as OpenAPI's query parameters, without `parameters.NAME` and `label.NAME`,
 which OpenAPI cannot express."""

@@ -9,10 +9,10 @@ from api.shapes.base import (
     AnyObject,
     PartMeta,
     ReasonText,
+    RequestBody,
     Shape,
     Slug,
     Time,
-    _Body,
     default_of,
     never_null,
     with_columns,
@@ -66,7 +66,7 @@ class ComingTick(Shape):
     is_excluded: bool
 
 
-class _ScheduleFields(_Body):
+class _ScheduleFields(RequestBody):
     parameters: AnyObject | None = None
     cron: Annotated[str, Field(max_length=200)] | None = None
     every_ms: int | None = None
@@ -124,14 +124,14 @@ class SchedulePatch(_ScheduleFields):
 
     @field_validator("job", mode="before")
     @classmethod
-    def _stays(cls, value: object) -> object:
+    def _refuse_null(cls, value: object) -> object:
         if value is None:
             msg = "cannot be null: every schedule has a job"
             raise ValueError(msg)
         return value
 
 
-class BackfillBody(_Body):
+class BackfillBody(RequestBody):
     """Which past ticks to launch; both ends are included."""
 
     begin: Time = Field(alias="from")
@@ -147,7 +147,7 @@ class Backfill(Shape):
     )
 
 
-class ReasonBody(_Body):
+class ReasonBody(RequestBody):
     """Why to pause."""
 
     reason: ReasonText | None = None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.http.errors import JsonAnswer
+from api.http.errors import JsonResponse
 from api.routes.bulk import BulkOperation
 from api.routes.events import Event
 from api.routes.failures import FailureGroup, FailureSearch
@@ -24,7 +24,7 @@ router = APIRouter()
 Schema = dict[str, Any]
 
 Shapes = Mapping[str, tuple[str, type[BaseModel]]]
-"""What messages carry: a field and its shape, by the beginning of their type."""
+"""By the beginning of a message's type, the field that such messages have, and its shape."""
 
 _SHAPES: Shapes = {
     "job.definition": ("job", Definition),
@@ -90,27 +90,27 @@ _SERVER_SENT = (
 
 
 @router.get("/asyncapi.json", include_in_schema=False)
-async def describe(request: Request) -> JsonAnswer:
+async def describe(request: Request) -> JsonResponse:
     """Describe the stream of this server."""
     state = request.app.state
     if not hasattr(state, "asyncapi"):
-        # Once: it takes forty requests' time, and needs no token.
+        # Made once: it takes as long as forty requests, and clients need no token for it.
         state.asyncapi = document(request.app.version, state.shapes)
     host = request.url.netloc
     servers = {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")}
-    return JsonAnswer({**state.asyncapi, "servers": servers})
+    return JsonResponse({**state.asyncapi, "servers": servers})
 
 
-def document(version: str, added: Shapes) -> Schema:
+def document(version: str, extension_shapes: Shapes) -> Schema:
     """Return the AsyncAPI document without its servers.
 
     Args:
         version: the program's version.
-        added: shapes of the messages of extensions.
+        extension_shapes: shapes of the messages of extensions.
     """
-    by_type = {**_SHAPES, **added}
-    sent = [*message_types(), "connection.ack", "heartbeat"]
-    server_sent = [*sent, "connection.ended"]
+    by_type = {**_SHAPES, **extension_shapes}
+    from_server = [*message_types(), "connection.ack", "heartbeat"]
+    server_sent = [*from_server, "connection.ended"]
     _, shapes = models_json_schema(
         [(model, "serialization") for _, model in by_type.values()],
         ref_template="#/components/schemas/{model}",
@@ -124,11 +124,11 @@ def document(version: str, added: Shapes) -> Schema:
         },
         "defaultContentType": "application/json",
         "channels": {
-            "ws": _channel("/ws", "ws", [*sent, "ping", "pong"], {"ws": _binding("0.1.0")}),
+            "ws": _channel("/ws", "ws", [*from_server, "ping", "pong"], {"ws": _binding("0.1.0")}),
             "events": _channel("/events/stream", "http", server_sent, {}),
         },
         "operations": {
-            "tell": _operation("send", "ws", sent),
+            "tell": _operation("send", "ws", from_server),
             "hearPing": {
                 **_operation("receive", "ws", ["ping"]),
                 "reply": {
@@ -149,14 +149,14 @@ def document(version: str, added: Shapes) -> Schema:
 def _messages(by_type: Shapes) -> dict[str, Schema]:
     now = _object({"now": _TIME})
     log = {"now": _TIME, "logId": {"type": "string", "format": "uuid"}, "head": _POSITION}
-    why = _object({"reason": {"type": "string"}})
+    reason = _object({"reason": {"type": "string"}})
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
         **{kind: _message(kind, _event(kind, by_type)) for kind in message_types()},
-        "connection.ack": _message("connection.ack", _from_server("connection.ack", ack)),
-        "connection.ended": _message("connection.ended", _from_server("connection.ended", why)),
-        "heartbeat": _message("heartbeat", _from_server("heartbeat", now, position=_POSITION)),
-        "pong": _message("pong", _from_server("pong", now, position=_POSITION)),
+        "connection.ack": _message("connection.ack", _payload("connection.ack", ack)),
+        "connection.ended": _message("connection.ended", _payload("connection.ended", reason)),
+        "heartbeat": _message("heartbeat", _payload("heartbeat", now, position=_POSITION)),
+        "pong": _message("pong", _payload("pong", now, position=_POSITION)),
         "ping": {
             "name": "ping",
             "contentType": "text/plain",
@@ -166,9 +166,9 @@ def _messages(by_type: Shapes) -> dict[str, Schema]:
 
 
 def _event(kind: str, by_type: Shapes) -> Schema:
-    field, model = next(shape for start, shape in by_type.items() if kind.startswith(start))
+    field, model = next(shape for prefix, shape in by_type.items() if kind.startswith(prefix))
     data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
-    return _from_server(
+    return _payload(
         kind,
         data,
         position=_POSITION,
@@ -178,7 +178,8 @@ def _event(kind: str, by_type: Shapes) -> Schema:
     )
 
 
-def _from_server(kind: str, data: Schema, **fields: Schema) -> Schema:
+def _payload(kind: str, data: Schema, **fields: Schema) -> Schema:
+    """Return the schema of a message from the server."""
     properties: Schema = {
         "type": {"type": "string", "const": kind},
         "data": data,

@@ -26,7 +26,7 @@ from api.http.connections import FRAMES, abort, admit_stream
 from api.http.dependencies import MayRead, refuse_unknown_names, service_of, until_cut_off
 from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
-from api.stream.frames import Frame, StreamRequest, ended, pong, stream_request
+from api.stream.frames import Frame, StreamRequest, connection_ended, pong, stream_request
 from api.stream.hub import Arrival
 from api.stream.sessions import Stream, Streams
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
@@ -57,7 +57,7 @@ class EventStream(Response):
         self._request = request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the client; it connects again by itself however this ends."""
+        """Serve the client, which connects again by itself however the response ends."""
         start = {
             "type": "http.response.start",
             "status": self.status_code,
@@ -71,10 +71,11 @@ class EventStream(Response):
                 stream.until_over(),
                 until_cut_off(HTTPConnection(scope)),
             )
-        last = b"" if stream.ended is None else ended(stream.ended).server_sent
+        reason = stream.end_reason
+        last_chunk = b"" if reason is None else connection_ended(reason).server_sent
         with suppress(TimeoutError):
             async with asyncio.timeout(FINAL_FLUSH_S):
-                await send(_chunk(last, more=False))
+                await send(_chunk(last_chunk, more=False))
                 return
         await abort(scope, receive)
 
@@ -170,7 +171,7 @@ router = APIRouter()
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 
-_CLOSED = RuntimeError
+_ClosedError = RuntimeError
 """What Starlette raises for a socket that has been closed."""
 
 MAX_REASON_BYTES = 123
@@ -190,7 +191,7 @@ async def stream(websocket: WebSocket) -> None:
         return
     streams = cast("Streams", websocket.app.state.streams)
     arrival = await streams.hub.arrive()
-    # Accepted even if refused below: a browser shows no reason for a failed handshake.
+    # Accepted even if it is refused below: browsers show no reason for a failed handshake.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
     with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
@@ -200,7 +201,13 @@ async def stream(websocket: WebSocket) -> None:
 
 
 class _End(NamedTuple):
-    """Why the service closes a WebSocket: for metrics, and for the client."""
+    """Why the service closes a WebSocket.
+
+    Attributes:
+        reason: for metrics.
+        code: the close code, for the client's program.
+        message: for people.
+    """
 
     reason: Reason
     code: int
@@ -219,44 +226,44 @@ async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _E
     except LogUnavailableError:
         message = "the log cannot be read at the moment: connect again"
         return _End("unavailable", TRY_AGAIN_LATER, message)
-    async with streams.open(request, arrival) as opened:
-        connection = _Connection(websocket, opened)
-        await connection.send([opened.ack])
+    async with streams.open(request, arrival) as client_stream:
+        connection = _Connection(websocket, client_stream)
+        await connection.send([client_stream.ack])
         *_, is_revoked = await until_one_ends(
             connection.send_messages(),
             connection.answer_pings(),
-            opened.until_over(),
+            client_stream.until_over(),
             until_revoked(websocket, service_of(websocket).settings.tokens),
         )
         if is_revoked:
             return _End("forbidden", POLICY_VIOLATION, "the token has been revoked")
-        if opened.ended is not None:
-            message = f"{opened.ended}: read anew what you need"
+        if client_stream.end_reason is not None:
+            message = f"{client_stream.end_reason}: read anew what you need"
             return _End("log_changed", POLICY_VIOLATION, message)
-        message = f"too slow: connect again with after={opened.position}"
+        message = f"too slow: connect again with after={client_stream.position}"
         return _End("too_slow", TRY_AGAIN_LATER, message)
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    fitting = reason.encode()[:MAX_REASON_BYTES]
-    with suppress(TimeoutError, _CLOSED):
+    shortened = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+    with suppress(TimeoutError, _ClosedError):
         async with asyncio.timeout(FINAL_FLUSH_S):
-            await websocket.close(code, fitting.decode(errors="ignore"))
+            await websocket.close(code, shortened)
 
 
 class _Connection:
     """A client's socket. Messages of one event are sent without a pong in between."""
 
-    def __init__(self, websocket: WebSocket, opened: Stream) -> None:
+    def __init__(self, websocket: WebSocket, client_stream: Stream) -> None:
         self._websocket = websocket
-        self._stream = opened
+        self._stream = client_stream
         self._sending = asyncio.Lock()
 
     async def send(self, frames: list[Frame]) -> None:
         encoded = b"".join([frame.web_socket for frame in frames])
         try:
             await self._websocket.send({"type": "websocket.send", FRAMES: encoded})
-        except _CLOSED as error:
+        except _ClosedError as error:
             raise WebSocketDisconnect from error
 
     async def send_messages(self) -> None:
@@ -270,7 +277,6 @@ class _Connection:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            # All other messages are ignored.
-            if message.get("text") == "ping":
+            if message.get("text") == "ping":  # All other messages are ignored.
                 async with self._sending:
                     await self.send([pong(self._stream.position)])

@@ -1,7 +1,8 @@
 """The stream's messages as they are sent, and a client's request for them.
 
-First the messages, encoded once and shared by all clients that get them (`encode`); then a client's
-request: from which position, and which messages (`StreamRequest`).
+First the messages of an event, which are encoded once for all clients (`encode`); then messages
+about the connection; then a client's request, which names a position and selects messages
+(`StreamRequest`).
 """
 
 import re
@@ -31,8 +32,8 @@ class Frame:
     Attributes:
         type: such as `job.run.pending`.
         text: the message as JSON.
-        position: where to resume once this has been handled; None if more messages of the same
-            position follow.
+        position: the position to resume from once this message has been handled; None if more
+            messages of the same position follow.
     """
 
     type: str
@@ -57,19 +58,23 @@ class Frame:
 
 
 class EncodedMessage:
-    """A message of an event, as the last one of its position and as one that others follow."""
+    """A message of an event, as the last one of its position and as one that others follow.
+
+    Attributes:
+        message: the message.
+        last: its frame where it is the last one of its position.
+    """
 
     def __init__(self, message: Message, position: int, common: JsonObject) -> None:
         self.message = message
         document: JsonObject = {"type": message.type, "data": message.data, **common}
-        self.last = Frame(message.type, _text(document), position)
+        self.last = Frame(message.type, _to_json(document), position)
 
     @cached_property
-    def followed(self) -> Frame:
-        """The variant that says that more of the same position follow."""
+    def not_last(self) -> Frame:
+        """Its frame where others of the same position follow, which has `more: true`."""
         unclosed = self.last.text[:-1]
-        text = unclosed + ',"more":true}'
-        return Frame(self.last.type, text, None)
+        return Frame(self.last.type, unclosed + ',"more":true}', None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Delivery:
         if not accepted:
             return []
         *others, last = accepted
-        return [*(encoded.followed for encoded in others), last.last]
+        return [*(encoded.not_last for encoded in others), last.last]
 
 
 def encode(step: Step, details: JsonObject = NO_DETAILS) -> Delivery:
@@ -140,10 +145,10 @@ def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
         data["after"] = after
     kind = "connection.ack"
     message: JsonObject = {"type": kind, "data": data, "emittedAt": now}
-    return Frame(kind, _text(message), start)
+    return Frame(kind, _to_json(message), start)
 
 
-def ended(reason: str) -> Frame:
+def connection_ended(reason: str) -> Frame:
     """Return the last message of a server-sent stream that cannot be resumed.
 
     A WebSocket has a close code for this.
@@ -151,7 +156,7 @@ def ended(reason: str) -> Frame:
     now = _now()
     kind = "connection.ended"
     message: JsonObject = {"type": kind, "data": {"reason": reason}, "emittedAt": now}
-    return Frame(kind, _text(message), None)
+    return Frame(kind, _to_json(message), None)
 
 
 def heartbeat(position: int) -> Frame:
@@ -172,10 +177,10 @@ def _progress(kind: str, position: int) -> Frame:
         "emittedAt": now,
         "position": position,
     }
-    return Frame(kind, _text(message), position)
+    return Frame(kind, _to_json(message), position)
 
 
-def _text(message: JsonObject) -> str:
+def _to_json(message: JsonObject) -> str:
     return orjson.dumps(message).decode()
 
 
@@ -239,7 +244,8 @@ class StreamRequest:
 
     Attributes:
         after: the position to resume from; None begins with the next event.
-        log_id: the log that this position belongs to; None if the client did not say.
+        log_id: the log that this position belongs to; None if the client names none.
+        selection: the messages that it wants.
     """
 
     after: int | None = None
@@ -276,7 +282,7 @@ def _position(text: str | None, path: str) -> int | None:
 def _types(text: str) -> frozenset[str] | None:
     types: set[str] = set()
     for pattern in text.replace(",", " ").split():
-        types.update(_matching_types(pattern))
+        types |= _matching_types(pattern)
     return frozenset(types) or None
 
 

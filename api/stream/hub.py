@@ -1,7 +1,7 @@
-"""One reader of the log for all of a process's stream clients: each event is encoded once.
+"""One reader of the log for all stream clients of a process, so that each event is encoded once.
 
-First a client's bounded queue (`Subscriber`), which notices that its client is too slow; then the
-`Hub`, which fills the queues.
+First a client's bounded queue (`Subscriber`), which ends the stream of a client that is too slow;
+then the `Hub`, which fills the queues.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from api.extension import Parts
+from api.extension import ExtensionParts
 from api.stream.frames import Delivery, Frame, Selection, encode
 from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
@@ -19,12 +19,12 @@ from eventlog.history.reader import CHUNK, Reader, Replay, Step
 from runtime.tasks import Supervised, Supervision, retry
 
 MAX_QUEUED_EVENTS = 1_000
-"""Events that may wait for one client. A browser that renders each of them keeps up; one with more
-has stopped reading."""
+"""Events that may wait for one client. A browser that renders each event keeps up; a client with
+more has stopped reading."""
 
 MAX_QUEUED_CHARACTERS = 8_388_608
-"""The same, by the length of their JSON: a run's parameters may make one event a megabyte long,
-twice."""
+"""The same by the length of their JSON: an event may have two megabytes, since a run's parameters
+may have one and stand in it twice."""
 
 
 class Arrival(NamedTuple):
@@ -32,7 +32,7 @@ class Arrival(NamedTuple):
 
     Attributes:
         position: the log's head.
-        generation: how many times the log had been replaced, which ends all streams.
+        generation: how often the log had been replaced, which ends all streams.
     """
 
     position: int
@@ -43,55 +43,55 @@ class Subscriber:
     """One client's bounded queue of messages.
 
     Attributes:
-        ended: why the stream ended and cannot be resumed; None while it can.
+        end_reason: why the stream ended and cannot be resumed; None while it can.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[_QueuedEvent] = deque()
         self._queued_characters = 0
         self._has_messages = asyncio.Event()
         self._is_over = asyncio.Event()
-        self.ended: str | None = None
-        # Positions: of the last event that was offered, of the last one of which the client has all
-        # messages, and of the one whose messages are being sent.
-        self._offered = 0
-        self._sent = 0
-        self._sending: int | None = None
+        self.end_reason: str | None = None
+        # Of the last event that was offered, of the last one whose messages the client has all, and
+        # of the one whose messages are being sent.
+        self._offered_position = 0
+        self._sent_position = 0
+        self._sending_position: int | None = None
 
     @property
     def position(self) -> int:
         """The last position up to which the client has all its messages."""
-        is_behind = self._sending is not None or self._queue or self._is_over.is_set()
-        return self._sent if is_behind else self._offered
+        is_behind = self._sending_position is not None or self._queue or self._is_over.is_set()
+        return self._sent_position if is_behind else self._offered_position
 
     def begin_after(self, position: int) -> None:
         """Drop messages up to this position, which the client has already."""
         while self._queue and self._queue[0].position <= position:
             self._take()
-        self._sent = position
-        self._offered = max(self._offered, position)
+        self._sent_position = position
+        self._offered_position = max(self._offered_position, position)
 
     def offer(self, delivery: Delivery) -> None:
         """Queue an event's messages, or end the stream of a client whose queue is full."""
-        if self._is_over.is_set() or delivery.position <= self._offered:
+        if self._is_over.is_set() or delivery.position <= self._offered_position:
             return
         frames = delivery.frames(self._selection.accepts)
         if frames:
-            self._sent = self.position
+            self._sent_position = self.position
             if self.is_full():
                 self._is_over.set()
                 self._queue.clear()
             else:
-                queued = _Queued(delivery.position, frames, _size(frames))
+                queued = _QueuedEvent(delivery.position, frames, _size(frames))
                 self._queue.append(queued)
                 self._queued_characters += queued.characters
                 self._has_messages.set()
-        self._offered = delivery.position
+        self._offered_position = delivery.position
 
     def end(self, reason: str) -> None:
         """End the stream for this reason; it cannot be resumed."""
-        self.ended = reason
+        self.end_reason = reason
         self._queue.clear()
         self._is_over.set()
 
@@ -107,34 +107,34 @@ class Subscriber:
 
         The caller has sent the messages of the call before.
         """
-        if self._sending is not None:
-            self._sent = self._sending
-            self._sending = None
+        if self._sending_position is not None:
+            self._sent_position = self._sending_position
+            self._sending_position = None
         if not self._queue:
             self._has_messages.clear()
-            # Half as dear as a timeout, for each client and event.
-            waking = asyncio.get_running_loop().call_later(timeout_s, self._has_messages.set)
+            # Costs half as much as `asyncio.timeout`, for each client and event.
+            timer = asyncio.get_running_loop().call_later(timeout_s, self._has_messages.set)
             try:
                 await self._has_messages.wait()
             finally:
-                waking.cancel()
+                timer.cancel()
         if not self._queue:
             return []
         next_event = self._take()
-        self._sending = next_event.position
+        self._sending_position = next_event.position
         return next_event.frames
 
-    def _take(self) -> "_Queued":
+    def _take(self) -> "_QueuedEvent":
         first = self._queue.popleft()
         self._queued_characters -= first.characters
         return first
 
     async def until_over(self) -> None:
-        """Wait until the client is too slow or its stream has `ended`."""
+        """Wait until the client is too slow, or the stream has ended for an `end_reason`."""
         await self._is_over.wait()
 
 
-class _Queued(NamedTuple):
+class _QueuedEvent(NamedTuple):
     """An event's messages in a queue."""
 
     position: int
@@ -154,12 +154,13 @@ BACKLOG_CHARACTERS = 1_048_576
 """The hub pauses for its clients after this much of a backlog, or after a full chunk of events."""
 
 SKIP_AFTER_S = 0.1
-"""How long after a notification the hub reads the log's head while it has no clients: after each of
-a hundred commits a second this would cost more than the notifications. A client that connects makes
-the hub read it at once."""
+"""How long after a notification the hub reads the log's head while it has no clients. To read it
+after each of a hundred commits a second would cost more than the notifications. When a client
+connects, the hub reads it at once."""
 
 READ_HEAD_TIMEOUT_S = 0.25
-"""How long a client that connects waits for that; then its stream begins at the last head read."""
+"""How long a client that connects waits for that. Afterwards its stream begins at the last head
+that was read."""
 
 PAUSE_S, MAX_PAUSES = 0.005, 50
 """How long, and how many times at most, the hub pauses in a backlog while a client's queue is half
@@ -174,11 +175,11 @@ class Hub:
         head: the last position that was read.
     """
 
-    def __init__(self, reader: Reader, listener: Listener, parts: Parts) -> None:
+    def __init__(self, reader: Reader, listener: Listener, parts: ExtensionParts) -> None:
         self._reader = reader
         self._parts = parts
         self._signal = listener.signal()
-        # A client that reads what it missed from the log has registered, and not yet joined.
+        # A client that still reads events from the log has registered, and not yet joined.
         self._registered: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
         self._log_replaced = False
@@ -191,7 +192,7 @@ class Hub:
 
     @property
     def subscribers(self) -> int:
-        """How many clients get the events that follow."""
+        """The number of clients that get every event from now on."""
         return len(self._subscribers)
 
     async def start(self, supervision: Supervision) -> None:
@@ -206,18 +207,18 @@ class Hub:
             await self._task.end()
 
     async def arrive(self) -> Arrival:
-        """Return where the stream of a client that connects now begins, unless it names a position.
+        """Return the state by which the stream of a client that connects now begins.
 
         Call this before the request is checked and the connection accepted: events that the client
         causes afterwards belong to its stream.
         """
-        # First, as reading the head may show that the log was replaced.
+        # First, since reading the head may show that the log was replaced.
         generation = self._generation
         await self._read_head()
         return Arrival(self.head, generation)
 
     def register(self, subscriber: Subscriber, arrival: Arrival) -> None:
-        """Register a subscriber that may join later; end it if the log was replaced meanwhile."""
+        """Register a subscriber that joins later; end it if the log was replaced meanwhile."""
         self._registered.add(subscriber)
         if arrival.generation < self._generation:
             subscriber.end(self._end_reason)
@@ -238,7 +239,7 @@ class Hub:
         """Pass every event from now on to the subscriber.
 
         Returns:
-            the position of the last event before.
+            The position of the last event before.
         """
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
@@ -306,7 +307,7 @@ class Hub:
                 await self._pause_for_clients()
                 characters = 0
             if self._log_replaced:
-                return  # All that joined since then follow another log.
+                return  # Clients that joined since then follow another log.
             characters += await self._deliver(step)
         if len(steps) == CHUNK:
             await self._pause_for_clients()
@@ -315,8 +316,7 @@ class Hub:
         """Pass an event to all subscribers; return how many characters its messages have."""
         size = 0
         if self._subscribers:
-            look_up = partial(self._parts.details_of, step)
-            details = await retry_until_available(look_up)
+            details = await retry_until_available(partial(self._parts.details_of, step))
             if self._log_replaced:
                 return 0
             delivery = encode(step, details)
@@ -327,7 +327,7 @@ class Hub:
         return size
 
     async def _pause_for_clients(self) -> None:
-        """Wait while a client's queue is half full: no socket is as fast as the log."""
+        """Wait while a client's queue is half full: sockets are slower than the log."""
         await asyncio.sleep(0)
         for _ in range(MAX_PAUSES):
             if not any(subscriber.is_full(0.5) for subscriber in self._subscribers):

@@ -1,4 +1,4 @@
-"""How `/ws` and `/events/stream` serve a client: first from the log, then from the hub."""
+"""The stream of one client of `/ws` or `/events/stream`: first from the log, then from the hub."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from time import monotonic
 
-from api.extension import Parts
+from api.extension import ExtensionParts
 from api.stream.frames import Frame, StreamRequest, ack, encode, heartbeat
 from api.stream.hub import RETRY_PAUSE_S, Arrival, Hub, Subscriber, retry_until_available
 from domain.errors import ConflictError, LogUnavailableError
@@ -17,12 +17,12 @@ from projections.messages import messages
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
-"""The longest silence on a connection. Proxies cut idle connections after a minute, and filtered
-clients learn their position."""
+"""The longest silence on a connection: proxies cut idle connections after a minute. Heartbeats also
+carry the position of clients whose filter matches nothing."""
 
 NEAR = 500
 """A client joins the hub once it is at most this many positions behind. Its queue, which fills from
-then on, holds twice as many: so it can read the rest from the log first."""
+then on, holds twice as many, so that it can read the rest from the log first."""
 
 MAX_READERS = 4
 """Clients that read the log at the same time; others wait, so that connections stay free for
@@ -30,10 +30,10 @@ requests."""
 
 CHUNK_EVENTS = 100
 CHUNK_BYTES = 1_048_576
-"""What a client that catches up reads at a time, at most: the bytes are those of the log."""
+"""The most that a client that catches up reads at a time; the bytes are those of the log."""
 
 MAX_ROWS = 200
-"""Rows of aggregates that are not final, which a client that catches up holds at most."""
+"""The most rows of unfinished aggregates that a client that catches up keeps in memory."""
 
 
 class Streams:
@@ -43,7 +43,7 @@ class Streams:
         reading: limits the clients that read the log at the same time.
     """
 
-    def __init__(self, hub: Hub, reader: Reader, parts: Parts) -> None:
+    def __init__(self, hub: Hub, reader: Reader, parts: ExtensionParts) -> None:
         self.hub = hub
         self.reader = reader
         self.parts = parts
@@ -108,16 +108,16 @@ class Stream:
 
     @property
     def position(self) -> int:
-        """The last position up to which the client has all its messages, where it may resume."""
+        """The last position up to which the client has all its messages; it may resume there."""
         return self._subscriber.position if self._is_live else self._read_up_to
 
     @property
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         """Why the stream ended and cannot be resumed; None while it can."""
-        return self._subscriber.ended
+        return self._subscriber.end_reason
 
     async def until_over(self) -> None:
-        """Wait until the client is too slow or its stream has `ended`.
+        """Wait until the client is too slow, or the stream has ended for an `end_reason`.
 
         A client that is not near the hub reads the log at its own speed, and is never too slow.
         """
@@ -128,8 +128,8 @@ class Stream:
 
         The caller has sent the messages that were yielded before.
         """
-        async with aclosing(self._catch_up()) as missed:
-            async for frames in missed:
+        async with aclosing(self._catch_up()) as messages_of_log:
+            async for frames in messages_of_log:
                 yield frames
         self._subscriber.begin_after(self._read_up_to)
         self._is_live = True
@@ -148,7 +148,7 @@ class Stream:
                     yield frames
                     sent_at = monotonic()
                 self._read_up_to = step.event.position
-                # Let other tasks run even if the socket takes all at once.
+                # Lets other tasks run even if the socket takes everything at once.
                 await asyncio.sleep(0)
             if monotonic() - sent_at > HEARTBEAT_S:
                 yield [heartbeat(self._read_up_to)]

@@ -1,7 +1,7 @@
 """Histories, runs and definitions, now or as of a position, for routes that show either.
 
-First histories, page by page or part by part; then `View` with its two implementations, the
-present and the past; last the lists of definitions.
+First the histories of runs; then `View`, which is implemented by `Present` here and by
+`eventlog.history.as_of.Past`; last lists of definitions.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -20,7 +20,7 @@ from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.database.costly_reads import CostlyReads
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.reader import Reader, with_unreadable_head
 from eventlog.keys import LogFiles
 from projections import job_definitions, job_runs
@@ -45,35 +45,42 @@ async def all_events(
     Args:
         reader: reads the log.
         run_id: the run.
-        first: the first part, which has been read already.
-        after: the version of its last event.
+        first: the first part, which the caller has read.
+        after: the version of this part's last event.
     """
     yield [event.present() for event in first]
-    position: int | None = after
-    while position is not None:
-        events, position = await reader.history(run_id, position)
+    version: int | None = after
+    while version is not None:
+        events, version = await reader.history(run_id, version)
         yield [event.present() for event in events]
 
 
 async def executions_after(
     reader: Reader, run_id: UUID, after: int, limit: int
 ) -> tuple[list[JsonObject], int | None]:
-    """Return at most `limit` executions of a run that began after an event.
+    """Return at most `limit` executions of a run that began after a version.
 
-    With them comes the `after` of the next page, None at the end.
+    Args:
+        reader: reads the log.
+        run_id: the run.
+        after: the version after which they began.
+        limit: number of executions.
+
+    Returns:
+        The executions, and the `after` of the next page, None at the end.
     """
     folder = AttemptFolder()
     executions: list[JsonObject] = []
     size = 0
-    position: int | None = after
-    while position is not None:
-        events, position = await reader.landmarks(run_id, position)
+    version: int | None = after
+    while version is not None:
+        events, version = await reader.landmarks(run_id, version)
         for event in events:
-            ended = folder.add(event)
-            if ended is None:
+            execution = folder.add(event)
+            if execution is None:
                 continue
-            executions.append(ended)
-            size += len(orjson.dumps(ended))
+            executions.append(execution)
+            size += len(orjson.dumps(execution))
             if len(executions) == limit or size > MAX_BYTES:
                 return executions, folder.began_at - 1
     last = folder.end()
@@ -171,12 +178,12 @@ async def open_view(
     if as_of is None:
         yield Present(connection)
         return
-    async with opened(connection, files, as_of) as past:
+    async with open_past(connection, files, as_of) as past:
         yield past
 
 
-def meta_of(view: View) -> JsonObject:
-    """Return the `asOf` of an answer's `meta`; nothing for the present."""
+def view_meta(view: View) -> JsonObject:
+    """Return the view's part of a response's `meta`: `asOf`, or nothing for the present."""
     return {} if view.position is None else {"asOf": view.position}
 
 
@@ -249,7 +256,7 @@ class DefinitionsPart:
 
 @dataclass(frozen=True)
 class JobLists:
-    """All definitions, ordered by slug.
+    """Reads lists of definitions, ordered by slug.
 
     Attributes:
         pool: connections for reading the present.
@@ -322,7 +329,7 @@ class JobLists:
 
 
 async def _as_of_view(view: View, rows: Sequence[JobDefinitionRow]) -> list[JobDefinitionRow]:
-    """Return the definitions as the view has them, without those that it does not have."""
+    """Return the definitions of the view; those that it lacks, or has deleted, are left out."""
     ids = [UUID(row["id"]) for row in rows]
     jobs = await view.jobs(ids)
     existing = [jobs[job_id] for job_id in ids if job_id in jobs]

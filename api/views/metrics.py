@@ -1,7 +1,7 @@
-"""The answer of `GET /metrics`: what this process counts, and what the database says of all.
+"""The response of `GET /metrics`: this process's own counters, and metrics read from the database.
 
-First what is read (`Scrapes`), then how it is written. `docs/reference/metrics.md` explains each
-metric.
+First how they are read (`Scrapes`), then how they are written. `docs/reference/metrics.md` explains
+each metric.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from eventlog import measures
 from eventlog.database.connection import borrowed
 from eventlog.entry_points import DueRuns, due_runs, unoffered_runs
 from eventlog.history.run_changes import OTHERS, Counts, RunCounts
-from eventlog.measures import JobTotals, LogEnds, RunningRuns, WorkerSlots
+from eventlog.measures import JobTotals, RunningRuns, WorkerSlots
 from eventlog.workers import count_by_state
 from projections.rows import Connection
 from projections.run_statistics import ENDED
@@ -28,7 +28,7 @@ from runtime.metrics import Metrics, Sample, exposition_of, labels_of
 logger = logging.getLogger(__name__)
 
 SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
-"""With this, Prometheus says for how long it waits."""
+"""How long Prometheus waits."""
 
 SCRAPE_TIMEOUT_S = 5.0
 """Half of Prometheus' default timeout."""
@@ -45,7 +45,7 @@ LE_MS = (
 
 @dataclass(frozen=True)
 class Positions:
-    """How far the followers of the log are that run in this process, as far as they say it here.
+    """How far the followers of the log in this process have come.
 
     Attributes:
         stream: returns the position up to which the streams have read the log.
@@ -62,7 +62,13 @@ class Positions:
 
 @dataclass(frozen=True)
 class _Lag:
-    """How far a follower is behind: how many events it has yet to handle, and for how long."""
+    """How far a follower is behind.
+
+    Attributes:
+        follower: its name.
+        events: number of events, or of ticks or runs, that it has yet to handle.
+        seconds: for how long the first of them has waited.
+    """
 
     follower: str
     events: int
@@ -75,7 +81,7 @@ class _DatabaseStatus:
 
     Attributes:
         oldest_s: by job, for how many seconds the longest waiting run has been due.
-        due: due runs by entry point, the most first; `running` likewise.
+        due: due runs by entry point, the largest number first; `running` likewise.
     """
 
     runs: Counts
@@ -99,7 +105,7 @@ class Scrapes:
     Attributes:
         metrics: counters of this process.
         counts: counts the runs.
-        positions: how far this process's followers are.
+        positions: how far this process's followers have come.
     """
 
     pool: AsyncConnectionPool[Connection]
@@ -113,12 +119,12 @@ class Scrapes:
         """Return all metrics; those from the database are missing while it cannot be reached.
 
         Args:
-            scrape_timeout: how many seconds the client waits, as it says; half of them are for the
-                database, so that the other metrics still arrive.
+            scrape_timeout: for how many seconds the client waits, if it says so. The database gets
+                half of them, so that the other metrics still arrive.
         """
         try:
             async with asyncio.timeout(_half_of(scrape_timeout)):
-                # One scrape at a time: those that wait for another's count hold no connection.
+                # One scrape at a time, so that those that wait hold no connection.
                 async with self._turn, borrowed(self.pool) as connection:
                     status = await self._read_status(connection)
         except (LogUnavailableError, TimeoutError) as error:
@@ -126,7 +132,7 @@ class Scrapes:
             logger.warning("metrics that need the database are missing: %s", reason)
             return self.metrics.exposition()
         # Thousands of lines take some milliseconds: too long for the event loop.
-        from_database = await asyncio.to_thread(_written, status)
+        from_database = await asyncio.to_thread(_database_exposition, status)
         return self.metrics.exposition() + from_database
 
     async def _read_status(self, connection: Connection) -> _DatabaseStatus:
@@ -134,8 +140,8 @@ class Scrapes:
         slugs = self.counts.slugs
         bypassed = self.quarantine.ids
         oldest_s = dict.fromkeys(runs, 0.0)
-        for waiting in await measures.oldest_pending(connection, slugs, bypassed):
-            oldest_s[waiting["job"]] = waiting["seconds"]
+        for oldest in await measures.oldest_pending(connection, slugs, bypassed):
+            oldest_s[oldest["job"]] = oldest["seconds"]
         unoffered = await unoffered_runs(connection)
         ticks = await measures.due_ticks(connection, bypassed)
         lags = await self._lags(connection)
@@ -145,7 +151,7 @@ class Scrapes:
             oldest_s=oldest_s,
             due=await due_runs(connection),
             running=await measures.running_runs(connection),
-            unoffered=len({waiting["entry_point"] for waiting in unoffered}),
+            unoffered=len({runs["entry_point"] for runs in unoffered}),
             workers=await count_by_state(connection),
             slots=await measures.worker_slots(connection),
             head=lags.head,
@@ -155,28 +161,26 @@ class Scrapes:
         )
 
     async def _lags(self, connection: Connection) -> "_Lags":
-        # Before the head: else events that are appended in between would count as unread or not.
+        # Before the head is read: a follower's position must not lie beyond it.
         stream = self.positions.stream()
         grouper = self.positions.grouper()
-        ends = await measures.log_ends(connection)
-        positions = self._positions(ends, stream, grouper)
-        waited_s = await measures.waited_after(connection, list(positions.values()))
-        lags = [
-            _Lag(follower, max(0, ends["head"] - position), waited_s[position])
-            for follower, position in positions.items()
-        ]
-        return _Lags(ends["head"], [*lags, _Lag("archiver", *self.positions.archiver())])
-
-    def _positions(self, ends: LogEnds, stream: int, grouper: int) -> dict[str, int]:
-        sealed = ends["sealed"]
-        if sealed is None:  # There is no seal yet; where nobody seals, none is late.
-            sealed = 0 if self.positions.seals else ends["head"]
-        return {
+        in_log = await measures.read_positions(connection)
+        head = in_log["head"]
+        sealed = in_log["sealed"]
+        if sealed is None:  # There is no seal yet; in a service that does not seal, none is late.
+            sealed = 0 if self.positions.seals else head
+        positions = {
             "stream": stream,
             "grouper": grouper,
-            "statistics": ends["counted"],
+            "statistics": in_log["counted"],
             "sealer": sealed,
         }
+        waited_s = await measures.waited_after(connection, list(positions.values()))
+        lags = [
+            _Lag(follower, max(0, head - position), waited_s[position])
+            for follower, position in positions.items()
+        ]
+        return _Lags(head, [*lags, _Lag("archiver", *self.positions.archiver())])
 
 
 @dataclass(frozen=True)
@@ -195,17 +199,17 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 # How the metrics are written.
 #
-# A job has two labels that say the same. Prometheus keeps `job` for the name of the scrape, and
-# calls ours `exported_job` unless the scrape says `honor_labels`; `definition` it leaves as it is.
+# A job has two labels with the same value. Prometheus uses `job` for the name of the scrape, and
+# renames ours to `exported_job` unless the scrape sets `honor_labels`; it keeps `definition`.
 
 
-def _written(status: _DatabaseStatus) -> bytes:
+def _database_exposition(status: _DatabaseStatus) -> bytes:
     jobs = {slug: labels_of(job=slug, definition=slug) for slug in (*status.runs, OTHERS)}
     [stream] = [lag for lag in status.lags if lag.follower == "stream"]
     return b"".join(
         [
-            *_runs(status, jobs),
-            *_totals(status.totals, jobs),
+            *_run_metrics(status, jobs),
+            *_total_metrics(status.totals, jobs),
             exposition_of(
                 "apphub_runs_due",
                 "gauge",
@@ -276,7 +280,7 @@ def _written(status: _DatabaseStatus) -> bytes:
     )
 
 
-def _runs(status: _DatabaseStatus, jobs: Mapping[str, str]) -> Iterator[bytes]:
+def _run_metrics(status: _DatabaseStatus, jobs: Mapping[str, str]) -> Iterator[bytes]:
     counts = [
         (f'{jobs[slug]},state="{state}"', number)
         for slug, of_job in status.runs.items()
@@ -305,7 +309,7 @@ _NO_RUNS: JobTotals = {
 }
 
 
-def _totals(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[bytes]:
+def _total_metrics(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[bytes]:
     totals = dict.fromkeys(jobs, _NO_RUNS) | {row["job"]: row for row in rows}
     yield exposition_of(
         "apphub_runs_created_total",
@@ -314,7 +318,7 @@ def _totals(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[byte
         [(jobs[slug], of_job["created"]) for slug, of_job in totals.items()],
     )
     ended = [
-        (f'{jobs[slug]},state="{state}"', _ended(of_job)[state])
+        (f'{jobs[slug]},state="{state}"', _ended_by_status(of_job)[state])
         for slug, of_job in totals.items()
         for state in ENDED
     ]
@@ -340,7 +344,7 @@ def _totals(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[byte
     yield exposition_of("apphub_run_duration_seconds", "histogram", about, (), "".join(durations))
 
 
-def _ended(totals: JobTotals) -> Mapping[str, int]:
+def _ended_by_status(totals: JobTotals) -> Mapping[str, int]:
     return {
         "succeeded": totals["succeeded"],
         "failed": totals["failed"],

@@ -173,7 +173,7 @@ def fill(url: str, population: Population, progress: Progress) -> None:
 
 def _copy(url: str, population: Population, progress: Progress) -> None:
     """Copy events and rows, each table by a session of its own, all at the same time."""
-    lines = {table.name: staging.copy_line(table) for table in TABLES}
+    lines = {table.name: staging.line_writer(table) for table in TABLES}
     with ExitStack() as stack:
         copies = _Copies(url, stack)
         for number, written in enumerate(population.written()):

@@ -17,7 +17,7 @@ from domain.clock import from_iso
 from domain.quarantine import Quarantine
 from eventlog import workers
 from eventlog.database.sql import HEAD
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.audit import SCAN_LIMIT, Audit, EventFilter
 from eventlog.history.reader import Reader
 from eventlog.history.run_changes import RunCounts
@@ -233,7 +233,7 @@ def past_questions(known: Known) -> list[Question]:
         name: str, ask: Callable[[Any], Awaitable[object]], as_of: int | datetime | None
     ) -> Question:
         async def answer(connection: Connection) -> object:
-            async with opened(connection, LogFiles(), as_of) as past:
+            async with open_past(connection, LogFiles(), as_of) as past:
                 return await ask(past)
 
         return Question(name, answer)

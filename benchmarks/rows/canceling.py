@@ -20,7 +20,7 @@ from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.jobs.launching import Launch
 from domain.ports import Saved, Unit
-from eventlog.history.as_of import Selected
+from eventlog.history.as_of import PastSelection
 from eventlog.history.run_changes import Checkpoints
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
@@ -79,7 +79,7 @@ async def _cancel(url: str, runs: int, held_ms: list[float]) -> float:
         await registered(part.jobs)
         await _launch(part, runs)
         await _write_checkpoints(part)
-        selected = Selected(part.pool, part.files)
+        selected = PastSelection(part.pool, part.files)
         order = Order(action="cancel", filter=["job=job"], reason="no longer needed")
         _note_held(part, held_ms)
         began = perf_counter()
@@ -106,7 +106,7 @@ async def _launch(part: Parts, runs: int) -> None:
 async def _write_checkpoints(part: Parts) -> None:
     """Write what each service writes meanwhile of which runs wait."""
     checkpoints = Checkpoints(part.pool, part.files)
-    while await checkpoints.keep_up():
+    while await checkpoints.write_if_due():
         pass
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.bootstrap.handlers import passed_variables
 from api.bootstrap.service_files import ServiceFiles, service_files
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from cli.options import StorageOptions, exit_on_error
 from cli.start.options import WorkOptions
 from worker.executors.packages import TRUSTED
@@ -19,7 +19,7 @@ def hidden_files(
     passed = working.pass_env or ()
     if working.trust_handlers:
         return exit_on_error(lambda: ServiceFiles(passed_variables(TRUSTED, passed)))
-    directory = directory_of(storage.data_dir)
+    directory = resolve_data_dir(storage.data_dir)
     files = exit_on_error(
         lambda: service_files(
             os.environ,

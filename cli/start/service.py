@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.bootstrap.environment import Colour
-from api.data_directory import directory_of
+from api.data_directory import resolve_data_dir
 from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns
 from cli.start.options import WorkOptions
@@ -37,7 +37,7 @@ class AllOptions:
     @property
     def directory(self) -> Path:
         """The data directory."""
-        return directory_of(self.storage.data_dir)
+        return resolve_data_dir(self.storage.data_dir)
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables of the service's processes.

@@ -21,7 +21,7 @@ from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog.append.locked_log import ClaimRequest, LockedLog
 from eventlog.append.lookups import LockedReader, WriterCache
 from eventlog.append.plan import READ_BACK, Key, Plan, Statement, accept_or_refuse, key_of
-from eventlog.archive.reading import HistoryRow, resolved
+from eventlog.archive.reading import HistoryRow, resolve_marks
 from eventlog.database import sql
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.pipeline import Answer, RoundTrip, roll_back
@@ -244,7 +244,7 @@ async def is_committed(
     ids = [aggregate_id for aggregate_id, _ in expected]
     values = {"ids": ids, "versions": [version for _, version in expected]}
     rows = await read_rows(connection, HistoryRow, READ_BACK, values)
-    stored_rows = await resolved(connection, files.archive, rows)
+    stored_rows = await resolve_marks(connection, files.archive, rows)
     await roll_back(connection)
     stored: dict[Key, tuple[str, bytes]] = {}
     for row in stored_rows:

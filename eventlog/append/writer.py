@@ -46,7 +46,7 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.database.continuity import Continuity
-from eventlog.database.failures import is_passing, is_unavailable
+from eventlog.database.failures import is_transient, is_unavailable
 from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
 from runtime.metrics import Metrics
@@ -338,7 +338,7 @@ class Writer:
         self._delayed = DelayedAnswers()
         self._connection: Connection | None = None
         self.cache = WriterCache()
-        database.continuity.on_doubt(self.cache.forget_queues)
+        database.continuity.on_invalidation(self.cache.forget_queues)
         self._task: Supervised | None = None
         self._closing = False
 
@@ -467,7 +467,7 @@ class Writer:
                 if not is_unavailable(error):
                     raise
                 committing = requests[0].is_committing
-                if is_passing(error):
+                if is_transient(error):
                     await self._rollback()
                 else:
                     await self._disconnect()

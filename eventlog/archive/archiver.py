@@ -1,10 +1,12 @@
 """Archiving: whole histories of runs that ended long ago move from the log into a verified file.
 
-First the transaction in which events leave the log for their file (`Mover`), then the archiver.
+First the transaction that moves events from the log to their file (`Mover`), then the `Archiver`,
+which writes files.
 
-The file is written under a temporary name, read back, compared with the log, and renamed. Only then
-one transaction writes the index, deletes the events as the archivist, and appends an event that
-records the archive. A command that dies leaves all of a file's events in the log, or all archived.
+A file is written under a temporary name, read back, compared with the log, and renamed. Only then
+does one transaction write the index, delete the events as the archivist, and append an event that
+records the archive. A command that is killed leaves either all events of a file in the log, or all
+of them archived.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ from eventlog.archive.files import ArchiveError, ArchiveWriter, Block, read_bloc
 from eventlog.archive.role import ASSUME, RESET, ensure_archivist
 from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, try_lock
-from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, read_event
+from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, to_raw_row
 from projections.rows import Connection, read_one, read_rows, read_value
 from runtime.text import counted
 
@@ -69,7 +71,7 @@ APPEND = f"""
 
 
 class Mover:
-    """Moves batches, each in one transaction."""
+    """Moves batches of runs from the log to their files, each in one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -78,7 +80,16 @@ class Mover:
     async def move(
         self, batch: Batch, record: ArchivedEvents, blocks: Sequence[Block], log_id: str
     ) -> float:
-        """Move a batch's events into the file; return the seconds that appends were blocked.
+        """Move a batch's events into its file, which is complete.
+
+        Args:
+            batch: runs, with the positions of their events.
+            record: what the log's event says of the file.
+            blocks: the file's blocks.
+            log_id: the log's id.
+
+        Returns:
+            For how many seconds appends were blocked.
 
         Raises:
             ArchiveError: the log no longer holds the events of the file.
@@ -93,7 +104,7 @@ class Mover:
                     raise
                 logger.info("archiving collided with another transaction, trying again: %s", error)
             except errors.SerializationFailure as error:
-                # `log_archives_check` saw that another archive was faster.
+                # `log_archives_check` raises this if another archive was recorded first.
                 await self._connection.execute("ROLLBACK")
                 raise ArchiveError(
                     record.file, f"was not made: {error.diag.message_primary}; archive again"
@@ -114,27 +125,27 @@ class Mover:
         archive = LogArchive.record(record, log_id, now)
         await self._write_index(batch, record, blocks, archive.id)
         await self._remove(batch, record)
-        [recorded] = archive.collect_events()
-        event = self._mapper.to_stored_event(recorded)
-        appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
-        # Appends wait only from here on; one pipeline, so that they never wait for this process.
+        [domain_event] = archive.collect_events()
+        event = self._mapper.to_stored_event(domain_event)
+        values = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
+        # Appends are blocked from here on: a pipeline, so that they never wait for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
-            began = await connection.execute(sql.MOMENT)
+            locked_at = await connection.execute(sql.MOMENT)
             await connection.execute("SELECT log_archives_check(%s)", (head,))
-            await connection.execute(APPEND, appended)
+            await connection.execute(APPEND, values)
             await connection.execute("COMMIT")
-            ended = await connection.execute(sql.MOMENT)
-        [first] = await began.fetchall()
-        [last] = await ended.fetchall()
-        return float(last["s"] - first["s"])
+            committed_at = await connection.execute(sql.MOMENT)
+        [locked] = await locked_at.fetchall()
+        [committed] = await committed_at.fetchall()
+        return float(committed["s"] - locked["s"])
 
     async def _remove(self, batch: Batch, record: ArchivedEvents) -> None:
         """Delete the events from the log, as the archivist."""
         await self._connection.execute(ASSUME)
-        removed = await self._connection.execute(_REMOVE, (list(batch.runs),))
+        cursor = await self._connection.execute(_REMOVE, (list(batch.runs),))
         await self._connection.execute(RESET)
-        count = removed.rowcount
+        count = cursor.rowcount
         if count != record.events:
             events = counted(record.events, "event")
             raise ArchiveError(record.file, f"has {events}, and the log has {count}: archive again")
@@ -157,19 +168,19 @@ class Mover:
         await connection.execute(_INSERT_ARCHIVE, archive_row)
         async with connection.cursor().copy(_COPY_BLOCKS) as copy:
             for block in blocks:
-                row = (
+                block_row = (
                     record.number,
                     block.first_position,
                     block.last_position,
-                    block.place,
+                    block.offset,
                     block.length,
                     block.sha256,
                 )
-                await copy.write_row(row)
+                await copy.write_row(block_row)
         async with connection.cursor().copy(_COPY_RUNS) as copy:
             for run_id, history in batch.runs.items():
                 positions = history.positions
-                run = (
+                run_row = (
                     run_id,
                     record.number,
                     len(positions),
@@ -180,7 +191,7 @@ class Mover:
                     history.head_correlation_id,
                     history.first_causation_id,
                 )
-                await copy.write_row(run)
+                await copy.write_row(run_row)
 
 
 MAX_EVENTS = 100_000
@@ -189,19 +200,25 @@ MAX_EVENTS = 100_000
 ROWS_A_READ = 500
 
 ARCHIVE_LOCK = 1_629_350_774_128_005_397
-"""Key of the advisory lock that an archiving session holds, so that there is one at a time."""
+"""Key of the advisory lock that an archiving session holds: one session archives at a time."""
 
 
 class ArchivingUnderWayError(Exception):
-    """Another session archives this log at the moment."""
+    """Another session is archiving this log at the moment."""
 
 
 @dataclass(frozen=True)
-class Archived:
-    """A file that holds events of the log.
+class ArchivedFile:
+    """An archive file that was written.
 
     Attributes:
-        longest_hold_ms: how long its transaction held the append lock.
+        file: its name.
+        events: number of events in it.
+        runs: number of runs in it.
+        first_position: position of its first event.
+        last_position: position of its last event.
+        size_bytes: its size.
+        longest_hold_ms: for how many milliseconds its transaction held the append lock.
     """
 
     file: str
@@ -231,7 +248,7 @@ class Archiver:
 
     Attributes:
         connection: its session, which holds the archiving lock.
-        leftovers: complete files of this log that no archive refers to, and that are kept: a
+        leftovers: names of complete files of this log that no archive refers to. They are kept: a
             command was killed just before its transaction, or another copy of this database wrote
             them.
     """
@@ -260,8 +277,13 @@ class Archiver:
 
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
-    ) -> AsyncGenerator[Archived]:
-        """Archive all runs that ended before that age; yield each file once it is complete.
+    ) -> AsyncGenerator[ArchivedFile]:
+        """Archive all runs that ended longer ago than an age; yield each file once it is complete.
+
+        Args:
+            older_than: the age.
+            progress: called with the numbers of archived runs and of all runs to archive.
+            max_events: number of events in a file, unless a single run has more.
 
         Raises:
             ArchiveError: a file differs from the log.
@@ -284,7 +306,7 @@ class Archiver:
 
     async def write(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
-    ) -> Archived:
+    ) -> ArchivedFile:
         """Archive a batch in a file of its own; progress is reported from 0 to 1.
 
         Disk access and compression run in threads.
@@ -312,13 +334,13 @@ class Archiver:
             path.unlink()
             raise
         except errors.Error:
-            # Perhaps it was committed, and only what came after that failed: a stop of the server
-            # that arrives while a commit is flushed takes effect right after it.
+            # The transaction may have been committed nevertheless: a server that is stopped while
+            # it flushes a commit ends the session right after that.
             if not self.connection.closed and not await self._is_recorded(record.file):
                 path.unlink()
             raise
         progress(1)
-        return Archived(
+        return ArchivedFile(
             file=record.file,
             events=record.events,
             runs=record.runs,
@@ -333,7 +355,7 @@ class Archiver:
         return await read_value(self.connection, bool, _IS_RECORDED, {"file": file})
 
     async def _rows(self, batch: Batch) -> AsyncGenerator[list[RawRow]]:
-        """Yield the batch's events in the order of positions, byte by byte as they are stored."""
+        """Yield the batch's events in the order of positions, as stored bytes."""
         async with self.connection.transaction():
             await self.connection.execute(encoding.UTF8)
             async with encoding.raw_stream(self.connection, "archived") as cursor:
@@ -345,17 +367,17 @@ class Archiver:
         self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]
     ) -> None:
         """Read the file back, and compare it with the log event by event."""
-        written = self._read_back(writer)
+        rows_of_file = self._read_back(writer)
         compared = 0
         async for rows in self._rows(batch):
             count = len(rows)
-            if await asyncio.to_thread(list, islice(written, count)) != rows:
+            if await asyncio.to_thread(list, islice(rows_of_file, count)) != rows:
                 raise ArchiveError(
                     writer.path, "does not hold what the log holds; nothing was archived"
                 )
             compared += count
             progress(0.4 + 0.5 * compared / batch.events)
-        if next(written, None) is not None or compared != batch.events:
+        if next(rows_of_file, None) is not None or compared != batch.events:
             raise ArchiveError(
                 writer.path, "has not the same number of events as the log; nothing was archived"
             )
@@ -363,7 +385,7 @@ class Archiver:
     def _read_back(self, writer: ArchiveWriter) -> Iterator[RawRow]:
         for block in writer.blocks:
             for document in read_block(self._directory, replace(block, file=writer.path.name)):
-                yield read_event(document)
+                yield to_raw_row(document)
 
 
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
@@ -371,7 +393,7 @@ _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
 _IS_RECORDED = "SELECT EXISTS (SELECT FROM log_archives WHERE file = %(file)s)"
 
 LAST_SEALED = "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
-"""No event after this position is archived; the largest number where the log is not sealed."""
+"""No event after this position is archived; the largest bigint if the log is not sealed."""
 
 _LIMITS = f"SELECT clock_timestamp() AS now, ({LAST_SEALED}) AS last"
 
@@ -411,10 +433,11 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
     """Open a log for archiving.
 
     Args:
-        database: its files name the archive's directory.
+        database: the log; its files name the archive's directory.
         make_role: whether to create the archivist's role if it is missing.
 
     Raises:
+        ArchiveError: no directory is given.
         ArchivingUnderWayError: another session archives.
         ArchivistMissingError: the archivist's role cannot be used.
     """
@@ -427,6 +450,6 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
                 "another session is archiving this log at the moment; try again later"
             )
         await ensure_archivist(session, make=make_role)
-        opened = Archiver(session, directory, await read_value(session, str, sql.LOG_ID))
-        await opened.clean_up()
-        yield opened
+        log_archiver = Archiver(session, directory, await read_value(session, str, sql.LOG_ID))
+        await log_archiver.clean_up()
+        yield log_archiver

@@ -1,6 +1,6 @@
-"""Which runs may be archived: those that ended long enough ago, according to their events.
+"""The runs that may be archived: they ended long enough ago, according to their events.
 
-The table only proposes them; it may be wrong.
+The table `job_runs` only proposes candidates, since a row may be wrong; their events decide.
 """
 
 import logging
@@ -44,12 +44,13 @@ class History:
 
 @dataclass
 class Batch:
-    """Runs that go into one file, by their ids.
+    """Runs that go into one file.
 
     Attributes:
-        after: position of the last launch considered; the next batch continues there.
-        events: number of their events together.
-        skipped: proposed runs that stay in the log: their events cannot be read, or contradict the
+        after: position of the last launch that was considered; the next batch continues there.
+        runs: the histories of the runs, by id.
+        events: number of all their events.
+        skipped: candidates that stay in the log: their events cannot be read, or contradict the
             table.
     """
 
@@ -72,15 +73,15 @@ class Limits:
 
     Attributes:
         ended_before: the time before which a run must have ended.
-        last_position: no later event may be archived: unsealed events stay in the log for the
-            sealer.
+        last_position: no later event may be archived, since the sealer reads unsealed events from
+            the log.
     """
 
     ended_before: datetime
     last_position: int
 
     def bound_of(self, run: RunRow) -> datetime | None:  # noqa: ARG002 - the same for all runs
-        """Return the time before which this run must have ended; None: it is kept."""
+        """Return the time before which this run must have ended; None keeps it in any case."""
         return self.ended_before
 
     def allow(self, run: RunRow) -> bool:
@@ -136,7 +137,7 @@ async def next_batch(connection: Connection, limits: Limits, after: int, max_eve
 async def batch_of(
     connection: Connection, candidates: Sequence[Candidate], limits: Limits, max_events: int
 ) -> Batch:
-    """Return those of the proposed runs that may be archived, as far as they fit into a file."""
+    """Return those of the candidates that may be archived, as many as fit into a file."""
     batch = Batch(0)
     for begin in range(0, len(candidates), RUNS_A_QUERY):
         part = candidates[begin : begin + RUNS_A_QUERY]
@@ -152,7 +153,7 @@ async def _fill(
     limits: Limits,
     max_events: int,
 ) -> bool:
-    """Add those of the proposed runs that may be archived; return False once it is full."""
+    """Add those of the candidates that may be archived; return False once the batch is full."""
     ids = [UUID(row["id"]) for row in candidates]
     histories = await _ended_histories(connection, ids, limits)
     for run_id, row in zip(ids, candidates, strict=True):
@@ -181,7 +182,7 @@ def _values(limits: Limits, after: int) -> dict[str, object]:
 async def _ended_histories(
     connection: Connection, ids: Sequence[UUID], limits: Limits
 ) -> dict[UUID, History]:
-    """Return the histories of the runs that have certainly ended; unreadable runs are skipped."""
+    """Return the histories of the runs that ended by their events; unreadable runs are skipped."""
     histories: dict[UUID, History] = {}
     ended: set[UUID] = set()
     folder = Folder(job_runs.TABLE, _log_unreadable)

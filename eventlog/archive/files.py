@@ -1,9 +1,9 @@
 """Archive files and their index: events as JSON Lines, in blocks that can be read independently.
 
 First the files. Each block is compressed by itself, and together they are an ordinary gzip file:
-`zcat` shows a line about the archive, and then every event, in the order of positions, with exactly
-what the log's columns held (`eventlog.encoding`). Then the index: which block of which file holds
-an event.
+`zcat` shows a line about the archive, and then every event in the order of positions, with the
+exact content of the log's columns (`eventlog.encoding`). Then the index, which says which block of
+which file holds an event.
 """
 
 import gzip
@@ -21,7 +21,7 @@ import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import LogUnavailableError
-from eventlog.encoding import RawRow, UnshowableEventError, show_event
+from eventlog.encoding import RawRow, UnrepresentableEventError, to_document
 from projections.envelope import EventRow
 from projections.rows import Connection, read_rows
 from runtime.files import private_opener, sync_directory
@@ -30,16 +30,16 @@ FORMAT = "apphub-jobs archive 1"
 
 EVENTS_A_BLOCK = 256
 BYTES_A_BLOCK = 262_144
-"""A block ends with whichever comes first: what is read to get a single event."""
+"""A block ends at the first of the two limits: to read one event, a whole block is read."""
 
 HASHED_AT_ONCE = 1_048_576
 
 Document = dict[str, Any]
-"""An event as it stands in the file, as `show_event` returns it."""
+"""An event in an archive file: what `encoding.to_document` returns."""
 
 
 class ArchiveError(LogUnavailableError):
-    """Archived events cannot be read; the message names the file, and says what to do."""
+    """Archived events cannot be read; the message names the file and says what to do."""
 
     def __init__(self, file: Path | str, problem: str) -> None:
         super().__init__(f"archive file {file} {problem}")
@@ -51,24 +51,31 @@ class Block:
     """A part of a file that can be read by itself.
 
     Attributes:
-        file: its name.
-        first_position: of its first event.
-        last_position: of its last event.
-        place: its offset in the file, in bytes.
-        length: its compressed bytes.
-        sha256: of these bytes.
+        file: the file's name.
+        first_position: position of its first event.
+        last_position: position of its last event.
+        offset: where it begins in the file, in bytes.
+        length: number of its compressed bytes.
+        sha256: hash of these bytes.
     """
 
     file: str
     first_position: int
     last_position: int
-    place: int
+    offset: int
     length: int
     sha256: bytes
 
 
 class ArchiveWriter:
-    """Writes a file under a temporary name, until `publish`."""
+    """Writes a file, under a temporary name until `publish`. Its methods block on the disk.
+
+    Attributes:
+        path: the temporary path.
+        blocks: the blocks written so far; they name no file yet.
+        size_bytes: number of bytes written so far.
+        events: number of events written so far.
+    """
 
     def __init__(self, directory: Path, log_id: str, number: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,7 +91,7 @@ class ArchiveWriter:
         self._buffered_bytes = 0
         self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
         first_line = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
-        self._write(_compressed([first_line]))
+        self._write(_compress([first_line]))
 
     @property
     def file(self) -> str:
@@ -104,8 +111,8 @@ class ArchiveWriter:
         """
         for row in rows:
             try:
-                document = show_event(row)
-            except UnshowableEventError as error:
+                document = to_document(row)
+            except UnrepresentableEventError as error:
                 raise ArchiveError(self.path, f"cannot take an event: {error}") from None
             line = orjson.dumps(document)
             self._lines.append(line)
@@ -115,18 +122,18 @@ class ArchiveWriter:
                 self._end_block()
 
     def finish(self) -> None:
-        """Write the last block, and wait until all is on the disk."""
+        """Write the last block, and wait until everything is on the disk."""
         self._end_block()
         self._output.flush()
         os.fsync(self._output.fileno())
         self._output.close()
 
     def publish(self) -> Path:
-        """Rename the file to its name, and wait until that is on the disk, too."""
-        final = self._directory / self.file
-        self.path.rename(final)
+        """Give the finished file its name, wait until that is on the disk, and return the path."""
+        path = self._directory / self.file
+        self.path.rename(path)
         sync_directory(self._directory)
-        return final
+        return path
 
     def discard(self) -> None:
         """Remove the unfinished file, if there is one."""
@@ -137,12 +144,12 @@ class ArchiveWriter:
     def _end_block(self) -> None:
         if not self._lines:
             return
-        data = _compressed(self._lines)
+        data = _compress(self._lines)
         block = Block(
-            file="",  # The name comes with the last byte: until then blocks have none.
+            file="",  # The name contains a hash of the whole file.
             first_position=self._positions[0],
             last_position=self._positions[-1],
-            place=self.size_bytes,
+            offset=self.size_bytes,
             length=len(data),
             sha256=sha256(data).digest(),
         )
@@ -159,12 +166,12 @@ class ArchiveWriter:
         self.size_bytes += len(data)
 
 
-def _compressed(lines: Sequence[bytes]) -> bytes:
+def _compress(lines: Sequence[bytes]) -> bytes:
     return gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
 
 
 def read_block(directory: Path | None, block: Block) -> list[Document]:
-    """Return a block's events. Blocks on the disk: call it in a thread.
+    """Return a block's events. It waits for the disk: call it in a thread.
 
     Raises:
         ArchiveError: the file is missing or damaged.
@@ -174,24 +181,24 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
     path = directory / block.file
     try:
         with path.open("rb") as file:
-            file.seek(block.place)
+            file.seek(block.offset)
             data = file.read(block.length)
     except OSError as error:
         raise unreadable(path, error) from None
     if sha256(data).digest() != block.sha256:
         raise damaged(
-            path, f"the {block.length} bytes after byte {block.place} are not what was written"
+            path, f"the {block.length} bytes after byte {block.offset} are not what was written"
         )
     try:
         return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
     except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise damaged(path, f"byte {block.place}: {error}") from None
+        raise damaged(path, f"byte {block.offset}: {error}") from None
 
 
 def file_problem(
     directory: Path | None, file: str, size_bytes: int, sha256_hex: str
 ) -> ArchiveError | None:
-    """Read a whole file; return what is wrong with it, None if nothing is."""
+    """Read a whole file, and compare it with its size and hash; return None if both are right."""
     if directory is None:
         return ArchiveError(file, "cannot be checked: there is no archive directory")
     path = directory / file
@@ -226,8 +233,8 @@ def damaged(path: Path, how: str) -> ArchiveError:
     return ArchiveError(path, f"is damaged ({how}): put it back from a copy")
 
 
-def to_row(document: Document) -> EventRow:
-    """Return the event as a row of the log."""
+def to_event_row(document: Document) -> EventRow:
+    """Return the event as queries of the log return it."""
     return {
         "notification_id": document["position"],
         "originator_id": document["aggregateId"],
@@ -241,12 +248,13 @@ def to_row(document: Document) -> EventRow:
     }
 
 
-# The index's tables are written once and never changed. Events only move from the log into a file,
-# in one transaction with their entries here. So a reader that reads the log first and then this
-# index misses nothing; at worst it sees an event in both.
+# The index's rows never change. Events move from the log into a file in the transaction that writes
+# their rows here. So a reader that reads the log first and then this index misses no event; at
+# worst it sees an event in both.
 
 _BLOCK = """
-    archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256
+    archive.file, block.first_position, block.last_position, block.place AS offset, block.length,
+    block.sha256
 """
 
 _BLOCKS = "archived_blocks AS block JOIN log_archives AS archive ON archive.number = block.archive"
@@ -268,9 +276,9 @@ _HOLDING = f"""
     SELECT DISTINCT {_BLOCK}
     FROM unnest(%(archives)s::bigint[], %(positions)s::bigint[]) AS target (archive, position)
     CROSS JOIN LATERAL (
-        SELECT * FROM archived_blocks AS one
-        WHERE one.archive = target.archive AND one.first_position <= target.position
-        ORDER BY one.first_position DESC LIMIT 1
+        SELECT * FROM archived_blocks AS candidate
+        WHERE candidate.archive = target.archive AND candidate.first_position <= target.position
+        ORDER BY candidate.first_position DESC LIMIT 1
     ) AS block
     JOIN log_archives AS archive ON archive.number = block.archive
     ORDER BY block.first_position
@@ -294,7 +302,7 @@ class _BlockRow(TypedDict):
     file: ReadOnly[str]
     first_position: ReadOnly[int]
     last_position: ReadOnly[int]
-    place: ReadOnly[int]
+    offset: ReadOnly[int]
     length: ReadOnly[int]
     sha256: ReadOnly[bytes]
 
@@ -335,7 +343,12 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
 async def blocks_holding(
     connection: Connection, positions_by_archive: Mapping[int, Sequence[int]]
 ) -> list[Block]:
-    """Return the blocks that hold these positions, which are given by archive number."""
+    """Return the blocks that hold these positions.
+
+    Args:
+        connection: to the database.
+        positions_by_archive: the positions, by the archive's number.
+    """
     archives: list[int] = []
     all_positions: list[int] = []
     for archive, positions in positions_by_archive.items():
@@ -355,7 +368,7 @@ async def run_positions(connection: Connection, run_id: UUID) -> dict[int, list[
 async def correlated_positions(
     connection: Connection, correlation_id: UUID
 ) -> dict[int, list[int]]:
-    """Return the positions by archive of all archived runs that go back to one request."""
+    """Return, by archive, the positions of all archived runs that go back to one request."""
     rows = await read_rows(connection, _ArchivedPositions, _CORRELATED, {"id": correlation_id})
     return _by_archive(rows)
 

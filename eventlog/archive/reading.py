@@ -2,9 +2,10 @@
 
 First the check of archives (`check_archives`), then reading by history, then by position.
 
-A run's history is either in the log or in one file, never in both: statements that read histories
-return a mark for an archived run (`archived_runs`), and `resolved` replaces the mark with its
-events. Readers by position read the log first, and merge in the files' events.
+A run's history is either in the log or in one file, never in both. Statements that read histories
+return one row for an archived run, a mark from the table `archived_runs`, and `resolve_marks`
+replaces it with the run's events. Readers by position read the log first, and merge in the files'
+events.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from eventlog.archive.files import (
     blocks_up_to,
     file_problem,
     read_block,
-    to_row,
+    to_event_row,
 )
 from eventlog.database import sql
 from eventlog.database.connection import Database
@@ -38,10 +39,13 @@ from projections.rows import Connection, read_rows
 
 
 @dataclass(frozen=True)
-class CheckedArchive:
+class ArchiveCheck:
     """The result of checking an archive.
 
     Attributes:
+        file: the archive's file.
+        events: number of events in it, according to the index.
+        runs: number of runs in it, according to the index.
         problem: what is wrong; None if nothing is.
     """
 
@@ -64,7 +68,7 @@ _ARCHIVES = f"""
 
 
 class _IndexRow(TypedDict):
-    """An archive's entry in the index; the log's event has the same fields."""
+    """An archive's entry in the index; the event that records the archive has the same fields."""
 
     number: ReadOnly[int]
     file: ReadOnly[str]
@@ -77,7 +81,7 @@ class _IndexRow(TypedDict):
 
 
 class _ArchiveRow(_IndexRow):
-    """An entry with the event that records it; its topic is None where there is none."""
+    """An entry with the event that records it; the topic is None if there is no such event."""
 
     topic: ReadOnly[str | None]
     state: ReadOnly[builtins.bytes]
@@ -87,11 +91,14 @@ _FIELDS = {column: column for column in _IndexRow.__annotations__} | {"bytes": "
 """The index's columns, with the names of the event's fields."""
 
 
-async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
-    """Compare each archive's file and index entry with the log's event. Use it in `aclosing`."""
+async def check_archives(database: Database) -> AsyncGenerator[ArchiveCheck]:
+    """Compare each archive's file and index entry with the event that records the archive.
+
+    Use it in `aclosing`.
+    """
     async with await database.connect() as connection:
         for row in await read_rows(connection, _ArchiveRow, _ARCHIVES):
-            yield CheckedArchive(
+            yield ArchiveCheck(
                 file=row["file"],
                 events=row["events"],
                 runs=row["runs"],
@@ -120,51 +127,60 @@ async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
 class HistoryRow(EventRow):
     """A row of a query for histories: an event, or a mark that stands for an archived history.
 
-    Of the event's columns a mark has only its run's id. `archive` is the archive's number, and
-    `positions` are those of the run's events.
+    Of the event's columns, a mark has only the run's id.
+
+    Attributes:
+        archive: the number of the run's archive; None if the row is an event.
+        positions: the positions of the run's events, in order; only of a mark.
     """
 
     archive: ReadOnly[int | None]
     positions: ReadOnly[list[int]]
 
 
-Choose = Callable[[HistoryRow], Sequence[int]]
-"""Chooses positions of a run's mark; the n-th is that of its n-th event."""
+SelectPositions = Callable[[HistoryRow], Sequence[int]]
+"""Selects which of a mark's positions to read; the n-th is that of the run's n-th event."""
 
 
 def all_positions(mark: HistoryRow) -> Sequence[int]:
-    """Choose a run's whole history."""
+    """Select a run's whole history."""
     return mark["positions"]
 
 
-async def resolved(
+async def resolve_marks(
     connection: Connection,
     directory: Path | None,
     rows: Sequence[HistoryRow],
-    choose: Choose = all_positions,
+    select: SelectPositions = all_positions,
 ) -> list[EventRow]:
     """Return rows of a query for histories, with marks replaced by their archived events.
 
+    Args:
+        connection: to the database.
+        directory: of archive files.
+        rows: what the query has returned.
+        select: which events of an archived history to return.
+
     Raises:
-        ArchiveError: they cannot be read.
+        ArchiveError: archived events cannot be read.
     """
-    chosen: dict[int, Sequence[int]] = {}
+    positions_of_row: dict[int, Sequence[int]] = {}
     positions_by_archive: dict[int, list[int]] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
         archive = row["archive"]
         if archive is not None:
-            positions = choose(row)
-            chosen[id(row)] = positions
+            positions = select(row)
+            positions_of_row[number] = positions
             positions_by_archive.setdefault(archive, []).extend(positions)
-    if not chosen:
+    if not positions_of_row:
         return list(rows)
     events = await events_at(connection, directory, positions_by_archive)
     result: list[EventRow] = []
-    for row in rows:
+    for number, row in enumerate(rows):
         if row["archive"] is None:
             result.append(row)
-            continue
-        result.extend(to_row(events[position]) for position in chosen[id(row)])
+        else:
+            result.extend(to_event_row(events[position]) for position in positions_of_row[number])
     return result
 
 
@@ -173,17 +189,22 @@ async def events_at(
     directory: Path | None,
     positions_by_archive: Mapping[int, Sequence[int]],
 ) -> dict[int, Document]:
-    """Return the archived events at these positions, which are given by archive number.
+    """Return the archived events at these positions, by position.
+
+    Args:
+        connection: to the database.
+        directory: of archive files.
+        positions_by_archive: the positions, by the archive's number.
 
     Raises:
         ArchiveError: they cannot be read.
     """
-    all_positions: set[int] = set()
+    requested: set[int] = set()
     for positions in positions_by_archive.values():
-        all_positions.update(positions)
+        requested.update(positions)
     blocks = await blocks_holding(connection, positions_by_archive)
-    events = await asyncio.to_thread(_read_events, directory, blocks, all_positions)
-    missing = all_positions.difference(events)
+    events = await asyncio.to_thread(_read_events, directory, blocks, requested)
+    missing = requested.difference(events)
     if missing:  # The hashes are right, so the index must have been edited.
         names = ", ".join(sorted({block.file for block in blocks}))
         problem = f"has no event at position {min(missing)}, though the database's index says so"
@@ -208,7 +229,7 @@ async def events_between(
 ) -> AsyncGenerator[list[Document]]:
     """Yield the archived events in (after, until] in the order of positions, some at a time.
 
-    Use it in `aclosing`. Files may overlap; in memory are only the blocks that do.
+    Use it in `aclosing`. Only blocks whose positions overlap are in memory together.
 
     Raises:
         ArchiveError: they cannot be read.
@@ -249,9 +270,16 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     matches: Callable[[EventRow], bool] = lambda _: True,
     max_bytes: int | None = None,
 ) -> list[EventRow]:
-    """Return the first archived events in (after, until] that pass, as rows, at most `limit`.
+    """Return the first archived events in (after, until] that match, as rows.
 
-    With `max_bytes` there may be fewer; but then their states have that many bytes together.
+    Args:
+        connection: to the database.
+        directory: of archive files.
+        after: the position after which to begin.
+        until: the last position; None for no end.
+        limit: number of events.
+        matches: whether an event is returned; all are by default.
+        max_bytes: once the events' states have this many bytes, no more are read.
 
     Raises:
         ArchiveError: they cannot be read.
@@ -261,7 +289,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     async with aclosing(events_between(connection, directory, after, until)) as chunks:
         async for chunk in chunks:
             for document in chunk:
-                row = to_row(document)
+                row = to_event_row(document)
                 if matches(row):
                     rows.append(row)
                     size += len(row["state"])
@@ -271,10 +299,12 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     return rows[:limit]
 
 
-def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -> list[EventRow]:
-    """Return the first `limit` of both in the order of positions.
+def merge_by_position(
+    rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int
+) -> list[EventRow]:
+    """Return the first `limit` events of both, in the order of positions.
 
-    An event that was archived meanwhile is in both.
+    An event that was archived between the two reads is in both; it is returned once.
     """
     by_position: dict[int, EventRow] = {}
     for row in (*archived, *rows):
@@ -321,16 +351,15 @@ async def last_up_to(
     last = await asyncio.to_thread(_last_of, directory, blocks, position)
     if last is None:
         return None
-    return to_row(last)
+    return to_event_row(last)
 
 
 def _last_of(directory: Path | None, blocks: Iterable[Block], position: int) -> Document | None:
     last: Document | None = None
     for block in blocks:
         for document in read_block(directory, block):
-            at = document["position"]
-            if at > position:
+            if document["position"] > position:
                 continue
-            if last is None or at > last["position"]:
+            if last is None or document["position"] > last["position"]:
                 last = document
     return last

@@ -1,8 +1,8 @@
-"""Archives ended runs as their jobs' retention says; one of all processes at a time.
+"""Archives ended runs as their jobs' retention says; one process archives at a time.
 
-First the selection of ended runs, a page at a time, then `Retainer`. A scan costs little and takes
-no lock. A process that has enough runs for a file takes the archiving lock, and does what the
-operator's command does.
+First the selection of ended runs, page by page (`GroupScan`), then the `RetentionArchiver`. A scan
+costs little and takes no lock. A process that has selected enough runs for a file takes the
+archiving lock, and does what the operator's command does.
 """
 
 import asyncio
@@ -30,10 +30,11 @@ from projections.job_runs import RunRow
 from projections.rows import Connection, read_one, read_rows, read_texts, read_value
 from runtime.text import counted
 
-# The ended runs that their jobs' retention no longer keeps, selected a page at a time.
+# The ended runs that their jobs' retention no longer keeps, selected page by page.
 #
-# For each job and status a mark says up to which launch all runs are archived and no other can
-# appear: a scan begins there, so runs that were archived long ago cost nothing.
+# For each job and status, a mark is the position of a launch: all runs up to it are archived, and
+# no other such run can appear before it. A scan begins there, so that runs that were archived long
+# ago cost nothing.
 
 Group = tuple[str, str]
 """A job's id and the status in which runs of it ended."""
@@ -48,7 +49,7 @@ class RetentionLimits(Limits):
     """Limits of archiving, by job and final status.
 
     Attributes:
-        bounds: the moment before which runs must have ended; those of other groups stay.
+        bounds: by group, the time before which runs must have ended; those of other groups stay.
     """
 
     bounds: Mapping[Group, datetime] = field(default_factory=dict)
@@ -58,8 +59,8 @@ class RetentionLimits(Limits):
         return self.bounds.get((run["job_definition_id"], run["status"]))
 
 
-class Ended(Candidate):
-    """A run that has ended according to its table."""
+class EndedRun(Candidate):
+    """A run that has ended according to its row."""
 
     position: ReadOnly[int]
     created_at: ReadOnly[str]
@@ -68,13 +69,13 @@ class Ended(Candidate):
 
 
 @dataclass
-class RunsDue:
-    """The runs of a page of one group that are due.
+class PageSelection:
+    """The runs of a page that are due for archiving.
 
     Attributes:
-        due: runs to archive.
+        due: the runs.
         longest_due: how long ago the first of them became due.
-        archived_to: position of the last launch up to which all runs are archived; None where the
+        archived_to: position of the last launch up to which all runs are archived; None if the
             page's first run is not.
         is_end: whether no later run can be due.
     """
@@ -86,17 +87,17 @@ class RunsDue:
 
 
 def select_due(
-    page: Iterable[Ended], bound: datetime, last_position: int, skipped: Collection[str]
-) -> RunsDue:
-    """Select the runs of a page that are to be archived.
+    page: Iterable[EndedRun], bound: datetime, last_position: int, skipped: Collection[str]
+) -> PageSelection:
+    """Select the runs of a page that are due for archiving.
 
     Args:
-        page: in the order of launches.
+        page: runs of one group, in the order of their launches.
         bound: the time before which they must have ended.
-        last_position: runs that ended later are kept.
-        skipped: runs that cannot be archived.
+        last_position: the last position that may be archived; runs that ended later are kept.
+        skipped: ids of runs that cannot be archived.
     """
-    selection = RunsDue()
+    selection = PageSelection()
     is_unbroken = True
     for run in page:
         if run["is_archived"] or run["id"] in skipped:
@@ -123,9 +124,9 @@ _RETENTIONS = "SELECT id, retention FROM job_definitions WHERE retention IS NOT 
 
 
 async def bounds_at(connection: Connection, now: datetime) -> dict[Group, datetime]:
-    """Return by group the time before which runs must have ended to be archived now.
+    """Return, by group, the time before which runs must have ended to be archived now.
 
-    The jobs' current versions decide, also those of deleted jobs.
+    Each job's current version decides, even if the job is deleted.
     """
     bounds: dict[Group, datetime] = {}
     for job in await read_rows(connection, _RetentionRow, _RETENTIONS):
@@ -172,15 +173,16 @@ _PAGE = f"""
     ) AS run
     ORDER BY created_position
 """
-"""Only a page of runs is looked up in the archives. In the query that has the limit, PostgreSQL
-might look up all that match, and read the whole index of archives."""
+"""Archives are looked up outside the subquery with the limit, so only for the page's runs. Inside
+it, PostgreSQL might look them up for all runs of the group, and read the whole index of
+archives."""
 
 
 class GroupScan:
     """A scan of the runs of one group.
 
     Attributes:
-        took_s: seconds spent on it so far.
+        took_s: the seconds that it has taken so far.
     """
 
     def __init__(self, group: Group, mark: _Mark) -> None:
@@ -197,12 +199,12 @@ class GroupScan:
         mark = await read_one(connection, _Mark, _MARK, {"job": group[0], "status": group[1]})
         return cls(group, mark)
 
-    async def next_page(self, connection: Connection) -> Sequence[Ended]:
+    async def next_page(self, connection: Connection) -> Sequence[EndedRun]:
         """Return the next runs in the order of launches."""
         values: dict[str, object] = {**self._values, "after": self._after}
-        return await read_rows(connection, Ended, _PAGE, values)
+        return await read_rows(connection, EndedRun, _PAGE, values)
 
-    def advance(self, page: Sequence[Ended], selection: RunsDue) -> None:
+    def advance(self, page: Sequence[EndedRun], selection: PageSelection) -> None:
         """Continue after a page."""
         is_unbroken = self._archived_to == self._after
         if is_unbroken and selection.archived_to is not None:
@@ -212,7 +214,7 @@ class GroupScan:
 
     @property
     def mark(self) -> int:
-        """The position up to which all runs are archived, and no other can appear."""
+        """The position up to which all runs are archived, and no other can appear before it."""
         return min(self._archived_to, self._settled_to)
 
     async def save(self, connection: Connection) -> None:
@@ -235,17 +237,17 @@ MAX_RUNS = 20_000
 """Runs that are proposed for a file; the rest are for the next one."""
 
 MAX_PAGES = 40
-"""Pages of one job and status that are read at a time; the next scan continues there. So a scan is
-short even where a run that is scheduled far ahead holds the mark back."""
-
+"""Pages of one group that are read at a time; the next call continues there. So a call is short
+even if a run that is scheduled far ahead holds the mark back."""
 
 REST_FACTOR = 100
-"""After a scan of all runs of a job and status, the next one begins after this many times its
-duration. Where a run that is scheduled far ahead holds the mark back, each scan reads all that was
-archived since: so scans take a hundredth of the time at most."""
+"""After a complete scan of a group, the next one begins after this many times its duration, so that
+scans take at most a hundredth of the time: if a run that is scheduled far ahead holds the mark
+back, each scan reads all runs that were archived since."""
 
 MAX_REST_S = 21_600.0
-"""A quarter of the day by which a run may be late, also where a scan was slow for other reasons."""
+"""The longest such rest, however slow the scan: a quarter of the day by which archiving may be
+late."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +262,12 @@ class Archiving:
 
 
 @dataclass
-class _Scan:
-    """The runs that a scan has selected.
+class _Selection:
+    """The runs of all groups that a call has selected.
 
     Attributes:
+        limits: limits of archiving, as of the call.
+        runs: the selected runs.
         longest_due: how long ago the first of them became due.
     """
 
@@ -275,7 +279,7 @@ class _Scan:
     def is_full(self) -> bool:
         return len(self.runs) >= MAX_RUNS
 
-    def add(self, selection: RunsDue) -> None:
+    def add(self, selection: PageSelection) -> None:
         self.runs += selection.due
         self.longest_due = max(self.longest_due, selection.longest_due)
 
@@ -284,8 +288,8 @@ class _Scan:
         return is_worth_a_file(len(self.runs), self.longest_due)
 
 
-class Retainer:
-    """Archives what jobs no longer keep in the database."""
+class RetentionArchiver:
+    """Archives the ended runs that jobs no longer keep in the database."""
 
     def __init__(
         self,
@@ -294,13 +298,13 @@ class Retainer:
         clock: Callable[[], datetime],
         settings: Archiving | None,
     ) -> None:
-        """Archive for this log.
+        """Archive runs of this log.
 
         Args:
             database: the log; its files name the archive's directory.
             pool: connections for scans.
-            clock: by which runs are old.
-            settings: None where other processes may not share this process's archive.
+            clock: the time by which the age of runs is measured.
+            settings: None archives nothing, since other processes may have another directory.
         """
         self._database = database
         self._pool = pool
@@ -310,24 +314,24 @@ class Retainer:
         self._scans: dict[Group, GroupScan] = {}
         self._rests_until_s: dict[Group, float] = {}
         self._has_warned = False
-        self._waiting = (0, 0.0)
+        self._backlog = (0, 0.0)
 
     @property
-    def waiting(self) -> tuple[int, float]:
-        """The runs that the last scan found due, and for how many seconds the first has been.
+    def backlog(self) -> tuple[int, float]:
+        """The number of runs that were due at the last scan, and the seconds since the first was.
 
-        A process that archives nothing looks for none.
+        Both are 0 in a process that archives nothing.
         """
-        return self._waiting
+        return self._backlog
 
     def forget(self) -> None:
         """Begin at the marks again: the log may have been replaced."""
         self._skipped.clear()
         self._rests_until_s.clear()
-        # A new dictionary: a scan under way puts itself back into the old one.
+        # A new dictionary, for a scan under way adds itself to the old one.
         self._scans = {}
 
-    async def keep_up(self) -> float:
+    async def archive_due_runs(self) -> float:
         """Archive the due runs if they are worth a file; return the seconds until the next call.
 
         Raises:
@@ -337,18 +341,18 @@ class Retainer:
             await self._warn_once()
             return SCAN_EVERY_S
         async with borrowed(self._pool) as connection:
-            scan_result = await self._scan(connection)
-        self._waiting = (len(scan_result.runs), scan_result.longest_due.total_seconds())
-        if scan_result.is_worth_a_file:
-            has_written = await self._try_to_archive(self._settings, scan_result)
+            selection = await self._scan(connection)
+        self._backlog = (len(selection.runs), selection.longest_due.total_seconds())
+        if selection.is_worth_a_file:
+            has_written = await self._try_to_archive(self._settings, selection)
             return CONTINUE_AFTER_S if has_written else SCAN_EVERY_S
         return CONTINUE_AFTER_S if self._scans else SCAN_EVERY_S
 
-    async def _try_to_archive(self, settings: Archiving, scan_result: _Scan) -> bool:
-        """Return whether a file was written; log the reason if none can be."""
+    async def _try_to_archive(self, settings: Archiving, selection: _Selection) -> bool:
+        """Archive the runs; return whether a file was written, and log why it cannot be."""
         try:
             with raise_unavailable():
-                return await self._archive(settings, scan_result)
+                return await self._archive(settings, selection)
         except ArchivingUnderWayError:
             return False
         except (ArchivistMissingError, ArchiveError, OSError) as error:
@@ -367,42 +371,45 @@ class Retainer:
             )
             self._has_warned = True
 
-    async def _archive(self, settings: Archiving, scan_result: _Scan) -> bool:
-        """Write a file under the archiving lock; return whether there is one."""
-        async with archiver(self._database, make_role=settings.make_role) as opened:
-            connection = opened.connection
-            ids = [UUID(run["id"]) for run in scan_result.runs]
+    async def _archive(self, settings: Archiving, selection: _Selection) -> bool:
+        """Archive the runs under the archiving lock; return whether a file was written."""
+        async with archiver(self._database, make_role=settings.make_role) as log_archiver:
+            connection = log_archiver.connection
+            ids = [UUID(run["id"]) for run in selection.runs]
             if await read_texts(connection, _ARCHIVED_SINCE, {"ids": ids}):
                 return False
             await _check_directory(connection, self._database.files.archive)
-            batch = await batch_of(connection, scan_result.runs, scan_result.limits, MAX_EVENTS)
+            batch = await batch_of(connection, selection.runs, selection.limits, MAX_EVENTS)
             self._skipped.update(str(run_id) for run_id in batch.skipped)
             if not batch.runs:
                 return False
-            written = await opened.write(batch, scan_result.limits, lambda _: None)
+            file = await log_archiver.write(batch, selection.limits, lambda _: None)
         logger.info(
             "archived %s of %s in %s, as their jobs' retention says",
-            counted(written.events, "event"),
-            counted(written.runs, "run"),
-            written.file,
+            counted(file.events, "event"),
+            counted(file.runs, "run"),
+            file.file,
         )
         return True
 
-    async def _scan(self, connection: Connection) -> _Scan:
-        """Select the runs that may be archived now, page by page, each read by itself."""
+    async def _scan(self, connection: Connection) -> _Selection:
+        """Select the runs that may be archived now, page by page."""
         now = self._clock()
         bounds = await bounds_at(connection, now)
         last_position = await read_value(connection, int, LAST_SEALED)
-        scan_result = _Scan(
+        selection = _Selection(
             RetentionLimits(max(bounds.values(), default=now), last_position, bounds)
         )
         for group in bounds:
-            if scan_result.is_full:
+            if selection.is_full:
                 break
-            await self._scan_group(connection, group, scan_result)
-        return scan_result
+            await self._scan_group(connection, group, selection)
+        return selection
 
-    async def _scan_group(self, connection: Connection, group: Group, scan_result: _Scan) -> None:
+    async def _scan_group(
+        self, connection: Connection, group: Group, selection: _Selection
+    ) -> None:
+        """Scan some pages of a group, and add the runs that are due to the result."""
         began_s = monotonic()
         if began_s < self._rests_until_s.get(group, 0.0):
             return
@@ -410,16 +417,16 @@ class Retainer:
         scan = scans.pop(group, None)
         if scan is None:
             scan = await GroupScan.begin(connection, group)
-        limits = scan_result.limits
+        limits = selection.limits
         bound = limits.bounds[group]
         is_end = False
         pages = 0
-        while not (is_end or scan_result.is_full or pages == MAX_PAGES):
+        while not (is_end or selection.is_full or pages == MAX_PAGES):
             page = await scan.next_page(connection)
-            selection = select_due(page, bound, limits.last_position, self._skipped)
-            scan.advance(page, selection)
-            scan_result.add(selection)
-            is_end = selection.is_end or not page
+            page_selection = select_due(page, bound, limits.last_position, self._skipped)
+            scan.advance(page, page_selection)
+            selection.add(page_selection)
+            is_end = page_selection.is_end or not page
             pages += 1
         await scan.save(connection)
         now_s = monotonic()

@@ -1,7 +1,7 @@
-"""The only role that may delete archived events from the log, and how it is created.
+"""The archivist: the only role that may delete archived events from the log.
 
-A role belongs to the whole server; the schema only names it. With a server of its own, the service
-creates the role when it first archives; elsewhere an error says what the database's owner must run.
+A role belongs to the whole server; the schema only names it. On a server of its own, the service
+creates the role when it first archives; elsewhere an error tells the database's owner what to run.
 """
 
 import psycopg
@@ -34,7 +34,7 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
         make: whether to create the role if it is missing.
 
     Raises:
-        ArchivistMissingError: it cannot, or may not.
+        ArchivistMissingError: the session cannot assume the role, or the role may not delete.
     """
     problem = await _problem(connection)
     if problem is None:
@@ -72,7 +72,7 @@ def role_sql(connection: Connection, user: str, schema: str) -> list[str]:
 
 
 async def _problem(connection: Connection) -> str | None:
-    """Return why the role cannot be used, by trying it: its rights have many sources."""
+    """Return why the role cannot be used, None if it can; tried, as rights have many sources."""
     try:
         await connection.execute(_PROBE)
     except psycopg.Error as error:

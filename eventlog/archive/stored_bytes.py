@@ -1,5 +1,6 @@
-"""The whole log as stored bytes: the table's events merged with the archived ones, for seals."""
+"""The log as stored bytes, for seals: the table's events merged with the archived ones."""
 
+from bisect import bisect_right
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -14,7 +15,7 @@ from eventlog.encoding import (
     position_of,
     raw_cursor,
     raw_stream,
-    read_event,
+    to_raw_row,
 )
 from projections.rows import Connection
 
@@ -22,9 +23,9 @@ from projections.rows import Connection
 async def raw_chunks(
     connection: Connection, archive: Path | None, size: int
 ) -> AsyncGenerator[list[RawRow]]:
-    """Yield all events in the order of positions, some at a time.
+    """Yield all events in the order of positions, in chunks of `size` at most.
 
-    It needs a transaction; use it in `aclosing`.
+    Call it in a transaction, and use it in `aclosing`.
 
     Raises:
         ArchiveError: an archive cannot be read.
@@ -34,49 +35,41 @@ async def raw_chunks(
         aclosing(_archived(connection, archive)) as archived,
     ):
         await cursor.execute(ALL, binary=True)
-        stored: list[RawRow] = []
+        stored_rows: list[RawRow] = []
         archived_rows: list[RawRow] = []
-        more_stored = True
-        more_archived = True
+        has_more_stored = True
+        has_more_archived = True
         while True:
-            if more_stored and not stored:
-                stored = await cursor.fetchmany(size)
-                more_stored = bool(stored)
-            if more_archived and not archived_rows:
+            if has_more_stored and not stored_rows:
+                stored_rows = await cursor.fetchmany(size)
+                has_more_stored = bool(stored_rows)
+            if has_more_archived and not archived_rows:
                 archived_rows = await anext(archived, [])
-                more_archived = bool(archived_rows)
-            if not stored and not archived_rows:
+                has_more_archived = bool(archived_rows)
+            if not stored_rows and not archived_rows:
                 return
-            if stored and archived_rows:
-                ready, stored, archived_rows = _merged(stored, archived_rows)
-                yield ready
+            if stored_rows and archived_rows:
+                rows, stored_rows, archived_rows = _merge(stored_rows, archived_rows)
+                yield rows
             else:
-                yield stored or archived_rows
-                stored = []
+                yield stored_rows or archived_rows
+                stored_rows = []
                 archived_rows = []
 
 
-def _merged(
+def _merge(
     stored: list[RawRow], archived: list[RawRow]
 ) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
-    """Return the events of two chunks up to the end of the shorter one, and the rest of each."""
+    """Merge two chunks up to the position at which the first of them ends.
+
+    Returns:
+        The merged rows, and the remaining ones of each chunk.
+    """
     bound = min(position_of(stored[-1]), position_of(archived[-1]))
-    ready: list[RawRow] = []
-    stored_later = _split(stored, bound, ready)
-    archived_later = _split(archived, bound, ready)
-    ready.sort(key=position_of)
-    return ready, stored_later, archived_later
-
-
-def _split(rows: list[RawRow], bound: int, ready: list[RawRow]) -> list[RawRow]:
-    """Add the rows up to the bound to `ready`; return the others."""
-    later: list[RawRow] = []
-    for row in rows:
-        if position_of(row) <= bound:
-            ready.append(row)
-        else:
-            later.append(row)
-    return later
+    stored_end = bisect_right(stored, bound, key=position_of)
+    archived_end = bisect_right(archived, bound, key=position_of)
+    merged = sorted([*stored[:stored_end], *archived[:archived_end]], key=position_of)
+    return merged, stored[stored_end:], archived[archived_end:]
 
 
 async def raw_after(
@@ -90,9 +83,8 @@ async def raw_after(
     cursor = raw_cursor(connection)
     await connection.execute(UTF8)
     await cursor.execute(NEXT, {"after": position, "limit": limit}, binary=True)
-    # The log first: an event that is archived meanwhile is in both, and none is in neither.
-    stored = await cursor.fetchall()
-    rows = {position_of(row): row for row in stored}
+    # The log before the archives: an event that is archived meanwhile is in both, never in neither.
+    rows = {position_of(row): row for row in await cursor.fetchall()}
     last = max(rows, default=position)
     count = 0
     async with aclosing(_archived(connection, archive, position, last)) as archived:
@@ -109,4 +101,4 @@ async def _archived(
 ) -> AsyncGenerator[list[RawRow]]:
     async with aclosing(events_between(connection, archive, after, until)) as chunks:
         async for chunk in chunks:
-            yield [read_event(document) for document in chunk]
+            yield [to_raw_row(document) for document in chunk]

@@ -1,8 +1,7 @@
 """A set of files that holds one log as it was at one position, and the manifest that completes it.
 
 First the manifest, then writing a set (`SetWriter`), then reading one (`BackupSet`). The manifest
-is written last, when all else is on the disk: a directory without it is no backup, whatever it
-holds.
+is written last, once everything else is on the disk: a directory without it is no backup.
 """
 
 import gzip
@@ -33,10 +32,10 @@ RUN_LOGS = "run-logs"
 RUN_LOG_LIST = "run-logs.jsonl.gz"
 
 KEY_LIST = "keys.json"
-"""Which keys the log needs: their ids, never the keys."""
+"""The ids of the keys that the log needs; a set never holds the keys."""
 
 SEAL_HEAD = "seal.head"
-"""The head of the last seal, as `seal export` prints it: `--root` takes it."""
+"""The head of the last seal, as `seal export` prints it; the option `--root` takes this file."""
 
 READ_AT_ONCE = 1_048_576
 
@@ -47,7 +46,12 @@ class BackupError(Exception):
 
 @dataclass(frozen=True)
 class SetFile:
-    """A file of a set, by its path in the set.
+    """A file of a set.
+
+    Attributes:
+        name: its path in the set.
+        size_bytes: its size.
+        sha256: the hash of its content, in hexadecimal.
 
     Raises:
         ValueError: the path leads out of the set.
@@ -67,10 +71,12 @@ class SetFile:
 
 @dataclass(frozen=True)
 class CopiedTable:
-    """A table whose rows lie in the set.
+    """A table whose rows are in the set.
 
     Attributes:
-        columns: in the order of the file, which has PostgreSQL's text format.
+        name: the table's name.
+        columns: its columns, in the order of the file, which has PostgreSQL's text format.
+        rows: number of rows.
     """
 
     name: str
@@ -97,19 +103,20 @@ class Manifest:
     """What a set holds.
 
     Attributes:
-        version: of the program that wrote it.
-        schema: the migration that the tables had.
+        version: version of the program that wrote it.
+        schema: the last migration of the tables.
         log_id: the log's id.
         taken_at: the database's time.
-        position: of the log's last event in it.
-        drawn: the last position that was drawn, which may have been rolled back.
-        tables: those of the log.
-        rows: number of rows of each table that follows from the log, and so is not in the set.
+        position: position of the log's last event in the set.
+        drawn: the last position that the sequence gave out; its event may have been rolled back.
+        tables: the log's tables.
+        rows: by table, the number of rows of the tables that follow from the log, and so are not in
+            the set.
         archives: number of archive files.
-        seal: None if the log was not sealed.
+        seal: the last seal; None if the log was not sealed.
         subjects: number of persons whose keys existed.
-        run_logs: `list` or `copy` of the logs of runs; None if they were left out.
-        files: all other files, without copied run logs, which are in the list of run logs.
+        run_logs: `list` if the set names the logs of runs, `copy` if it has them; None if neither.
+        files: all other files but copied run logs, which the list of run logs names.
     """
 
     version: str
@@ -133,7 +140,7 @@ class Manifest:
 
     @property
     def size_bytes(self) -> int:
-        """The size of all files that it names."""
+        """The size of all its `files` together."""
         return sum(file.size_bytes for file in self.files)
 
     def present(self) -> JsonObject:
@@ -148,7 +155,7 @@ class Manifest:
         return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _manifest_in(path: Path) -> Manifest:
+def _read_manifest(path: Path) -> Manifest:
     try:
         document = orjson.loads(path.read_bytes())
         if document.pop("format") != FORMAT:
@@ -167,7 +174,7 @@ def _manifest_in(path: Path) -> Manifest:
 
 
 class _HashedFile:
-    """A file that is written once; it knows the size and the hash of what was written."""
+    """A file that is written once, and counts and hashes its content meanwhile."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -176,17 +183,17 @@ class _HashedFile:
         self.size_bytes = 0
 
     def write(self, data: bytes) -> int:
-        """Write, and hash what was written."""
+        """Write data, and hash them."""
         self._hash.update(data)
         self.size_bytes += len(data)
         return self._output.write(data)
 
     def flush(self) -> None:
-        """Hand all to the system; compressors call it."""
+        """Flush the buffer; compressors call this."""
         self._output.flush()
 
     def close(self) -> str:
-        """Wait until all is on the disk, and return the hash."""
+        """Wait until everything is on the disk, and return the hash in hexadecimal."""
         self._output.flush()
         os.fsync(self._output.fileno())
         self._output.close()
@@ -197,14 +204,15 @@ class SetWriter:
     """Writes a set into a new or empty directory.
 
     Attributes:
-        files: what is complete so far.
+        directory: the set's directory.
+        files: the files that are complete so far.
     """
 
     def __init__(self, directory: Path) -> None:
         """Make the directory.
 
         Raises:
-            BackupError: there is something in it.
+            BackupError: it is not empty.
             OSError: it cannot be made.
         """
         make_private(directory)
@@ -218,11 +226,11 @@ class SetWriter:
 
     @contextmanager
     def compressed(self, name: str) -> Iterator[IO[bytes]]:
-        """Write a file as gzip; it belongs to the set once the block has ended."""
+        """Write a gzip file; it belongs to the set once the block has ended."""
         file = _HashedFile(self.directory / name)
-        # Level 1 takes a third of the time of the default for a tenth more bytes.
-        with gzip.GzipFile("", "wb", 1, cast("IO[bytes]", file), mtime=0) as packed:
-            yield cast("IO[bytes]", packed)
+        # Level 1 takes a third of the default level's time, for a tenth more bytes.
+        with gzip.GzipFile("", "wb", 1, cast("IO[bytes]", file), mtime=0) as gzip_file:
+            yield cast("IO[bytes]", gzip_file)
         self.files.append(SetFile(name, file.size_bytes, file.close()))
 
     def write(self, name: str, content: bytes) -> None:
@@ -232,19 +240,19 @@ class SetWriter:
         self.files.append(SetFile(name, file.size_bytes, file.close()))
 
     def copy(self, source: Path, name: str) -> SetFile:
-        """Copy a file into the set, and return what was copied; it may be growing meanwhile.
+        """Copy a file, which may still grow, into the set; return the copy, not yet in `files`.
 
         Raises:
             OSError: it cannot be read or written.
         """
-        with source.open("rb") as opened:
+        with source.open("rb") as source_file:
             file = _HashedFile(self.directory / name)
-            while chunk := opened.read(READ_AT_ONCE):
+            while chunk := source_file.read(READ_AT_ONCE):
                 file.write(chunk)
         return SetFile(name, file.size_bytes, file.close())
 
     def discard(self) -> None:
-        """Remove all that was written, for the set cannot be completed."""
+        """Remove everything that was written: the set cannot be completed."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def finish(self, manifest: Manifest) -> None:
@@ -255,24 +263,24 @@ class SetWriter:
 
 
 class BackupSet:
-    """A whole set.
+    """A complete set.
 
     Attributes:
-        directory: where it lies.
-        manifest: what it holds.
+        directory: its directory.
+        manifest: its manifest.
     """
 
     def __init__(self, directory: Path) -> None:
         """Read the manifest.
 
         Raises:
-            BackupError: the directory holds no whole set.
+            BackupError: the directory holds no complete set.
         """
         self.directory = directory
-        self.manifest = _manifest_in(directory / MANIFEST)
+        self.manifest = _read_manifest(directory / MANIFEST)
 
     def check(self) -> Iterator[SetFile]:
-        """Compare each file with its hash, and yield it; copied run logs are among them.
+        """Compare each file, copied run logs included, with its hash; yield it afterwards.
 
         Raises:
             BackupError: a file is missing or damaged.
@@ -290,8 +298,8 @@ class BackupSet:
         digest = sha256()
         size = 0
         try:
-            with path.open("rb") as opened:
-                while chunk := opened.read(READ_AT_ONCE):
+            with path.open("rb") as content:
+                while chunk := content.read(READ_AT_ONCE):
                     digest.update(chunk)
                     size += len(chunk)
         except OSError as error:
@@ -314,10 +322,10 @@ class BackupSet:
             yield from file
 
     def run_logs(self) -> Iterator[SetFile]:
-        """Yield the run logs of the list; their names are paths in the set, if they are copied.
+        """Yield the run logs that the set names; if it has copies, the names are their paths.
 
         Raises:
-            BackupError: the list is not one.
+            BackupError: the list of run logs cannot be read.
         """
         for line in self.lines(RUN_LOG_LIST):
             try:

@@ -1,7 +1,8 @@
-"""Writes the log into a set, in one snapshot, while the service goes on.
+"""Writes the log into a set, in one snapshot, while the service continues to work.
 
-`LOG_TABLES` are copied. Tables that follow from the log are computed again when the set is
-restored; what processes know of each other (`NOT_KEPT`) would mean nothing then.
+`LOG_TABLES` are copied. All other tables are left out: those that follow from the log are computed
+again when the set is restored, and those about running processes would be wrong by then
+(`NOT_COPIED`).
 """
 
 import asyncio
@@ -36,12 +37,13 @@ LOG_TABLES = {
     "archived_runs": "archive",
     "log_seals": "position",
 }
-"""The log's tables, each with the column that stands first in its file and orders it."""
+"""The log's tables, each with the column that is the first in its file, and by which it is ordered.
+"""
 
 KEY_TABLES = ("subject_keys", "subject_master")
 """These are in no set; see `subject_keys.py`."""
 
-NOT_KEPT = (
+NOT_COPIED = (
     "alembic_version",
     "projection_versions",
     "repository_count_changes",
@@ -53,14 +55,15 @@ NOT_KEPT = (
     "schedule_watch",
     "workers",
 )
-"""Tables of what is counted again, and of processes that are gone when a set is restored."""
+"""Tables of counts that are computed again, and of processes that have ended when a set is
+restored."""
 
 BEGIN = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL idle_in_transaction_session_timeout = 0;
     {encoding.UTF8}
 """
-"""A disk that is slow to write must not end the snapshot."""
+"""No timeout while the session is idle: a slow disk must not end the snapshot."""
 
 _COLUMNS = """
     SELECT attname::text FROM pg_attribute
@@ -102,15 +105,14 @@ async def _dump_table(
 ) -> CopiedTable:
     columns = await read_texts(session, _COLUMNS, {"table": table, "first": first})
     total = await read_value(session, int, _ESTIMATE, {"table": table})
-    copying = SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT").format(
+    statement = SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT").format(
         SQL(", ").join(map(Identifier, columns)), Identifier(table), Identifier(first)
     )
     rows = 0
     lines = bytearray()
-    copied = CopiedTable(table, columns, rows)
-    with writer.compressed(copied.file) as file:
-        async with session.cursor().copy(copying) as copy:
-            async for line in copy:  # One row, for the server sends each by itself.
+    with writer.compressed(CopiedTable(table, columns, rows).file) as file:
+        async with session.cursor().copy(statement) as copy:
+            async for line in copy:  # The server sends each row by itself.
                 rows += 1
                 lines += line
                 if len(lines) >= BYTES_AT_ONCE:
@@ -124,7 +126,7 @@ async def _dump_table(
 async def dump_archives(
     session: Connection, directory: Path | None, writer: SetWriter, progress: Progress
 ) -> int:
-    """Copy the archive files that the snapshot names; they never change. Return their number.
+    """Copy the archive files that the snapshot names; return their number. They never change.
 
     Raises:
         BackupError: a file is missing or damaged.
@@ -158,7 +160,7 @@ async def dump_seal(session: Connection, writer: SetWriter) -> LastSeal | None:
     row = await last_seal(session)
     if row is None:
         return None
-    # Whoever restores checks it, by a key that they trust.
+    # It is not checked here: a restore checks it, by a key that the operator trusts.
     head = orjson.loads(row.head)
     document = {"format": FORMAT, "head": head, "signature": row.signature.hex()}
     writer.write(SEAL_HEAD, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,7 +1,7 @@
-"""Reads a set into an empty database, whole or up to a position; all of it is one transaction.
+"""Reads a set into an empty database, whole or up to a position, in one transaction.
 
-The database has the schema that the set was written with; whoever calls this upgrades it and
-rebuilds its tables afterwards.
+The database has the schema that the set was written with. The caller upgrades it and rebuilds its
+tables afterwards.
 """
 
 import gzip
@@ -29,7 +29,8 @@ EVENTS_AT_ONCE = 20_000
 """Events in a statement: the log's triggers keep the new rows of one in memory."""
 
 BYTES_AT_ONCE = 16_777_216
-"""Bytes of events that end a statement as well: one may have more than a megabyte."""
+"""Bytes of events in a statement, which ends at the first of the two limits: one event may have
+more than a megabyte."""
 
 _EVENT_COLUMNS = (
     "notification_id, originator_id, originator_version, topic, state, recorded_at, actor,"
@@ -44,19 +45,20 @@ _SET_POSITION = f"""
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What the database holds then.
+class LoadResult:
+    """What was loaded into the database.
 
     Attributes:
-        position: of the last event.
-        events: number of events in the log, with those in archive files.
-        left_out: number of events after the position to restore to.
+        position: position of the last event.
+        events: number of events, those in archive files included.
+        omitted: number of events of the set that were left out: they are after the position to
+            restore to.
         archives: names of the archive files that the log needs.
     """
 
     position: int
     events: int
-    left_out: int
+    omitted: int
     archives: list[str]
 
 
@@ -66,22 +68,29 @@ async def load(
     keys: SubjectKeys | None,
     to_position: int | None,
     progress: Progress,
-) -> Loaded:
-    """Load a set's log, up to a position if one is named.
+) -> LoadResult:
+    """Load a set's log.
+
+    Args:
+        connection: to an empty database, outside of any transaction.
+        source: the set.
+        keys: the keys of personal data to insert; None for none.
+        to_position: the last position to load; None loads all events.
+        progress: called with the numbers of loaded rows and of all rows of a table.
 
     Raises:
         BackupError: the set does not hold what its manifest says.
     """
     async with connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = 0")
-        # A start before all tables are rebuilt says that they are not complete.
+        # Without their versions, tables count as incomplete until they are rebuilt.
         await connection.execute("DELETE FROM projection_versions; DELETE FROM log_identity")
         loader = _Loader(connection, source, to_position, progress)
         loaded = await loader.load()
         if keys is not None:
             await keys.insert(connection)
-        # Positions that were drawn are never drawn again, also if their events are left out:
-        # clients that have seen those miss none of the new ones.
+        # Positions are never given out again, even if their events are left out: else clients that
+        # have seen those would miss new events at the same positions.
         drawn = max(source.manifest.drawn, loaded.position)
         if drawn:
             await connection.execute(_SET_POSITION, {"drawn": drawn})
@@ -98,28 +107,30 @@ class _Loader:
         self._progress = progress
         self._tables = {table.name: table for table in source.manifest.tables}
 
-    async def load(self) -> Loaded:
+    async def load(self) -> LoadResult:
         """Load table by table.
 
-        The index of archives comes after all events: its triggers refuse positions below it.
+        The index of archives comes after all events: once it is there, triggers refuse events at
+        lower positions.
         """
         await self._copy("log_identity")
-        in_order = self._is_up_to_position if self._to_position is not None else None
-        await self._copy(sql.EVENTS_TABLE, in_order)
+        keep = self._is_up_to_position if self._to_position is not None else None
+        await self._copy(sql.EVENTS_TABLE, keep)
         index = self._tables["log_archives"]
         archives = [_fields(index, line) for line in self._source.lines(index.file)]
         kept = await self._load_archives(archives)
-        await self._copy("log_seals", in_order)
+        await self._copy("log_seals", keep)
         position = await read_value(self._connection, int, sql.HEAD)
         count = f"SELECT count(*) AS events FROM {sql.EVENTS_TABLE}"
         events = await read_value(self._connection, int, count) + _events_in(kept)
         in_set = self._source.manifest.events + _events_in(archives)
-        return Loaded(position, events, in_set - events, [row["file"] for row in kept])
+        return LoadResult(position, events, in_set - events, [row["file"] for row in kept])
 
     async def _load_archives(self, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-        """Load the index of the archives that the log records; put back the events of the others.
+        """Load the index of the archives that an event of the log records; return its rows.
 
-        Where a position is named, later archives had not been made then.
+        Archives that were made after the position to restore to have no such event. Their events
+        are put back into the log.
         """
         recorded = await self._recorded(UUID(row["id"]) for row in rows)
         kept = [row for row in rows if UUID(row["id"]) in recorded]
@@ -134,7 +145,7 @@ class _Loader:
         return kept
 
     async def _recorded(self, archives: Iterable[UUID]) -> set[UUID]:
-        """Return those of the archives that an event of the log records."""
+        """Return the ids of those archives that an event of the log records."""
         query = f"""
             SELECT originator_id FROM {sql.EVENTS_TABLE}
             WHERE originator_id = ANY(%(ids)s::uuid[]) AND originator_version = 1
@@ -142,17 +153,17 @@ class _Loader:
         return set(await read_ids(self._connection, query, {"ids": list(archives)}))
 
     async def _put_back(self, file: Path) -> None:
-        """Insert the events of an archive file up to the position."""
-        copying = f"COPY {sql.EVENTS_TABLE} ({_EVENT_COLUMNS}) FROM STDIN"
+        """Insert the events of an archive file, up to the position to restore to, into the log."""
+        statement = f"COPY {sql.EVENTS_TABLE} ({_EVENT_COLUMNS}) FROM STDIN"
         for part in _parts(self._documents(file), lambda document: len(document["state"])):
-            async with self._connection.cursor().copy(copying.encode()) as copy:
+            async with self._connection.cursor().copy(statement.encode()) as copy:
                 for document in part:
                     await copy.write_row(_columns(document))
             self._progress("archive: putting events back", len(part), len(part))
 
     def _documents(self, file: Path) -> Iterator[Document]:
         with gzip.open(file, "rb") as lines:
-            next(lines)  # About the archive.
+            next(lines)  # The first line is about the archive.
             for line in lines:
                 document = orjson.loads(line)
                 if self._to_position is None or document["position"] <= self._to_position:
@@ -165,13 +176,17 @@ class _Loader:
     async def _copy(self, name: str, keep: Callable[[bytes], bool] | None = None) -> int:
         """Copy a table's file into the table; return the number of rows.
 
+        Args:
+            name: the table.
+            keep: whether to copy a line of the file; None copies all lines.
+
         Raises:
             BackupError: the file does not hold what the manifest says.
         """
         table = self._tables.get(name)
         if table is None or table.columns[0] != LOG_TABLES[name]:
             raise BackupError(f"the set has no table {name} as this version knows it")
-        copying = SQL("COPY {} ({}) FROM STDIN").format(
+        statement = SQL("COPY {} ({}) FROM STDIN").format(
             Identifier(name), SQL(", ").join(map(Identifier, table.columns))
         )
         lines: Iterator[bytes] = self._source.lines(table.file)
@@ -179,7 +194,7 @@ class _Loader:
             lines = filter(keep, lines)
         rows = 0
         for part in _parts(lines, len):
-            async with self._connection.cursor().copy(copying) as copy:
+            async with self._connection.cursor().copy(statement) as copy:
                 await copy.write(b"".join(part))
             rows += len(part)
             self._progress(f"{name}: loading", rows, table.rows)
@@ -191,7 +206,7 @@ class _Loader:
 
 
 def _parts(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield the items in parts, each for one statement."""
+    """Yield the items in lists, each for one statement."""
     part: list[T] = []
     size_bytes = 0
     for item in items:
@@ -209,7 +224,7 @@ def _events_in(archives: Iterable[dict[str, str]]) -> int:
 
 
 def _fields(table: CopiedTable, line: bytes) -> dict[str, str]:
-    """Return a row of a table whose values need no unescaping."""
+    """Return a line of a table's file as a row; for tables whose values need no unescaping."""
     values = line.decode().rstrip("\n").split("\t")
     return dict(zip(table.columns, values, strict=True))
 

@@ -1,4 +1,4 @@
-"""Runs, ticks and bulk operations that a service would start if it began on this database now."""
+"""The runs, ticks and bulk operations that a service would start on this database now."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from domain.json_values import JsonObject
 from projections.job_runs import IS_RUNNING, IS_UNFINISHED
 from projections.rows import Connection, read_rows, read_value
 
-MOST_RUNS = 1_000
+MAX_NAMED_RUNS = 1_000
 """Runs that are named; the others are counted."""
 
 _UNFINISHED = f"""
@@ -28,7 +28,7 @@ _COUNTS = f"SELECT state, count(*) AS runs FROM ({_UNFINISHED}) AS run GROUP BY 
 
 _RUNS = f"""
     SELECT id, job, attempt, state, starts_at FROM ({_UNFINISHED}) AS run
-    WHERE state IN ('again', 'lost', 'due') ORDER BY created_position LIMIT {MOST_RUNS}
+    WHERE state IN ('again', 'lost', 'due') ORDER BY created_position LIMIT {MAX_NAMED_RUNS}
 """
 
 _SCHEDULES = """
@@ -43,8 +43,9 @@ _BULK = """
 
 
 RunState = Literal["again", "lost", "due", "later", "paused"]
-"""`again` or `lost` where the run was running: its worker is gone, so it has its next attempt, or
-fails if that was the last. Else it is `due`, `later`, or `paused` with its job."""
+"""What happens to an unfinished run. One that was running, whose worker no longer exists, has its
+next attempt (`again`), or fails since that was the last one (`lost`). A pending one is `due`,
+starts `later`, or waits while its job is `paused`."""
 
 
 class _RunCount(TypedDict):
@@ -63,7 +64,7 @@ class Restart(TypedDict):
 
 
 class Tick(TypedDict):
-    """A schedule's next tick, or the first one that was missed."""
+    """A schedule's next tick; if `is_due`, the first one that was missed."""
 
     id: ReadOnly[str]
     job: ReadOnly[str]
@@ -73,11 +74,13 @@ class Tick(TypedDict):
 
 @dataclass(frozen=True)
 class Restarts:
-    """What would start.
+    """What a service would start.
 
     Attributes:
         counts: number of unfinished runs by state.
-        runs: the first of those that start or fail at once.
+        runs: the first `MAX_NAMED_RUNS` of those that start or fail at once.
+        schedules: the next tick of each schedule.
+        bulk_operations: number of unfinished bulk operations.
     """
 
     counts: dict[RunState, int]
@@ -91,7 +94,7 @@ class Restarts:
 
 
 async def read_restarts(connection: Connection) -> Restarts:
-    """Return what would start."""
+    """Return what a service would start on this database now."""
     counts = await read_rows(connection, _RunCount, _COUNTS)
     return Restarts(
         counts={row["state"]: row["runs"] for row in counts},

@@ -1,8 +1,8 @@
-"""The keys of personal data in a file beside the sets, which each backup replaces.
+"""The keys of personal data, in a file beside the sets that each backup replaces.
 
-A set holds no keys: whoever is erased later would come back with it. All sets share this file
-instead, and it has the keys of the last backup, so that a restore of an older set cannot read what
-was erased in between. The keys in it are wrapped by the master key, which is in no backup.
+A set holds no keys, or a restore would bring back persons who were erased after the backup. All
+sets share one file instead, with the keys of the last backup: a restore of an older set cannot read
+what was erased in between. These keys are wrapped by the master key, which is in no backup.
 """
 
 from collections.abc import Sequence
@@ -50,6 +50,8 @@ class SubjectKeys:
     """The keys of a log's persons.
 
     Attributes:
+        log_id: the log's id.
+        read_at: when the keys were read, by the database's clock.
         master: id of the log's master key; None if it has none.
         keys: the persons' keys; during a rotation some are wrapped by the former master key.
     """
@@ -86,7 +88,7 @@ class SubjectKeys:
             file.key(master)
 
     async def insert(self, connection: Connection) -> None:
-        """Insert them into a database that has none."""
+        """Insert the keys into a database that has none."""
         if self.master is not None:
             await connection.execute(INSERT_MASTER, (self.master,))
         async with connection.cursor() as cursor:
@@ -94,7 +96,7 @@ class SubjectKeys:
 
 
 async def keys_in_database(connection: Connection) -> SubjectKeys:
-    """Return the keys as they are now, in one snapshot if the connection has one."""
+    """Return the keys as they are now; consistent if the connection is in a snapshot."""
     master = await read_first(connection, MasterRow, MASTER)
     return SubjectKeys(
         log_id=await read_value(connection, str, LOG_ID),

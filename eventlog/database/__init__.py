@@ -1,4 +1,4 @@
-"""PostgreSQL itself: connections, pipelines, notifications, its clock, and SQL that all share.
+"""PostgreSQL itself: connections, pipelines, notifications, its clock, and shared SQL.
 
 Uses only `eventlog.keys`. Begin with `connection.py`.
 """

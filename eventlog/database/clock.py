@@ -1,6 +1,6 @@
-"""The database's clock, kept in memory: skewed hosts agree, and no command costs a round trip.
+"""The database's clock, computed in memory: hosts with skewed clocks agree, without round trips.
 
-First the clock, then the database of a test service, whose clock can be moved.
+First the clock, then that of a test service's database, which can be moved.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from runtime.tasks import Supervised, Supervision, repeat
 logger = logging.getLogger(__name__)
 
 SYNC_EVERY_S = 10.0
-"""Host clocks drift by some 10 µs a second at worst, so this keeps within a fraction of a
+"""Host clocks drift by some 10 µs a second at worst, so the error stays below a fraction of a
 millisecond."""
 
 
@@ -38,11 +38,11 @@ class DatabaseClock:
         self._task: Supervised | None = None
 
     def __call__(self) -> datetime:
-        """Return the database's present."""
+        """Return the database's present time."""
         return datetime.fromtimestamp(self._epoch_s + monotonic(), UTC)
 
     async def start(self, supervision: Supervision) -> None:
-        """Measure once, then go on measuring."""
+        """Measure once, and continue to measure in the background."""
         await self.sync()
         self._task = supervision.start("database clock", self._run)
 
@@ -52,24 +52,24 @@ class DatabaseClock:
             await self._task.end()
 
     async def sync(self) -> None:
-        """Measure the offset, as if the answer had taken no time.
+        """Measure the offset, as if the database's answer had taken no time.
 
-        So this clock may be late by a round trip and is never early: what is launched now is due at
-        once for a claim, which goes by the database's own clock.
+        So this clock may be late by a round trip and is never early: a run that is launched now is
+        due at once for a claim, which uses the database's own clock.
         """
         async with borrowed(self._pool) as connection:
             now = await read_value(connection, str, self.TIME)
-            answered_s = monotonic()
-        self._epoch_s = from_iso(now).timestamp() - answered_s
+            received_s = monotonic()
+        self._epoch_s = from_iso(now).timestamp() - received_s
 
     def follow(self, earlier: datetime, now: datetime) -> bool:
-        """Set this clock back if the database's was; return whether it was.
+        """Set this clock back if the database's clock was set back; return whether it was.
 
         Without this, commands would decide by a time in the future until the next measurement.
 
         Args:
-            earlier: what this clock showed before the database's was read.
-            now: what the database's clock shows; it was read just now.
+            earlier: the time of this clock before the database's was read.
+            now: the time of the database's clock, read just now.
         """
         is_set_back = earlier > now + CLOCK_STEP
         if is_set_back:
@@ -89,8 +89,9 @@ class DatabaseClock:
 
 # For tests: a database whose clock can be moved, and the clock of processes that use it.
 #
-# Statements call `clock_timestamp()`. In a test service's database another function of this name is
-# found first, so a service runs the same statements, and no other service's clock can be moved.
+# Statements call `clock_timestamp()`. In a test service's database, the search path leads to
+# another function of this name. So a test service executes the same statements as all others, and
+# the clock of no other service can be moved.
 
 SCHEMA = """
     CREATE SCHEMA testing;
@@ -99,24 +100,24 @@ SCHEMA = """
     CREATE FUNCTION testing.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
         AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM testing.clock'
 """
-"""Create it before the tables, whose defaults call the clock as well."""
+"""Execute it before the tables are created: their defaults call the clock, too."""
 
 _OPTIONS = "-csearch_path=public,testing,pg_catalog -csynchronous_commit=off"
 
 
 def shiftable(url: str) -> str:
-    """Return the URL by which a test service reaches its database."""
+    """Return the URL by which a test service connects to its database."""
     return make_conninfo(url, options=_OPTIONS)
 
 
 async def shift(connection: Connection, ahead: timedelta) -> None:
-    """Set the database's clock ahead, and let workers look for due runs."""
+    """Set the database's clock ahead of the real time, and wake workers to claim due runs."""
     await connection.execute("UPDATE testing.clock SET ahead = %s", [ahead])
     await connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, PENDING])
 
 
 class ShiftedClock(DatabaseClock):
-    """Shows the shifted time of a test service's database, as soon as it is shifted."""
+    """The clock of a test service: each change of the shift takes effect at once."""
 
     TIME = "SELECT pg_catalog.clock_timestamp() AS now"
 
@@ -125,5 +126,5 @@ class ShiftedClock(DatabaseClock):
         self._ahead = ahead
 
     def __call__(self) -> datetime:
-        """Return the present."""
+        """Return the database's present time, shifted."""
         return super().__call__() + self._ahead.read()

@@ -1,8 +1,8 @@
-"""Connections of the service and of operators, and what a server must be to keep the log.
+"""Connections of the service and of operators, and checks that a server can keep the log.
 
-First what every session sets, and values read as plain JSON; then operators' sessions, which read
-whole tables for minutes; then checks of the server, before anything is done there; last how a start
-waits for a database that is away (`Patience`).
+First the service's connections and pools (`Database`), and how their values are read; then
+operators' sessions, which read whole tables for minutes; then the checks of a server
+(`check_server`); last how a start waits for a database that is away (`StartupWait`).
 """
 
 import asyncio
@@ -42,17 +42,17 @@ CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
 
 LOCK_TIMEOUT_MS = 10_000
-"""Longest wait for the append lock. Above the idle time below, so that a session that was cut off
-while it held the lock is gone before those that wait for it give up."""
+"""Longest wait for the append lock. Longer than `IDLE_IN_TRANSACTION_MS`, so that a session that
+was cut off while it held the lock is ended before the sessions that wait for it give up."""
 
 IDLE_IN_TRANSACTION_MS = 5_000
-"""A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody
-is declared dead because of somebody else's stall."""
+"""A writer that stalls this long inside its transaction loses it. Shorter than every lease, so that
+no worker is declared lost because another process stalls."""
 
 
 QUERY_MS = 60_000
-"""Longest query of the sessions that are lent for reading. A cheap one takes milliseconds; one that
-unexpectedly does not ends here, before it keeps a session for good."""
+"""Longest query of pooled sessions. Queries take milliseconds; one that unexpectedly takes longer
+ends here, so that it does not keep a session for good."""
 
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -61,17 +61,19 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""A peer that vanished silently is noticed within about ten seconds. The URL may say otherwise."""
+"""By these a peer that vanished silently is noticed within about ten seconds. Options in the URL
+take precedence."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """Where a log is: in PostgreSQL, and in files. Its connections know nothing of the files.
+    """Where a log is: in PostgreSQL, and in files.
 
     Attributes:
-        url: `postgresql://…`, or any other form of a libpq connection string; all its options hold.
-        files: hand them to whoever reads the log through a connection.
-        continuity: notices that another log is reached than before.
+        url: `postgresql://…`, or any other form of a libpq connection string; its options take
+            precedence over our defaults.
+        files: the log's files, which readers need besides a connection.
+        continuity: notices that the log was replaced, or has lost events.
     """
 
     url: str
@@ -80,19 +82,19 @@ class Database:
 
     @property
     def conninfo(self) -> str:
-        """Return the URL with our defaults for what it leaves open; texts are always UTF-8."""
+        """Return the URL with our defaults for options that it lacks; texts are always UTF-8."""
         options = conninfo_to_dict(self.url)
         missing = {name: value for name, value in _DEFAULTS.items() if name not in options}
         return make_conninfo(self.url, client_encoding="UTF8", **missing)
 
     async def connect(self) -> Connection:
-        """Open a configured connection; its log is compared with what this process has seen."""
+        """Open a configured connection, and check that its log continues the one of before."""
         connection = await AsyncConnection.connect(
             self.conninfo, autocommit=True, row_factory=dict_row
         )
         try:
             await self._configure(connection)
-        except BaseException:  # Whoever stops waiting for it will not close it either.
+        except BaseException:  # Also a canceled caller, who never gets it to close it.
             await connection.close()
             raise
         return connection
@@ -103,7 +105,7 @@ class Database:
 
     async def _configure_reader(self, connection: Connection) -> None:
         await self._configure(connection)
-        await connection.execute(_LIMIT_QUERIES, {"most": QUERY_MS})
+        await connection.execute(_LIMIT_QUERIES, {"max_ms": QUERY_MS})
 
     async def _configure_costly(self, connection: Connection) -> None:
         await self._configure_reader(connection)
@@ -114,49 +116,53 @@ class Database:
         return self._pool("queries", size, 1, self._configure_reader)
 
     def costly_pool(self, size: int) -> AsyncConnectionPool[Connection]:
-        """Return a pool for costly queries; none of its connections is kept without need."""
+        """Return a pool of connections for costly queries; idle ones are closed."""
         return self._pool("costly queries", size, 0, self._configure_costly)
 
     def _pool(
-        self, name: str, size: int, kept: int, configured: Callable[[Connection], Awaitable[None]]
+        self,
+        name: str,
+        max_size: int,
+        min_size: int,
+        configure_connection: Callable[[Connection], Awaitable[None]],
     ) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self.conninfo,
-            min_size=kept,
-            max_size=size,
+            min_size=min_size,
+            max_size=max_size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=configured,
+            configure=configure_connection,
             check=_check,
-            reset=_note_use,
+            reset=_record_use,
             timeout=CONNECT_TIMEOUT_S,
-            # The pool's own back-off would go on sleeping for half a minute after the database is
-            # back.
+            # By default the pool's back-off grows: it would still sleep half a minute after the
+            # database has come back.
             reconnect_timeout=RECONNECT_S,
             name=name,
         )
 
 
 _LIMIT_QUERIES = """
-    SELECT set_config('statement_timeout', %(most)s::text, false) FROM pg_settings
-    WHERE name = 'statement_timeout' AND (setting::bigint = 0 OR setting::bigint > %(most)s)
+    SELECT set_config('statement_timeout', %(max_ms)s::text, false) FROM pg_settings
+    WHERE name = 'statement_timeout' AND (setting::bigint = 0 OR setting::bigint > %(max_ms)s)
 """
-"""A shorter one that the operator has set holds."""
+"""If the operator has set a shorter timeout, it stays."""
 
 _LIMIT_RESOURCES = """
     SELECT set_config('max_parallel_workers_per_gather', '0', false),
         set_config('client_connection_check_interval', '2s', false)
 """
-"""A costly query has one processor, not several; it ends with the process that sent it."""
+"""A costly query uses one processor, not several; it ends with the process that sent it."""
 
 CHECK_AFTER_S = 0.25
-"""For how long after its last use a connection is lent again unchecked: a check is a round trip, so
-checks would double those of a busy process."""
+"""For how long after its last use a connection is lent again unchecked. A check is a round trip:
+checks of each use would double the round trips of a busy process."""
 
 _used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
 
-async def _note_use(connection: AsyncConnection[Any]) -> None:
+async def _record_use(connection: AsyncConnection[Any]) -> None:
     _used_at[connection] = monotonic()
 
 
@@ -167,11 +173,10 @@ async def _check(connection: AsyncConnection[Any]) -> None:
 
 @asynccontextmanager
 async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
-    """Lend a connection for reading.
+    """Lend a connection of the pool for reading.
 
     Raises:
-        LogUnavailableError: the database is away, or what is to be read is locked, whether from the
-            start or while reading.
+        LogUnavailableError: the database is away, or what the block reads is locked.
     """
     with raise_unavailable():
         async with pool.connection() as connection:
@@ -216,29 +221,29 @@ class _IsoLoader(Loader):
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done to which table, the number done, and the total."""
+"""Called with what is being done, such as `job_runs: folding`, the number done, and the total."""
 
 
 LOCK_WAIT = "5s"
-"""How long to wait for another session's lock: the server needs a moment to notice that its client
-was killed."""
+"""How long to wait for another session's advisory lock: the server needs a moment to notice that
+its client was killed."""
 
 
 @asynccontextmanager
 async def operator_session(database: Database) -> AsyncIterator[Connection]:
-    """Give a session for long statements; its server soon notices that the client was killed."""
+    """Open a session for long statements, which end soon if this process is killed."""
     async with await database.connect() as connection:
         await connection.execute(
             "SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1"
         )
         with suppress(errors.InvalidParameterValue):
-            # Only Linux, macOS and the BSDs can tell.
+            # Supported on Linux, macOS and the BSDs.
             await connection.execute("SET client_connection_check_interval = '1s'")
         yield connection
 
 
 async def try_lock(session: Connection, lock: int) -> bool:
-    """Take an advisory lock until the session ends; return False if another session keeps it."""
+    """Take an advisory lock until the session ends; return False if another session holds it."""
     try:
         await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         await session.execute(f"SELECT pg_advisory_lock({lock}); COMMIT")
@@ -248,7 +253,7 @@ async def try_lock(session: Connection, lock: int) -> bool:
     return True
 
 
-# Whether a server can keep the log is checked before anything is done there.
+# Checks that a server can keep the log, before anything is done there.
 
 MINIMUM_VERSION = 150_000
 """PostgreSQL 15, as libpq counts versions."""
@@ -265,10 +270,10 @@ class ServerError(Exception):
 
 
 def check_server(url: str) -> None:
-    """Make sure that the log can be kept there.
+    """Check that a server can keep the log.
 
     Raises:
-        ServerError: it cannot, however long one waits.
+        ServerError: it cannot, and waiting does not change that.
         psycopg.OperationalError: the server cannot be reached.
     """
     with _session(url) as session:
@@ -300,12 +305,12 @@ def _check_encoding(session: Session) -> None:
 
 
 def _is_pooled(session: Session) -> bool:
-    """Return whether a pooler stands between this process and the server."""
+    """Return whether there is a pooler between this process and the server."""
     return session.info.backend_pid != _value(session, "SELECT pg_backend_pid()")
 
 
 def _check_pooler(session: Session, url: str) -> None:
-    """Check that prepared statements stay: the pooler keeps them, or the session."""
+    """Check that prepared statements stay: either the pooler or the session must keep them."""
     name = f"apphub_{uuid4().hex}"
     session.pgconn.prepare(name.encode(), b"SELECT 1")
     query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
@@ -319,7 +324,7 @@ def _check_pooler(session: Session, url: str) -> None:
 
 
 def _keeps_session(session: Session, url: str, channel: str) -> bool:
-    """Return whether the session stays the same: only then do others' notifications arrive."""
+    """Return whether the session stays the same: only then do notifications of others arrive."""
     session.execute(f"LISTEN {channel}".encode())
     with _session(url) as other:
         other.execute(f"NOTIFY {channel}".encode())
@@ -333,11 +338,11 @@ def _value(session: Session, query: str) -> object:
     return row[0]
 
 
-# A start waits for a database that is away: every step of it, in one way.
+# A start waits for a database that is away, in each of its steps.
 #
-# A server may go away after the first check as well: it may restart, or recover from a crash. So
-# each step of a start that uses the database is repeated until it succeeds; each may be done twice.
-# A line of the log says what the start waits for, and is repeated now and then.
+# A server may also go away after the first check: it may restart, or recover from a crash. So each
+# step of a start that uses the database is repeated until it succeeds; each may be done twice. The
+# service's log says what the start waits for, at first and every `WARN_EVERY_S`.
 
 T = TypeVar("T")
 
@@ -354,24 +359,24 @@ _REFUSALS = (
     "no pg_hba.conf entry",
     "no password supplied",
 )
-"""Parts of answers that waiting does not change."""
+"""Parts of error messages after which waiting does not help."""
 
 AWAY = (psycopg.Error, LogUnavailableError, OutcomeUnknownError, OverloadedError)
 """What a step may raise while the database is away."""
 
 
-class Patience:
-    """Waits for a database that is away, up to `longest_s` each time."""
+class StartupWait:
+    """Waits for a database that is away, for `max_wait_s` each time."""
 
-    def __init__(self, longest_s: float = 0.0) -> None:
-        self._longest_s = longest_s
+    def __init__(self, max_wait_s: float = 0.0) -> None:
+        self._max_wait_s = max_wait_s
         self._away_since: float | None = None
         self._warned_at = float("-inf")
 
     def wait(self, step: Callable[[], T]) -> T:
-        """Do a step of the start, again and again while the database is away.
+        """Do a step of the start; repeat it while the database is away.
 
-        Raises whatever the step raises last.
+        Raises the step's last error once the wait is over, or at once if waiting does not help.
         """
         while True:
             try:
@@ -383,7 +388,7 @@ class Patience:
                 return result
 
     async def wait_async(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Do the same without holding up others."""
+        """Do the same without blocking the event loop."""
         while True:
             try:
                 result = await step()
@@ -394,12 +399,12 @@ class Patience:
                 return result
 
     def _pause_s(self, error: Exception) -> float:
-        """Return how long to wait before the next try; raise the error if there is to be none."""
+        """Return how long to pause before the next try; raise the error if there is none."""
         now = monotonic()
         if self._away_since is None:
             self._away_since = now
-        remaining_s = self._away_since + self._longest_s - now
-        if remaining_s <= 0 or not _may_pass(error):
+        remaining_s = self._away_since + self._max_wait_s - now
+        if remaining_s <= 0 or not _is_temporary(error):
             raise error
         if now - self._warned_at > WARN_EVERY_S:
             self._warned_at = now
@@ -410,7 +415,7 @@ class Patience:
         return min(PAUSE_S, remaining_s)
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_temporary(error: Exception) -> bool:
     if isinstance(error, (SubjectKeysUnavailableError, PositionsUsedError)):
         return False  # An operator must do something first.
     if any(refusal in str(error) for refusal in _REFUSALS):

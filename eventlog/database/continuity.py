@@ -1,8 +1,8 @@
 """Checks that the log is still the one that this process has read before.
 
 A failover to an older copy, or a restored backup, may remove events that this process has read,
-kept in memory and sent to clients. So every new connection is checked before it is used. One to a
-standby is refused: what that lacks may still come, or be in the log of its primary.
+kept in memory and sent to clients. So every new connection is checked before it is used. A
+connection to a standby is refused: the events that it lacks may still arrive there.
 """
 
 import logging
@@ -23,7 +23,7 @@ _SERVER = """
         pg_is_in_recovery() AS is_standby
     FROM pg_database WHERE datname = current_database()
 """
-"""Changes with another server, a restart, or another database under the same name."""
+"""Identifies the server since its start and the database: the log is checked when this changes."""
 
 _CHECK_LOG = f"""
     SELECT id::text AS log_id, ({sql.HEAD}) AS head,
@@ -54,8 +54,8 @@ class _LogRow(TypedDict):
 class _LastEvent:
     """The last event that this process has read or written.
 
-    With its digest: after a failover another event may soon have the same position, and often it is
-    the same version of the same run.
+    The digest tells it from others: after a failover another event may soon have the same position,
+    and often it is the same version of the same run.
     """
 
     position: int
@@ -65,27 +65,27 @@ class _LastEvent:
 
 
 class Continuity:
-    """The last event of the log that this process knows, and callbacks for when it is gone.
+    """The last event of the log that this process has seen, and callbacks for when it is missing.
 
     Attributes:
-        breaks: how often the log was replaced or went back.
+        breaks: how often the log was replaced or has lost events.
     """
 
     def __init__(self) -> None:
         self._last: _LastEvent | None = None
         self._log_id: str | None = None
         self._server: _Server | None = None
-        self._forgetting: list[Callable[[], None]] = []
-        self._ending: list[Callable[[str], None]] = []
+        self._on_invalidation: list[Callable[[], None]] = []
+        self._on_log_replaced: list[Callable[[str], None]] = []
         self.breaks = 0
 
-    def on_doubt(self, forget: Callable[[], None]) -> None:
-        """Register a callback for when kept values of the log may be wrong."""
-        self._forgetting.append(forget)
+    def on_invalidation(self, forget: Callable[[], None]) -> None:
+        """Register a callback for when cached values of the log may be wrong."""
+        self._on_invalidation.append(forget)
 
-    def on_break(self, end: Callable[[str], None]) -> None:
-        """Register a callback for when the log was replaced or went back; it gets the reason."""
-        self._ending.append(end)
+    def on_log_replaced(self, end: Callable[[str], None]) -> None:
+        """Register a callback for when the log was replaced or lost events; it gets the reason."""
+        self._on_log_replaced.append(end)
 
     def record(self, position: int, aggregate_id: UUID, version: int, digest: bytes) -> None:
         """Record an event with its state's SHA-256, unless a later one is recorded."""
@@ -96,7 +96,7 @@ class Continuity:
         """Compare a new connection's log with the last recorded event.
 
         Raises:
-            ReadOnlySqlTransaction: it leads to a standby, and no connection before did.
+            ReadOnlySqlTransaction: it leads to a standby, unlike the connections before.
         """
         server = await read_one(connection, _Server, _SERVER)
         if server == self._server:
@@ -104,7 +104,7 @@ class Continuity:
         if self._server is not None:
             if server["is_standby"]:
                 raise errors.ReadOnlySqlTransaction("the server is a standby, and may be behind")
-            self._forget()
+            self._invalidate()
         last = self._last
         if last is not None:
             self._compare(last, await read_first(connection, _LogRow, _CHECK_LOG, vars(last)))
@@ -112,28 +112,28 @@ class Continuity:
 
     def _compare(self, last: _LastEvent, row: _LogRow | None) -> None:
         if row is None:
-            self._break("the log has no id: it was replaced")
+            self._handle_break("the log has no id: it was replaced")
             return
         if self._log_id not in {None, row["log_id"]}:
-            self._break(f"the log was replaced: its id is now {row['log_id']}")
+            self._handle_break(f"the log was replaced: its id is now {row['log_id']}")
             return
         self._log_id = row["log_id"]
         is_present = row["is_present"] or last.position <= row["archived_to"]
         if not is_present:
-            self._break(
+            self._handle_break(
                 f"the log went back: it ends at {row['head']}, and the event at"
                 f" {last.position} is gone"
             )
 
-    def _break(self, reason: str) -> None:
+    def _handle_break(self, reason: str) -> None:
         logger.error("%s; all that was kept of it in memory is dropped", reason)
         self.breaks += 1
         self._last = None
         self._log_id = None
-        self._forget()
-        for end in self._ending:
+        self._invalidate()
+        for end in self._on_log_replaced:
             end(reason)
 
-    def _forget(self) -> None:
-        for forget in self._forgetting:
+    def _invalidate(self) -> None:
+        for forget in self._on_invalidation:
             forget()

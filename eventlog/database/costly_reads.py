@@ -1,8 +1,8 @@
 """Queries that may take long: few at a time, each for a limited time.
 
 They have connections of their own, so cheap reads never wait for them. A query is refused if many
-wait already, or after a long wait. If its time is over before it has answered, the error names what
-makes the query costly.
+wait already, or once it has waited long. If it takes longer than its limit, the error names the
+fields that make it costly.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ LIMIT_S = 10.0
 """How long a turn may take: all queries of a request, and the computing between them."""
 
 COUNT_LIMIT_S = 50.0
-"""The same for a count of all runs that a bulk operation is about; below `QUERY_MS`."""
+"""The same for a count of all runs that a bulk operation selects; shorter than `QUERY_MS`."""
 
 REMEDY = "narrow it by job, status or a shorter time, and go on by cursor instead of offset"
 
@@ -43,18 +43,19 @@ class CostlyReads:
 
     @asynccontextmanager
     async def turn(
-        self, causes: Sequence[str], limit_s: float = LIMIT_S, *, is_new: bool = True
+        self, costly_fields: Sequence[str], limit_s: float = LIMIT_S, *, is_new: bool = True
     ) -> AsyncIterator[Connection]:
-        """Wait for a turn, and lend a connection for it. Its query is canceled with the caller.
+        """Wait for a turn, and lend a connection for it. If the caller is canceled, its query is.
 
         Args:
-            causes: fields that make the query costly, as JSON Pointers.
+            costly_fields: the fields that make the query costly, as JSON Pointers.
             limit_s: how long the turn may take.
-            is_new: whether it may be refused; an answer that has begun must be finished.
+            is_new: whether it may be refused; False for a further part of a response that has
+                begun.
 
         Raises:
             OverloadedError: too many wait already, or the wait was too long.
-            TooCostlyError: the time was over.
+            TooCostlyError: the turn took too long.
             LogUnavailableError: the database is away.
         """
         waiting = asyncio.timeout(WAIT_S if is_new else None)
@@ -64,10 +65,12 @@ class CostlyReads:
                     await stack.enter_async_context(self._turns.taken(is_new=is_new))
             except (QueueFullError, TimeoutError):
                 raise OverloadedError("too many costly queries are running") from None
-            yield await stack.enter_async_context(self._limited(causes, limit_s))
+            yield await stack.enter_async_context(self._lend(costly_fields, limit_s))
 
     @asynccontextmanager
-    async def _limited(self, causes: Sequence[str], limit_s: float) -> AsyncIterator[Connection]:
+    async def _lend(
+        self, costly_fields: Sequence[str], limit_s: float
+    ) -> AsyncIterator[Connection]:
         limit = asyncio.timeout(limit_s)
         try:
             async with limit, borrowed(self._pool) as connection:
@@ -75,14 +78,14 @@ class CostlyReads:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise _too_costly(causes, limit_s) from None
+            raise _too_costly(costly_fields, limit_s) from None
         except LogUnavailableError as error:
             if not isinstance(error.__cause__, errors.QueryCanceled):
                 raise
-            # The operator's own limit is lower.
-            raise _too_costly(causes, limit_s) from None
+            # The operator has set a lower limit for statements.
+            raise _too_costly(costly_fields, limit_s) from None
 
 
-def _too_costly(causes: Sequence[str], limit_s: float) -> TooCostlyError:
+def _too_costly(costly_fields: Sequence[str], limit_s: float) -> TooCostlyError:
     message = f"the answer was not there after {limit_s:.0f} s; {REMEDY}"
-    return TooCostlyError([Issue(cause, message, "cost") for cause in causes])
+    return TooCostlyError([Issue(field, message, "cost") for field in costly_fields])

@@ -1,4 +1,4 @@
-"""Which errors of the database are temporary, and not the statement's fault."""
+"""Tells temporary errors of the database from errors of the statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from psycopg import errors
 from domain.errors import LogUnavailableError
 
 _AWAY_STATES = ("08", "53", "57P0", "25P03", "25P04", "25006")
-"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, too long in a
-transaction, and read-only after a failover. Some of them are no `OperationalError`, while some
-errors in the data are one."""
+"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a
+transaction, and read-only after a failover. They are listed because psycopg's `OperationalError`
+lacks some of them, and includes some errors in the data."""
 
-_PASSING = (
+_TRANSIENT = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
     errors.SerializationFailure,
@@ -30,19 +30,19 @@ def is_away(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_AWAY_STATES)
 
 
-def is_passing(error: psycopg.Error) -> bool:
+def is_transient(error: psycopg.Error) -> bool:
     """Return whether another try may succeed; the transaction was certainly rolled back."""
-    return isinstance(error, _PASSING)
+    return isinstance(error, _TRANSIENT)
 
 
 def is_unavailable(error: psycopg.Error) -> bool:
-    """Return whether the database is unavailable for the moment."""
-    return is_passing(error) or is_away(error)
+    """Return whether the database cannot do this at the moment."""
+    return is_transient(error) or is_away(error)
 
 
 @contextmanager
 def raise_unavailable() -> Iterator[None]:
-    """Raise LogUnavailableError in place of errors that mean that the database is unavailable."""
+    """Turn errors of a database that is unavailable (`is_unavailable`) into LogUnavailableError."""
     try:
         yield
     except psycopg.Error as error:

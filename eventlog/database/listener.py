@@ -1,4 +1,4 @@
-"""LISTEN: a hint that something was appended. Waiters also read at intervals."""
+"""LISTEN: notifications of appended events. They are hints: waiters also read at intervals."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ RECONNECT_PAUSE_S = 0.5
 PROBE_TIMEOUT_S = 2.0
 
 SILENT_POLL_S = 0.1
-"""How often to read where notifications do not arrive."""
+"""How often waiters read if notifications do not arrive."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Announcement:
 
     Attributes:
         pending: number of runs that have become pending.
-        position: of the last event that was announced with them.
-        run_id: the run, if it is one.
+        position: position of the last event that was announced with them; 0 if it is unknown.
+        run_id: the run's id, if it is one run whose id is known.
     """
 
     pending: int = 0
@@ -45,7 +45,7 @@ _IS_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Signal:
-    """One waiter's share of the listener."""
+    """Wakes one waiter when events are appended."""
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
@@ -59,21 +59,21 @@ class Signal:
         self._event.set()
 
     def notify(self, announcement: Announcement) -> None:
-        """Pass on an announcement; one of pending runs wakes every waiter."""
+        """Pass on an announcement; one of pending runs also wakes waiters for urgent ones only."""
         if announcement.pending:
-            self._announced = _merged(self._announced, announcement)
+            self._announced = _merge(self._announced, announcement)
             self._is_urgent = True
         self._event.set()
 
     async def wait(self, timeout_s: float, *, only_urgent: bool = False) -> Announcement:
-        """Wait for a notification, a reconnect, or the time-out.
+        """Wait for a notification, a reconnect, or the timeout.
 
         Args:
-            timeout_s: how long.
+            timeout_s: the longest wait; shorter if notifications do not arrive.
             only_urgent: whether to ignore announcements without pending runs.
 
         Returns:
-            The announced pending runs.
+            The pending runs that were announced since the last wait.
         """
         if not self._listener.receives:
             timeout_s = min(timeout_s, SILENT_POLL_S)
@@ -91,7 +91,11 @@ class Signal:
 
 
 class Listener:
-    """Keeps one listening connection; wakes every signal at each notification and reconnect."""
+    """Keeps one listening connection; wakes every signal at each notification and reconnect.
+
+    Attributes:
+        receives: whether notifications arrive.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -145,8 +149,8 @@ class Listener:
     async def _pass_on(self, connection: Connection) -> None:
         """Pass on notifications until the connection is lost.
 
-        By a callback: psycopg's `notifies` waits by a timer, ten times a second, and begins to wait
-        anew before the waiters of a notification have their turn.
+        It uses a callback, since psycopg's `notifies` polls ten times a second, and continues to
+        wait before the tasks that a notification wakes can run.
 
         Raises:
             psycopg.Error: the connection is lost.
@@ -154,7 +158,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[None] = loop.create_future()
         pgconn = connection.pgconn
-        socket = pgconn.socket  # Of a lost connection there is none.
+        socket = pgconn.socket  # Raises an error if the connection is lost.
 
         def read() -> None:
             try:
@@ -170,7 +174,7 @@ class Listener:
         try:
             await lost
         except asyncio.CancelledError:
-            # Not after an error: by now another connection may have the socket's number.
+            # Only here: after an error, another connection may have the socket's number by now.
             loop.remove_reader(socket)
             raise
 
@@ -199,10 +203,10 @@ class Listener:
 
 
 def parse_announcement(payload: str) -> Announcement:
-    """Read an announcement: a position, and the number of pending runs if there are any.
+    """Parse an announcement: a position, then numbers and ids of pending runs if there are any.
 
-    Other versions of the program may omit the run's id, or the number; after a shift of the clock
-    both are missing.
+    Other versions of the program omit the run's id or the number; after a shift of the clock both
+    are missing.
     """
     if not payload.endswith(PENDING):
         return NOTHING
@@ -214,7 +218,7 @@ def parse_announcement(payload: str) -> Announcement:
     return Announcement(sum(counts) or 1, position, run_id)
 
 
-def _merged(earlier: Announcement, later: Announcement) -> Announcement:
+def _merge(earlier: Announcement, later: Announcement) -> Announcement:
     if not earlier.pending:
         return later
     return Announcement(earlier.pending + later.pending, later.position)

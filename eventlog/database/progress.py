@@ -1,4 +1,4 @@
-"""How far readers and sealers of the log have come, by the database alone."""
+"""How far readers and sealers of the log have come, as the database shows it."""
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -10,9 +10,10 @@ class FollowerLag(TypedDict):
     """How late readers and sealers are.
 
     Attributes:
-        schema: version of the database's schema; None where it has none.
-        unread_s: for how long the first unread event has been in the log; None: there is none.
-        unsealed_s: for how long the first unsealed event has been.
+        schema: version of the database's schema; None if it has none.
+        unread_s: for how many seconds the first unread event has been in the log; None if there is
+            none.
+        unsealed_s: the same of the first unsealed event.
     """
 
     schema: ReadOnly[str | None]
@@ -29,17 +30,17 @@ _SEALED = "(SELECT position FROM log_seals ORDER BY number DESC LIMIT 1)"
 
 _LAG = f"""
     SELECT (SELECT version_num FROM alembic_version) AS schema,
-           ({_WAITED_S.format(after="%(read)s")}) AS unread_s,
+           ({_WAITED_S.format(after="%(read_position)s")}) AS unread_s,
            ({_WAITED_S.format(after=f"coalesce({_SEALED}, 0)")}) AS unsealed_s
 """
 
 
-class SealedTo(TypedDict):
+class SealProgress(TypedDict):
     """How far the log is sealed.
 
     Attributes:
         position: the log's last position.
-        sealed_position: the last position under a seal; None where there is no seal.
+        sealed_position: the last position under a seal; None if there is no seal.
         seals: number of seals.
     """
 
@@ -55,11 +56,11 @@ _SEAL_STATE = f"""
 """
 
 
-async def sealed_to(connection: Connection) -> SealedTo:
+async def read_seal_progress(connection: Connection) -> SealProgress:
     """Return how far the log is sealed."""
-    return await read_one(connection, SealedTo, _SEAL_STATE, {})
+    return await read_one(connection, SealProgress, _SEAL_STATE, {})
 
 
-async def follower_lag(connection: Connection, read: int) -> FollowerLag:
-    """Return how late readers and sealers are; `read` is the last position that was read."""
-    return await read_one(connection, FollowerLag, _LAG, {"read": read})
+async def follower_lag(connection: Connection, read_position: int) -> FollowerLag:
+    """Return how late readers and sealers are; the reader has read up to `read_position`."""
+    return await read_one(connection, FollowerLag, _LAG, {"read_position": read_position})

@@ -1,12 +1,12 @@
 """Time travel: rows as they were at an earlier position of the log.
 
 First the past (`Past`), then the runs that a bulk operation's conditions select as of a position
-(`Selected`).
+(`PastSelection`).
 
 Rows whose last event is at or before the position are returned as they are; only rows that have
 changed since are folded from their events up to the position. The runs that were alive come from
-the last checkpoint before and from the events after it, so the cost grows with these, not with the
-log.
+the last checkpoint before the position and the events after it, so the cost grows with these, not
+with the log.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -29,8 +29,8 @@ from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
 from eventlog.history.audit import position_before
 from eventlog.history.reader import with_unreadable_head
 from eventlog.history.run_changes import (
-    folded,
-    folded_parts,
+    fold_rows,
+    fold_values,
     is_count_of_rows_faster,
     runs_changed_since,
 )
@@ -60,29 +60,34 @@ MAX_FOLDED = 20_000
 """Events after which a page of schedules ends: folding them takes about a second."""
 
 ALL = 2**62
-"""Runs of a page that has all."""
+"""The limit of a page that holds all runs."""
 
 
 @asynccontextmanager
-async def opened(
+async def open_past(
     connection: Connection, files: LogFiles, as_of: int | datetime | None
 ) -> AsyncIterator["Past"]:
     """Open the past, in a snapshot of its own: checkpoints may be dropped at any time.
 
     Args:
         connection: outside of any transaction.
-        files: of the log.
-        as_of: a position; or a time, for the last position recorded at or before it; None: the end.
+        files: the log's files.
+        as_of: a position, or a time, which stands for the last position recorded at or before it;
+            None stands for the log's end.
 
     Raises:
-        InvalidInputError: it is in the future.
+        InvalidInputError: `as_of` is in the future.
     """
     async with snapshot(connection):
         yield Past(connection, files, await _position(connection, files, as_of))
 
 
 class Past:
-    """Rows as they were at a position."""
+    """Reads rows as they were at a position.
+
+    Attributes:
+        position: the position.
+    """
 
     def __init__(self, connection: Connection, files: LogFiles, position: int) -> None:
         self._connection = connection
@@ -90,42 +95,42 @@ class Past:
         self.position = position
 
     async def run(self, run_id: UUID) -> RunRow | None:
-        """Return the run, or None where it did not exist yet."""
+        """Return the run; None if it did not exist yet."""
         row = await lists.by_id(self._connection, run_id)
-        return await self._as_it_was(job_runs.TABLE, row)
+        return await self._past_row(job_runs.TABLE, row)
 
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
         """Return the runs whose present last event cannot be read."""
         return await with_unreadable_head(self._connection, ids)
 
     async def job(self, slug: str) -> JobDefinitionRow | None:
-        """Return the definition with this slug, ignoring case, or None where there was none."""
+        """Return the definition with this slug, ignoring case; None if there was none."""
         row = await job_definitions.by_slug(self._connection, slug)
-        return job_definitions.unless_deleted(await self._as_it_was(job_definitions.TABLE, row))
+        return job_definitions.unless_deleted(await self._past_row(job_definitions.TABLE, row))
 
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
-        """Return those of the definitions that existed."""
+        """Return, by id, those of the definitions that existed."""
         rows = await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
-        return await self._as_they_were(job_definitions.TABLE, rows)
+        return await self._past_rows(job_definitions.TABLE, rows)
 
     async def runs(
         self, runs: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
-        """Return a page of runs in the filter's order, and the offset of the next, if any."""
+        """Return a page of runs in the filter's order, and the next offset, None at the end."""
         search = await resolve_search(runs, self.jobs_named_like)
         if search.matches_nothing:
             return [], None
         ids = await self._page(search, limit, offset)
         page_ids = await lists.first_of_page(self._connection, ids[:limit])
         rows = await rows_by_id(self._connection, job_runs.TABLE, page_ids)
-        past_rows = await self._as_they_were(job_runs.TABLE, rows)
+        past_rows = await self._past_rows(job_runs.TABLE, rows)
         readable = [past_rows[run_id] for run_id in page_ids if run_id in past_rows]
         if len(page_ids) == len(ids):
             return readable, None
         return readable, offset + len(page_ids)
 
     async def newest_positions(self, runs: RunFilter, limit: int) -> list[RunPosition]:
-        """Return the newest runs with created positions; one more than the limit if more follow."""
+        """Return the newest runs and their positions; one more than the limit if more follow."""
         search = await resolve_search(runs, self.jobs_named_like)
         if search.matches_nothing:
             return []
@@ -158,23 +163,23 @@ class Past:
         if runs.is_search:
             one_by_one = await matches_many_ids(self._connection, search.ids)
         past_runs = PastRuns(position=self.position)
-        alive = set(past.ALIVE)
-        if alive.intersection(runs.statuses):  # Ended runs are read without it.
+        # Lists of ended runs need no checkpoint.
+        if not set(past.ALIVE).isdisjoint(runs.statuses):
             past_runs = await self.runs_alive(past.jobs_of_search(search))
         query = past.newest_first(runs, one_by_one=one_by_one, columns=columns)
         return query, past.values_of(past_runs, search, limit, offset)
 
     async def schedules(self, after: str, limit: int) -> tuple[list[ScheduleRow], str | None]:
-        """Return the next schedules after an id, and the id to continue after, if more follow.
+        """Return the next schedules after an id, and the id to continue after, None at the end.
 
-        They may be fewer than the limit.
+        They may be fewer than the limit even if more follow.
         """
-        candidates, following = await next_by_id(self._connection, after, limit, also_deleted=True)
+        candidates, next_after = await next_by_id(self._connection, after, limit, also_deleted=True)
         past_schedules: list[ScheduleRow] = []
         folded_events = folded_bytes = examined = 0
         for row in candidates:
-            # One by one: each may have a tick for every minute of years.
-            past_row = await self._as_it_was(SCHEDULES, row)
+            # One by one: each may have a tick for every minute of several years.
+            past_row = await self._past_row(SCHEDULES, row)
             examined += 1
             if past_row is None:
                 continue
@@ -186,7 +191,7 @@ class Past:
             if folded_events >= MAX_FOLDED or folded_bytes >= PAGE_BYTES:
                 break
         if examined == len(candidates):
-            return past_schedules, following
+            return past_schedules, next_after
         return past_schedules, candidates[examined - 1]["id"]
 
     async def failures(
@@ -195,14 +200,14 @@ class Past:
         """Return the failure groups of the position, the last failed first.
 
         Args:
-            statuses: of the groups at the position.
-            job: whose groups; None: of all jobs.
-            limit: number of groups to read, the first failed first.
+            statuses: only groups that had one of these statuses.
+            job: only groups of the job with this slug; None: of all jobs.
+            limit: number of groups to examine, the first failed first.
         """
         groups: list[FailureGroupRow] = []
         for row in await oldest(self._connection, job, limit):
-            # One by one: each may have an event for every second of weeks.
-            past_row = await self._as_it_was(FAILURES, row)
+            # One by one: each may have an event for every second of several weeks.
+            past_row = await self._past_row(FAILURES, row)
             if past_row is not None and past_row["status"] in statuses:
                 groups.append(past_row)
         return sorted(groups, key=position_of, reverse=True)
@@ -211,7 +216,7 @@ class Past:
         """Return the saved views of the position by name."""
         rows = await saved_views.living_at(self._connection, self.position)
         by_id = {saved_views.TABLE.id_of(row): row for row in rows}
-        past_rows = await self._as_they_were(saved_views.TABLE, by_id)
+        past_rows = await self._past_rows(saved_views.TABLE, by_id)
         return [past_rows[view_id] for view_id in by_id if view_id in past_rows]
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
@@ -221,36 +226,47 @@ class Past:
         return await past.counts(self._connection, await self.runs_alive(job_ids))
 
     async def runs_alive(self, job_ids: list[UUID] | None) -> PastRuns:
-        """Return the runs that have changed since the last checkpoint, of these jobs or of all."""
+        """Return what to read alive runs from: a checkpoint, and the runs that changed since.
+
+        Args:
+            job_ids: only runs of these jobs; None: of all jobs.
+        """
         checkpoint = await past.checkpoint_before(self._connection, self.position)
-        moved = await runs_changed_since(
+        changed = await runs_changed_since(
             self._connection, self._files, checkpoint, self.position, job_ids
         )
-        return PastRuns(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
+        return PastRuns(
+            position=self.position, checkpoint=checkpoint, moved=changed, job_ids=job_ids
+        )
 
     async def bulk_operation(self, operation_id: UUID) -> BulkRow | None:
-        """Return the bulk operation, or None where it had not been requested yet."""
+        """Return the bulk operation; None if it had not been requested yet."""
         row = await bulk.by_id(self._connection, operation_id)
-        return await self._as_it_was(bulk.TABLE, row)
+        return await self._past_row(bulk.TABLE, row)
 
     async def bulk_operations(
         self, before: int | None, limit: int
     ) -> tuple[list[BulkRow], int | None]:
-        """Return bulk operations, newest first, that were requested before a position.
+        """Return a page of bulk operations, newest first.
 
-        They are fewer than the limit where they are large. With them comes the position before
-        which others were requested, None where none were.
+        Args:
+            before: the position before which they were requested; None for the first page.
+            limit: number of operations; large operations make the page shorter.
+
+        Returns:
+            The operations, and the `before` of the next page, None at the end.
         """
         end = self.position + 1
         if before is not None:
             end = min(before, end)
-        rows, following = await bulk.newest(self._connection, end, limit)
+        rows, next_before = await bulk.newest(self._connection, end, limit)
         by_id = {bulk.TABLE.id_of(row): row for row in rows}
-        past_rows = await self._as_they_were(bulk.TABLE, by_id)
-        return [past_rows[one] for one in by_id if one in past_rows], following
+        past_rows = await self._past_rows(bulk.TABLE, by_id)
+        operations = [past_rows[row_id] for row_id in by_id if row_id in past_rows]
+        return operations, next_before
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
-        """Return the jobs with one of these slugs, ignoring case; a slug never changes."""
+        """Return the jobs with one of these slugs, ignoring case; slugs never change."""
         return await job_definitions.ids_of(self._connection, slugs)
 
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID]:
@@ -274,35 +290,37 @@ class Past:
         return await past.jobs_named_like(self._connection, search, self.position, changed)
 
     async def _changed_since(self) -> list[PastJob]:
-        """Return the jobs that have changed since, as of the position."""
-        later = await past.jobs_changed_after(self._connection, self.position)
-        past_rows = await folded_parts(
+        """Return the jobs that have changed since the position, as they were then."""
+        changed_ids = await past.jobs_changed_after(self._connection, self.position)
+        past_rows = await fold_values(
             self._connection,
             self._files,
             job_definitions.TABLE,
-            later,
+            changed_ids,
             self.position,
             past.past_job,
         )
         return list(past_rows.values())
 
-    async def _as_it_was(self, table: TableOf[P], row: P | None) -> P | None:
-        """Return a row as of the position, None where there was or is none."""
+    async def _past_row(self, table: TableOf[P], row: P | None) -> P | None:
+        """Return a row as of the position; None if there was none, or is none now."""
         if row is None:
             return None
         own_id = table.id_of(row)
-        return (await self._as_they_were(table, {own_id: row})).get(own_id)
+        return (await self._past_rows(table, {own_id: row})).get(own_id)
 
-    async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
+    async def _past_rows(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
         """Return the rows as of the position, without those that did not exist yet."""
         past_rows: dict[UUID, P] = {}
-        later: list[UUID] = []
+        changed_ids: list[UUID] = []
         for aggregate_id, row in rows.items():
             if row["position"] > self.position:
-                later.append(aggregate_id)
+                changed_ids.append(aggregate_id)
             else:
                 past_rows[aggregate_id] = row
-        past_rows |= await folded(self._connection, self._files, table, later, self.position)
+        past_rows |= await fold_rows(
+            self._connection, self._files, table, changed_ids, self.position
+        )
         return past_rows
 
 
@@ -327,8 +345,8 @@ def _future_error(message: str) -> InvalidInputError:
 # The runs that a bulk operation's conditions select as of a position.
 
 
-class Selected(Selection):
-    """Selects runs as of a position."""
+class PastSelection(Selection):
+    """Selects runs by conditions, as of a position."""
 
     def __init__(
         self,
@@ -336,7 +354,13 @@ class Selected(Selection):
         files: LogFiles,
         costly: CostlyReads | None = None,
     ) -> None:
-        """Read by the pool; count in a turn of the costly reads, if these are given."""
+        """Read by connections of the pool.
+
+        Args:
+            pool: connections.
+            files: the log's files.
+            costly: lends the connections for counts; None counts by the pool, too.
+        """
         self._pool = pool
         self._files = files
         self._costly = costly
@@ -347,7 +371,7 @@ class Selected(Selection):
     ) -> Counted:
         async with self._connection_for_counts() as connection:
             personal = await job_definitions.personal_among(connection, parameters)
-            async with opened(connection, self._files, None) as past:
+            async with open_past(connection, self._files, None) as past:
                 position = past.position
                 runs = await run_filter(connection, past, conditions)
                 if runs is None:
@@ -369,7 +393,7 @@ class Selected(Selection):
     ) -> list[Chosen]:
         async with (
             borrowed(self._pool) as connection,
-            opened(connection, self._files, position) as past,
+            open_past(connection, self._files, position) as past,
         ):
             positions = await _newest_positions(connection, past, conditions, before, limit)
         return [_chosen(run_position) for run_position in positions[:limit]]

@@ -1,7 +1,7 @@
 """Reading the log as auditors do: by type, subject, actor, cause and time.
 
-First the filter, as a query or the command line says it (`EventFilter`), then `Audit`. Answers come
-page by page, in log order.
+First the filter (`EventFilter`), which is parsed from a query or the command line, then `Audit`,
+which reads page by page, in log order.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -17,8 +17,14 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from domain.topics import EVENTS
-from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions, to_row
-from eventlog.archive.reading import events_at, first_between, last_up_to, merged, take_bytes
+from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions, to_event_row
+from eventlog.archive.reading import (
+    events_at,
+    first_between,
+    last_up_to,
+    merge_by_position,
+    take_bytes,
+)
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history import statements
@@ -38,17 +44,17 @@ from projections.tables import BY_SUBJECT
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """Selects events; a part that is empty selects all.
+    """Selects events by all its attributes; an empty one selects all events.
 
     Attributes:
-        types: any of these, each a topic such as `job_run.started` or a prefix such as
-            `job_run.*`.
-        kind: kind of aggregate, such as `job_run`.
-        aggregate_id: the aggregate.
+        types: topics such as `job_run.started`, or prefixes such as `job_run.*`; the event has one
+            of them.
+        kind: the kind of the event's aggregate, such as `job_run`.
+        aggregate_id: the event's aggregate.
         actor: who caused the event.
         correlation_id: the request that the event goes back to.
-        since: earliest time of recording.
-        until: recorded before this time.
+        since: the event was recorded then or later.
+        until: the event was recorded before then.
     """
 
     types: Sequence[str] = ()
@@ -61,14 +67,13 @@ class EventFilter:
 
     @property
     def is_indexed(self) -> bool:
-        """Return whether an index serves this filter, so that a page's scan needs no limit."""
+        """Return whether an index answers this filter, so that a page's scan needs no limit."""
         return self.aggregate_id is not None or self.correlation_id is not None
 
     def matches(self, row: EventRow) -> bool:
-        """Return whether an archived event matches.
+        """Return whether an archived event matches all but `since`.
 
-        For a correlation it compares the event only; the history must go back to the same request,
-        too.
+        For a correlation, the caller must check that the aggregate's first event has it, too.
         """
         topic = row["topic"]
         if self.types and not any(_matches(topic, pattern) for pattern in self.types):
@@ -94,7 +99,7 @@ class EventFilter:
         since: str = "",
         until: str = "",
     ) -> "EventFilter":
-        """Read the parts of a filter; an empty one selects all.
+        """Parse the parts of a filter; an empty part selects all events.
 
         Args:
             types: topics or prefixes such as `job_run.*`, separated by commas.
@@ -141,10 +146,10 @@ def _is_any_or_equal(expected: UUID | str | None, actual: str | None) -> bool:
 
 
 def _remedy(unknown: str) -> str:
-    """Return similar topics, else the kinds that exist."""
+    """Return a text that suggests similar topics, or lists the kinds that exist."""
     _, _, word = unknown.rpartition(".")
-    same_word = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
-    similar = same_word or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
+    with_same_word = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
+    similar = with_same_word or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
     if similar:
         return f"did you mean {', '.join(similar)}?"
     kinds = sorted({topic.partition(".")[0] for topic in EVENTS})
@@ -177,7 +182,7 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
 
 
 def _kinds() -> tuple[str, ...]:
-    """Return what a subject may be; archives have no table."""
+    """Return the kinds of subjects. Archives are one, although they have no table."""
     return (*BY_SUBJECT, "log_archive")
 
 
@@ -205,16 +210,16 @@ def _time(text: str, path: str) -> datetime | None:
 
 
 SCAN_LIMIT = 20_000
-"""Events that are scanned for one page: a rare type in a log of millions costs several pages, never
-a long query."""
+"""Events that are scanned for one page, so that to find a rare type in a log of millions takes
+several pages, and not one long query."""
 
 SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
-"""The same where events are archived."""
+"""The same limit for archived events, in blocks."""
 
 EXPORT_PAGE = 2_000
 
 PAGE_BYTES = 4_194_304
-"""Bytes of events after which a page ends: an event may have a megabyte."""
+"""Bytes of states after which a page ends: an event may have a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,7 @@ class Page:
     """Some events, and where the next page begins.
 
     Attributes:
+        events: the events, in log order.
         next: `after` of the next page; None at the log's end.
         head: the log's last position when this was read.
     """
@@ -232,7 +238,7 @@ class Page:
 
 
 class Audit:
-    """Answers auditors."""
+    """Reads the events that match a filter."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
         self._pool = pool
@@ -247,7 +253,7 @@ class Audit:
     async def page_in(
         self, connection: Connection, event_filter: EventFilter, after: int, limit: int
     ) -> Page:
-        """Return the same, read by the caller's connection."""
+        """Return the next matching events after a position, read by the caller's connection."""
         if event_filter.since is not None:
             after = max(after, await position_before(connection, self._archive, event_filter.since))
         head = await read_value(connection, int, sql.HEAD)
@@ -283,7 +289,9 @@ class Audit:
         """Return the names of the events' aggregates, by id; those without a name are left out."""
         values = {"ids": list({event.aggregate_id for event in events})}
         async with borrowed(self._pool) as connection:
-            rows = await read_rows(connection, statements.Named, statements.names_sql(), values)
+            rows = await read_rows(
+                connection, statements.AggregateName, statements.names_sql(), values
+            )
         return {UUID(row["id"]): row["name"] for row in rows}
 
     async def head(self) -> int:
@@ -295,10 +303,10 @@ class Audit:
 async def position_before(
     connection: Connection, archive: Path | None, moment: datetime, *, inclusive: bool = False
 ) -> int:
-    """Return the last position recorded before the moment (or at it), 0 if there is none.
+    """Return the last position recorded before a time (or at it, if `inclusive`); 0 for none.
 
-    Positions are in commit order, and the database's clock stamps them: so this halves the log,
-    without any index.
+    This is a binary search: positions are in the order of commits, and their times are those of the
+    database's clock.
     """
     position = low = 0
     high = await read_value(connection, int, sql.HEAD)
@@ -312,8 +320,7 @@ async def position_before(
         recorded_at = from_iso(event["recorded_at"])
         if recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
-            # Not the middle, which may be a gap.
-            position = event["notification_id"]
+            position = event["notification_id"]  # The middle itself may be a gap.
         else:
             high = event["notification_id"] - 1
     return position
@@ -322,7 +329,7 @@ async def position_before(
 async def last_event_up_to(
     connection: Connection, archive: Path | None, position: int
 ) -> EventPosition | None:
-    """Return the last event up to a position, of the log or of the archives."""
+    """Return the last event up to a position, in the log or in the archives; None for none."""
     values = {"position": position}
     stored = await read_first(connection, StoredPosition, statements.LAST_UP_TO, values)
     if stored is not None and stored["archived_to"] is None:
@@ -350,7 +357,10 @@ class _End(TypedDict):
 
 @dataclass(frozen=True)
 class _Span:
-    """At most `limit` events in (after, until], fewer if they fill a page; None: the log's end."""
+    """At most `limit` events in (after, until], fewer if they fill a page.
+
+    If `until` is None, they reach up to the log's end.
+    """
 
     after: int
     until: int | None
@@ -380,11 +390,10 @@ async def _read_matching(
         if archived_to is None or archived_to <= span.after:
             return rows
     if may_be_cut(rows, span.limit, PAGE_BYTES):
-        # Events after a full page are not needed yet.
-        last = rows[-1]
-        span = replace(span, until=last["notification_id"])
+        # Archived events after a full page are not needed yet.
+        span = replace(span, until=rows[-1]["notification_id"])
     archived = await _read_archived(connection, archive, event_filter, span)
-    return merged(rows, archived, span.limit)
+    return merge_by_position(rows, archived, span.limit)
 
 
 async def _read_archived(
@@ -405,7 +414,7 @@ async def _read_archived(
     rows: list[EventRow] = []
     for position in sorted(events):
         if position > after and (until is None or position <= until):
-            row = to_row(events[position])
+            row = to_event_row(events[position])
             if event_filter.matches(row):
                 rows.append(row)
     return rows[:limit]
@@ -439,7 +448,7 @@ async def _read_stored(
 
 
 def _pattern(topic: str) -> str:
-    """Return the topic, or its prefix, as a pattern of LIKE."""
+    """Return a topic, or a prefix such as `job_run.*`, as a pattern of LIKE."""
     literal = topic.removesuffix("*")
     for special in ("\\", "%", "_"):
         literal = literal.replace(special, f"\\{special}")

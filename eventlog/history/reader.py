@@ -1,10 +1,10 @@
-"""The one tailing reader of a process: every event once, in log order, as envelopes.
+"""Reads the log in order, as envelopes, and replays it with the rows of its aggregates.
 
-First the reader; then the replay of the log with each event's row before and after it (`Replay`);
-then aggregates that a newer version of the program has written.
+First the reader; then the replay, which adds to each event its aggregate's row before and after it
+(`Replay`); then which aggregates a newer version of the program has written.
 
-Positions appear in commit order (the append lock ensures it), so reading after the last position
-skips nothing. The gaps of rollbacks are never filled.
+The append lock makes positions appear in the order of commits, so a reader that continues after the
+last position skips no event. Gaps are positions of rollbacks, and are never filled.
 """
 
 import re
@@ -22,7 +22,13 @@ from domain.jobs.run_events import FINAL
 from domain.personal import erased_from
 from domain.ports import Row
 from domain.topics import class_version
-from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, take_bytes
+from eventlog.archive.reading import (
+    HistoryRow,
+    first_between,
+    merge_by_position,
+    resolve_marks,
+    take_bytes,
+)
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.continuity import Continuity
@@ -41,7 +47,8 @@ from projections.table import ProjectedRow
 from projections.tables import BY_SUBJECT
 
 CHUNK = 500
-"""Events read at a time: bounds memory, and how long decoding blocks the event loop."""
+"""Events that are read at a time; this bounds memory, and how long decoding blocks the event
+loop."""
 
 CHUNK_BYTES = 4_194_304
 """The same, by the size of their states: one may have a megabyte."""
@@ -90,7 +97,7 @@ class Reader:
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
     ) -> list[Envelope]:
-        """Return the next events after a position, at least one unless it is the last."""
+        """Return the next events after a position, none only if it is the last one."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
             rows: Sequence[EventRow] = ()
@@ -103,7 +110,7 @@ class Reader:
                     archived = await first_between(
                         connection, self._archive, position, until, limit, max_bytes=max_bytes
                     )
-                    rows = take_bytes(merged(stored, archived, limit), max_bytes)
+                    rows = take_bytes(merge_by_position(stored, archived, limit), max_bytes)
             if rows:
                 last = rows[-1]
                 self._record(last, sha256(last["state"]).digest())
@@ -121,9 +128,10 @@ class Reader:
     async def history(
         self, aggregate_id: UUID, after: int, limit: int = CHUNK
     ) -> tuple[list[Envelope], int | None]:
-        """Return an aggregate's next events after a version, and the version to continue after.
+        """Return an aggregate's next events after a version.
 
-        That is None at the end.
+        Returns:
+            The events, and the version to continue after, None at the end.
         """
         async with borrowed(self._pool) as connection:
             part = await read_part(connection, self._files, aggregate_id, after, limit)
@@ -131,7 +139,11 @@ class Reader:
         return events, part.next
 
     async def landmarks(self, run_id: UUID, after: int) -> tuple[list[Envelope], int | None]:
-        """Return the same of a run, without progress reports that its attempts do not show."""
+        """Return a run's next events, without progress reports that the list of attempts omits.
+
+        Returns:
+            The events, and the version to continue after, None at the end.
+        """
         async with borrowed(self._pool) as connection:
             part = await read_part(connection, self._files, run_id, after, landmarks=True)
             events = await envelopes(connection, self._master_keys, part.rows)
@@ -140,9 +152,10 @@ class Reader:
     async def newest(
         self, aggregate_id: UUID, topics: Sequence[str], before: int, limit: int
     ) -> tuple[list[Envelope], int | None]:
-        """Return an aggregate's last events of these topics, and the version to continue before.
+        """Return an aggregate's last events of these topics before a version, newest first.
 
-        That is None at the end.
+        Returns:
+            The events, and the version to continue before, None at the end.
         """
         values = {
             "id": aggregate_id,
@@ -159,10 +172,11 @@ class Reader:
         return events, None
 
     async def histories_between(self, ranges: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
-        """Return the next events of each aggregate between two versions: some of each, few in all.
+        """Return the next events of several aggregates: some of each, a limited number together.
 
         Args:
-            ranges: by aggregate, the version after which to begin and the one to end before.
+            ranges: by aggregate, the version after which to begin and the version before which to
+                end.
         """
         async with borrowed(self._pool) as connection:
             part = await read_parts(connection, self._files, ranges)
@@ -180,7 +194,7 @@ async def whole_histories(
 ) -> list[Envelope]:
     """Return every event of these aggregates, one aggregate after the other, each in order."""
     rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, {"ids": list(ids)})
-    events = await resolved(connection, files.archive, rows)
+    events = await resolve_marks(connection, files.archive, rows)
     return await envelopes(connection, files.master_keys, events)
 
 
@@ -190,16 +204,19 @@ MAX_ROWS = 10_000
 """Rows kept in memory. A row that was dropped is folded again from its events when it is needed."""
 
 MAX_BYTES = 16_777_216
-"""The same by the largest event of each: a run's parameters may have a megabyte, and take several
-times as much in a row."""
+"""The same by the size of each row's largest event: a run's parameters may have a megabyte, and
+take several times as much in a row."""
 
 
 @dataclass(frozen=True)
 class Step:
     """An event, and its aggregate's row before and after it.
 
-    `before` is None for the first event. `after` is empty where the aggregate has no table, and
-    where this event or an earlier one is unreadable.
+    Attributes:
+        event: the event.
+        before: the row before it; None for the first event.
+        after: the row after it; empty if the aggregate has no table, or if this event or an earlier
+            one is unreadable.
     """
 
     event: Envelope
@@ -208,7 +225,7 @@ class Step:
 
 
 class Replay:
-    """Keeps the rows of aggregates that may still change."""
+    """Folds the events of the log in order; keeps the rows of aggregates that may still change."""
 
     def __init__(self, reader: Reader, max_rows: int = MAX_ROWS) -> None:
         self._reader = reader
@@ -224,11 +241,11 @@ class Replay:
         return self._bytes
 
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
-        """Return the events, which must come in log order, as steps."""
+        """Return the steps of events, which must come in log order."""
         await self._load_rows(events)
-        await self._forget_erased(events)
+        await self._remove_erased(events)
         steps = [self._step(event) for event in events]
-        # Only now: later events of the chunk need all its rows.
+        # Not before: later events of the chunk need all its rows.
         while len(self._rows) > self._max_rows or self._bytes > MAX_BYTES:
             self._drop(next(iter(self._rows)))
         while len(self._unreadable) > self._max_rows:
@@ -252,7 +269,10 @@ class Replay:
                     del missing[key]
 
     def _missing(self, events: Sequence[Envelope]) -> dict[UUID, int]:
-        """Return, by aggregate, the version before which its row must end."""
+        """Return the aggregates whose row in memory lacks events before these, or is missing.
+
+        The value is the version of the aggregate's first event among these.
+        """
         firsts: dict[UUID, int] = {}
         for event in events:
             if event.subject in BY_SUBJECT and event.aggregate_id not in self._unreadable:
@@ -264,10 +284,10 @@ class Replay:
                 self._drop(key)
         return missing
 
-    async def _forget_erased(self, events: Sequence[Envelope]) -> None:
-        """Remove personal values from rows in memory that were erased since these were folded.
+    async def _remove_erased(self, events: Sequence[Envelope]) -> None:
+        """Remove personal values that were erased since their rows were folded.
 
-        A slow client may be far behind.
+        That may be long ago, since a slow client may be far behind.
         """
         personal: dict[UUID, RunRow] = {}
         key_ids: set[str] = set()
@@ -280,9 +300,9 @@ class Replay:
             key_ids.update(run["personal"] or ())
         if not personal:
             return
-        living = await self._reader.existing_keys(key_ids)
+        existing = await self._reader.existing_keys(key_ids)
         for aggregate_id, run in personal.items():
-            self._rows[aggregate_id] = _without_erased(run, living)
+            self._rows[aggregate_id] = _without_erased(run, existing)
 
     def _version(self, aggregate_id: UUID) -> int:
         row = self._rows.get(aggregate_id)
@@ -291,7 +311,7 @@ class Replay:
         return row["aggregate_version"]
 
     def _fold(self, event: Envelope) -> str | None:
-        """Fold the event onto its row; return the reason if that is impossible."""
+        """Fold an event onto its aggregate's row; return the reason if that is impossible."""
         key = event.aggregate_id
         before = self._rows.get(key)
         size = max(self._sizes.get(key, 0), event.size)
@@ -309,8 +329,7 @@ class Replay:
         return reason
 
     def _step(self, event: Envelope) -> Step:
-        # The event of an archive changes no row.
-        if event.subject not in BY_SUBJECT:
+        if event.subject not in BY_SUBJECT:  # The aggregate, an archive, has no table.
             return Step(event, None, {})
         before = self._rows.get(event.aggregate_id)
         reason = self._fold(event)
@@ -338,7 +357,7 @@ def _without_erased(run: RunRow, existing: Collection[str]) -> RunRow:
 # Aggregates whose last event was written by a newer version of the program.
 
 _TAIL = 40
-"""Bytes at the end of a state that hold its class version, which the codec writes last."""
+"""Bytes at the end of a state that include its class version, which the codec writes last."""
 
 _HEADS = f"""
     SELECT head.* FROM unnest((SELECT %(ids)s::uuid[])) AS aggregate (id), LATERAL (
@@ -371,5 +390,5 @@ def _is_readable(head: _LastEventRow) -> bool:
         newest = class_version(head["topic"])
     except UnreadableEventError:
         return False
-    written = _CLASS_VERSION.search(head["tail"])
-    return written is None or int(written[1]) <= newest
+    match = _CLASS_VERSION.search(head["tail"])
+    return match is None or int(match[1]) <= newest

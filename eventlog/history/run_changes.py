@@ -1,6 +1,6 @@
 """The runs that changed between two positions, checkpoints, and counts of runs.
 
-First the runs that have changed, and their folded rows; then checkpoints of time travel
+First the runs that changed, and their folded rows; then checkpoints of time travel
 (`Checkpoints`); then counts of runs by job and status that follow the log at little cost
 (`RunCounts`).
 """
@@ -51,8 +51,8 @@ _MOVED = rf"""
         UNION ALL
         SELECT run.id, event.version FROM archived_runs AS run CROSS JOIN LATERAL (
             SELECT max(version) AS version
-            FROM unnest(run.positions) WITH ORDINALITY AS one (position, version)
-            WHERE one.position > %(after)s AND one.position <= %(position)s
+            FROM unnest(run.positions) WITH ORDINALITY AS own (position, version)
+            WHERE own.position > %(after)s AND own.position <= %(position)s
         ) AS event
         WHERE int8range(run.first_position, run.last_position, '[]')
                 && int8range(%(after)s, %(position)s, '(]')
@@ -64,7 +64,7 @@ _MOVED = rf"""
                 WHEN touched.version = 1 THEN %(first_status)s
             END AS past_status
         FROM touched CROSS JOIN LATERAL (
-            -- A look-up for each, and nothing that the planner could take for cheaper.
+            -- A look-up by key for each: LIMIT keeps the planner from joining the whole table.
             SELECT id, job_definition_id, status, created_position, position FROM job_runs
             WHERE id = touched.originator_id LIMIT 1
         ) AS run
@@ -78,7 +78,14 @@ _MOVED = rf"""
 
 
 class _Group(TypedDict):
-    """Runs of one job in one status; if that is None, it must be folded, and `ids` are set."""
+    """Runs of one job that had one status.
+
+    Attributes:
+        job_definition_id: the job's id.
+        past_status: the status; None if it is only known once the runs are folded.
+        created: the runs' `created_position`s.
+        ids: the runs' ids, in the same order, if `past_status` is None.
+    """
 
     job_definition_id: ReadOnly[str]
     past_status: ReadOnly[str | None]
@@ -93,10 +100,17 @@ async def runs_changed_since(
     position: int,
     job_ids: list[UUID] | None = None,
 ) -> list[ChangedRuns]:
-    """Return the runs, of these jobs or of all, that have events in (after, position].
+    """Return the runs that have events in (after, position], grouped by their status at `position`.
 
-    They are grouped by their status at `position`. Most statuses need no fold: those of runs that
-    have not changed since, and of runs with one event. The others are folded.
+    Most statuses need no fold: those of runs that have not changed since, and of runs that had one
+    event. The other runs are folded.
+
+    Args:
+        connection: in a snapshot or transaction.
+        files: the log's files.
+        after: the position after which the runs changed.
+        position: the position of the statuses.
+        job_ids: only runs of these jobs; None: of all jobs.
     """
     values = {
         "after": after,
@@ -104,44 +118,44 @@ async def runs_changed_since(
         "first_status": FIRST_STATUS,
         "job_ids": job_ids,
     }
-    moved: list[ChangedRuns] = []
+    changed: list[ChangedRuns] = []
     to_fold: dict[UUID, tuple[str, int]] = {}
     for group in await read_rows(connection, _Group, _MOVED, values):
         job_id = group["job_definition_id"]
         status = group["past_status"]
         created = group["created"]
         if status is not None:
-            moved.append(ChangedRuns(job_id, status, created))
+            changed.append(ChangedRuns(job_id, status, created))
             continue
         ids = group["ids"] or []
         for run_id, created_position in zip(ids, created, strict=True):
             to_fold[UUID(run_id)] = (job_id, created_position)
-    statuses = await folded_parts(
+    statuses = await fold_values(
         connection, files, job_runs.TABLE, list(to_fold), position, lambda run: run["status"]
     )
     for folded_id, (job_id, created_position) in to_fold.items():
         status = statuses.get(folded_id)
         if status is not None:
-            moved.append(ChangedRuns(job_id, status, [created_position]))
-    return moved
+            changed.append(ChangedRuns(job_id, status, [created_position]))
+    return changed
 
 
-async def folded(
+async def fold_rows(
     connection: Connection, files: LogFiles, table: TableOf[P], ids: Sequence[UUID], position: int
 ) -> dict[UUID, P]:
     """Return the rows of these aggregates as of a position, by the table's fold.
 
-    Aggregates that did not exist yet are left out. Events from the first unreadable one on are not
-    folded.
+    Aggregates that did not exist yet are left out. Events from an aggregate's first unreadable one
+    on are not folded.
     """
     rows: dict[UUID, P] = {}
     unreadable: set[UUID] = set()
-    next_ranges = dict.fromkeys(ids, (0, END))
-    while next_ranges:  # In parts: a history may be larger than memory.
-        part = await read_parts(connection, files, next_ranges, position)
+    ranges = dict.fromkeys(ids, (0, END))
+    while ranges:  # In parts: a history may be larger than memory.
+        part = await read_parts(connection, files, ranges, position)
         for event in await envelopes(connection, files.master_keys, part.rows):
             aggregate_id = event.aggregate_id
-            next_ranges[aggregate_id] = (event.version, END)
+            ranges[aggregate_id] = (event.version, END)
             if event.unreadable is not None:
                 unreadable.add(aggregate_id)
             if aggregate_id in unreadable:
@@ -152,48 +166,47 @@ async def folded(
             except UNFOLDABLE:
                 unreadable.add(aggregate_id)
         for aggregate_id in unreadable.union(part.ended):
-            next_ranges.pop(aggregate_id, None)
+            ranges.pop(aggregate_id, None)
     return rows
 
 
-async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
+async def fold_values(  # noqa: PLR0913 - `fold_rows`, and which value
     connection: Connection,
     files: LogFiles,
     table: TableOf[P],
     ids: Sequence[UUID],
     position: int,
-    part: Callable[[P], T],
+    value_of: Callable[[P], T],
 ) -> dict[UUID, T]:
-    """Return a part of each of these rows; only few whole rows are in memory at a time."""
-    parts: dict[UUID, T] = {}
+    """Return a value of each row of `fold_rows`; only `FOLD_CHUNK` rows are in memory at a time."""
+    values: dict[UUID, T] = {}
     for start in range(0, len(ids), FOLD_CHUNK):
         chunk = ids[start : start + FOLD_CHUNK]
-        rows = await folded(connection, files, table, chunk, position)
+        rows = await fold_rows(connection, files, table, chunk, position)
         for aggregate_id, row in rows.items():
-            parts[aggregate_id] = part(row)
-    return parts
+            values[aggregate_id] = value_of(row)
+    return values
 
 
 # Checkpoints of time travel.
 #
 # Each lists the runs that are pending and running at a position, and counts each job's ended runs.
-# They are derived from the log and `job_runs`, and only save time: without them every answer is the
-# same. A repair of `job_runs` drops them (`forget_checkpoints`; a rebuild does). Then the watchers
-# compute them again, step by step, or the repair does at once (`Checkpoints.recompute`).
+# They are derived from the log and `job_runs`, and only save time: every answer is the same without
+# them. A repair of `job_runs` drops them (`forget_checkpoints`). Then the watchers compute them
+# again one by one, or the repair does so at once (`Checkpoints.recompute`).
 
 logger = logging.getLogger(__name__)
 
 MIN_DISTANCE = 10_000
-"""Least number of positions between checkpoints: a query of the past may have to read as many
-events."""
+"""Least number of positions between checkpoints; a query of the past reads as many events at most,
+unless very many runs are alive."""
 
 ALIVE_PER_POSITION = 10
-"""A checkpoint with more alive runs than `MIN_DISTANCE` times this waits for one more position for
-each of this many, so that checkpoints cost a few dozen bytes an event, however many runs are
-pending."""
+"""The distance to the next checkpoint is also at least the number of alive runs divided by this, so
+that checkpoints cost a few dozen bytes an event, however many runs are pending."""
 
 WRITER_LOCK = 4_409_671_207_318_845_903
-"""Key of the advisory lock of the process that writes checkpoints; nothing else waits for it."""
+"""Key of the advisory lock of the process that writes checkpoints."""
 
 
 class Checkpoints:
@@ -206,19 +219,19 @@ class Checkpoints:
         self._files = files
         self._every = every
 
-    async def keep_up(self) -> bool:
-        """Write the next checkpoint if it is due and no other process does; return True if so."""
+    async def write_if_due(self) -> bool:
+        """Write the next checkpoint if it is due; return whether this process has done so."""
         async with borrowed(self._pool) as connection:
             try:
                 if await self._due(connection) is None:
                     return False
                 async with connection.transaction():
-                    mine = await read_value(connection, bool, _TRY_LOCK)
-                    return mine and await self._step(connection)
+                    is_locked = await read_value(connection, bool, _TRY_LOCK)
+                    return is_locked and await self._write_next(connection)
             except psycopg.Error as error:
                 if is_away(error):
                     raise
-                # Answers are right without a checkpoint, and the caller has other duties.
+                # Not fatal: answers are right without a checkpoint, and the caller has other work.
                 logger.warning("cannot write a checkpoint of runs at the moment: %s", error)
                 return False
 
@@ -233,20 +246,20 @@ class Checkpoints:
             while more:
                 async with connection.transaction():
                     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
-                    more = await self._step(connection)
+                    more = await self._write_next(connection)
             return await read_value(connection, int, _COUNT)
 
-    async def _step(self, connection: Connection) -> bool:
+    async def _write_next(self, connection: Connection) -> bool:
         """Write the checkpoint that is due, if any; return whether one was.
 
-        It needs no snapshot: the past does not change.
+        It needs no snapshot, since the past does not change.
         """
         due = await self._due(connection)
         if due is None:
             return False
         last, position = due
-        moved = await runs_changed_since(connection, self._files, last, position)
-        values = {"last": last, "position": position, "moved": orjson.dumps(moved).decode()}
+        changed = await runs_changed_since(connection, self._files, last, position)
+        values = {"last": last, "position": position, "moved": orjson.dumps(changed).decode()}
         await connection.execute(past.WRITE_CHECKPOINT, values)
         return True
 
@@ -266,16 +279,22 @@ class Checkpoints:
 async def forget_checkpoints(connection: Connection) -> None:
     """Drop all checkpoints, also one being written; the watchers compute them again."""
     async with connection.transaction():
-        # However long that one takes.
+        # Waits as long as another process writes one.
         await connection.execute("SET LOCAL lock_timeout = 0")
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
         await connection.execute(FORGET_CHECKPOINTS)
 
 
 def next_checkpoint(head: int, last: int, every: int) -> int | None:
-    """Return the position of the next checkpoint, None while the log is too short.
+    """Return the position of the next checkpoint; None if the log has not grown enough.
 
-    It is the head, where statuses need no fold; if the last one is far behind, it is one step on.
+    It is the log's head, at which statuses need no fold, unless the last checkpoint is far behind:
+    then it is at the least distance from that one.
+
+    Args:
+        head: the log's last position.
+        last: the position of the last checkpoint.
+        every: the least distance between the two.
     """
     if head - last < every:
         return None
@@ -295,13 +314,13 @@ FORGET_CHECKPOINTS = "DELETE FROM run_checkpoints"
 # Counts of runs by job and status that follow the log at little cost.
 
 MAX_JOBS = 200
-"""Jobs that are counted apart. A label of metrics must have few values, the same each time: these
-are the jobs that were registered first."""
+"""Jobs that are counted separately. The label of a metric must have few values, always the same
+ones: these are the jobs that were registered first."""
 
 OTHERS = "_others"
 """Stands for all other jobs; no slug starts with an underscore."""
 
-_FIRST_JOBS = "SELECT id, slug FROM job_definitions ORDER BY created_at, id LIMIT %(most)s"
+_FIRST_JOBS = "SELECT id, slug FROM job_definitions ORDER BY created_at, id LIMIT %(limit)s"
 
 _IS_KEPT = "SELECT EXISTS (SELECT 1 FROM run_checkpoints WHERE position = %(position)s)"
 
@@ -320,9 +339,10 @@ class _CachedCounts:
     """The last counts.
 
     Attributes:
-        checkpoint: position of the checkpoint that `counts` began with; 0 for none, and then the
-            counts cannot be continued.
-        slugs: of the jobs that are counted apart, by id.
+        checkpoint: position of the checkpoint that `counts` began with; 0 for none: then the counts
+            cannot be continued.
+        counts: the counts.
+        slugs: the slugs, by id, of the jobs that are counted separately.
     """
 
     checkpoint: int = 0
@@ -331,9 +351,9 @@ class _CachedCounts:
 
 
 class RunCounts:
-    """Counts runs from the last checkpoint on, then only those that have changed since.
+    """Counts runs from the last checkpoint on, and afterwards only runs that changed since.
 
-    A repair of `job_runs` drops the checkpoints, and with them the counts that began there.
+    A repair of `job_runs` drops the checkpoints, and so invalidates counts that began with one.
     """
 
     def __init__(self, files: LogFiles) -> None:
@@ -346,13 +366,13 @@ class RunCounts:
 
     @property
     def slugs(self) -> Mapping[str, str]:
-        """The slugs of the jobs that were counted apart, by id."""
+        """The slugs, by id, of the jobs that were counted separately."""
         return self._cached.slugs
 
     async def count(self, connection: Connection) -> Counts:
-        """Count in a snapshot of its own: checkpoints may be dropped at any time.
+        """Return the number of runs by job and status, as of one snapshot.
 
-        Counts must not overlap: each continues the one before.
+        Calls must not overlap, since each continues the counts of the one before.
 
         Args:
             connection: outside of any transaction.
@@ -383,17 +403,18 @@ class RunCounts:
 async def _can_continue(
     connection: Connection, cached: _CachedCounts, checkpoint: int, head: int
 ) -> bool:
-    """Return whether the last counts are valid, and nearer than the last checkpoint."""
-    nearer = checkpoint <= cached.counts.position <= head
-    if cached.checkpoint == 0 or not nearer:
+    """Return whether the cached counts are valid, and nearer to the head than the checkpoint."""
+    is_nearer = checkpoint <= cached.counts.position <= head
+    if cached.checkpoint == 0 or not is_nearer:
         return False
     return await read_value(connection, bool, _IS_KEPT, {"position": cached.checkpoint})
 
 
 async def is_count_of_rows_faster(connection: Connection, position: int) -> bool:
-    """Return whether the position is the log's end, and the last checkpoint is far behind.
+    """Return whether all rows of runs can be counted faster than changes since a checkpoint.
 
-    That is so without workers, or for a while after the checkpoints were dropped.
+    That is so if the position is the log's end and the last checkpoint is far behind: without
+    workers, or for a while after the checkpoints were dropped.
     """
     head = await read_value(connection, int, sql.HEAD)
     checkpoint = await past.checkpoint_before(connection, head)
@@ -403,7 +424,7 @@ async def is_count_of_rows_faster(connection: Connection, position: int) -> bool
 async def _read_slugs(connection: Connection, cached: _CachedCounts) -> None:
     if len(cached.slugs) >= MAX_JOBS:
         return
-    jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"most": MAX_JOBS})
+    jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"limit": MAX_JOBS})
     cached.slugs = {job["id"]: job["slug"] for job in jobs}
 
 

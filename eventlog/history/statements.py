@@ -1,4 +1,4 @@
-"""The SQL that reads events of the log, and the rows that it returns."""
+"""SQL that reads events of the log, with the types of the rows that it returns."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,9 @@ class StoredRow(EventRow):
 
 
 def first_where(condition: str) -> str:
-    """Return the SQL of the first events that match a condition, as `StoredRow`s.
+    """Return the query of the first events that match a condition, as `StoredRow`s.
 
-    They are at most `limit`; the last one may exceed `max_bytes` of states.
+    It returns `limit` events at most, and ends with the event whose state reaches `max_bytes`.
     """
     return f"""
         SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
@@ -52,7 +52,7 @@ def first_where(condition: str) -> str:
 
 
 def may_be_cut(rows: Sequence[EventRow], limit: int, max_bytes: int) -> bool:
-    """Return whether more events than these may match the condition of `first_where`."""
+    """Return whether a query of `first_where` may have left out events because of its limits."""
     return len(rows) == limit or is_full(rows, max_bytes)
 
 
@@ -80,7 +80,7 @@ LAST = f"""
 
 
 class NewestRow(EventRow):
-    """An event of the log, and the number of rows read with it: the limit plus one, at most."""
+    """An event of the log, and the number of rows that matched: at most the limit plus one."""
 
     rows_read: ReadOnly[int]
 
@@ -100,7 +100,7 @@ NEWEST = f"""
     WHERE number <= %(limit)s AND bytes_before < %(max_bytes)s
     ORDER BY originator_version DESC
 """
-"""An aggregate's last events of some kinds before a version; none of its events is archived."""
+"""An aggregate's last events of some topics before a version; archived ones are left out."""
 
 
 class EventPosition(TypedDict):
@@ -111,7 +111,7 @@ class EventPosition(TypedDict):
 
 
 class StoredPosition(EventPosition):
-    """The same of an event in the log, with the last archived position."""
+    """The same of an event in the log, with the last archived position; None without archives."""
 
     archived_to: ReadOnly[int | None]
 
@@ -132,7 +132,7 @@ NTH_AFTER = f"""
 """
 
 
-class Named(TypedDict):
+class AggregateName(TypedDict):
     """An aggregate's id and its name."""
 
     id: ReadOnly[str]
@@ -140,7 +140,7 @@ class Named(TypedDict):
 
 
 def names_sql() -> str:
-    """Return the query of `Named` rows, from every table whose rows have a label."""
+    """Return the query of `AggregateName` rows, of all tables that have a label."""
     selects = [
         f"SELECT {table.key} AS id, {table.label} AS name"
         f" FROM {table.name} WHERE {table.key} = ANY(%(ids)s)"

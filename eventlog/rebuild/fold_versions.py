@@ -1,6 +1,7 @@
-"""The table `projection_versions`: which version of its fold wrote each table, and the repairs.
+"""The table `projection_versions`: the version of the fold that wrote each table.
 
-A table without a row is incomplete: a rebuild has not finished. One row counts repaired batches.
+A table without a row is incomplete: a rebuild of it has not finished. One more row counts batches
+of repaired rows, in all tables.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from projections.tables import TABLES
 
 
 @dataclass(frozen=True)
-class Stale:
+class StaleTable:
     """A table that was written by another version of its fold: older or, after a downgrade, newer.
 
     Attributes:
-        written_by: that version; None if the table is new to the database, or its last rebuild did
-            not finish.
+        table: the table.
+        written_by: the version that wrote it; None if the table is new in this database, or if its
+            last rebuild did not finish.
     """
 
     table: Table
@@ -39,15 +41,17 @@ class _Version(TypedDict):
     version: ReadOnly[int]
 
 
-async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES) -> list[Stale]:
+async def stale_tables(
+    connection: Connection, tables: Sequence[Table] = TABLES
+) -> list[StaleTable]:
     """Return the tables that must be rebuilt."""
     rows = await read_rows(connection, _Version, "SELECT name, version FROM projection_versions")
     versions = {row["name"]: row["version"] for row in rows}
-    stale: list[Stale] = []
+    stale: list[StaleTable] = []
     for table in tables:
         written_by = versions.get(table.name)
         if written_by != table.version:
-            stale.append(Stale(table, written_by))
+            stale.append(StaleTable(table, written_by))
     return stale
 
 
@@ -58,7 +62,7 @@ async def is_complete(connection: Connection, table: Table) -> bool:
 
 
 async def mark_incomplete(connection: Connection, table: Table) -> None:
-    """Record that a rebuild changes the table; one that does not finish leaves this mark."""
+    """Record that a rebuild changes the table; if it does not finish, this stays recorded."""
     await connection.execute("DELETE FROM projection_versions WHERE name = %s", (table.name,))
 
 
@@ -78,11 +82,11 @@ RECORD_REPAIR = f"""
     INSERT INTO projection_versions (name, version) VALUES ('{_REPAIRS}', 1)
     ON CONFLICT (name) DO UPDATE SET version = projection_versions.version % 2147483647 + 1
 """
-"""Executed with each batch of repaired rows, under the append lock: by `COUNT_REPAIRS`, processes
-that keep rows in memory notice that theirs may be wrong, and read them again."""
+"""Executed with each batch of repaired rows, under the append lock. Processes that keep rows in
+memory read `COUNT_REPAIRS`; if it has changed, they read their rows again."""
 
 COUNT_REPAIRS = f"SELECT version FROM projection_versions WHERE name = '{_REPAIRS}'"
-"""The number of repairs so far; no row where there were none."""
+"""Returns the number of repaired batches so far; no row if there were none."""
 
 
 class RepairsRow(TypedDict):

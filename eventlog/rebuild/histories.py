@@ -1,7 +1,7 @@
-"""Reads the log by position, archived events among the others, and lets a checker judge it.
+"""Checks the whole log, with archived events, against the rules of `projections.histories`.
 
-It is read in ranges, each by a short statement of its own: a busy service continues to write, and
-no snapshot is held for longer than a range takes. What is appended after the start is left out.
+It is read in ranges, each by a short statement: a busy service continues to write, and no snapshot
+is held for longer than a range takes. Events that are appended meanwhile are left out.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,7 @@ from domain.json_values import JsonObject
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session
-from eventlog.encoding import COLUMNS, FIRST, RawRow, position_of, raw_cursor, read_event
+from eventlog.encoding import COLUMNS, FIRST, RawRow, position_of, raw_cursor, to_raw_row
 from projections.envelope import UNFOLDABLE, decode_state
 from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.rules import MAX_OPEN, Finding, LoggedEvent, Report
@@ -26,7 +26,8 @@ from projections.rows import Connection, read_value
 
 EVENTS_A_RANGE = 4_000
 BYTES_A_RANGE = 4_194_304
-"""A range ends with whichever comes first: an event may have a megabyte, so this bounds memory."""
+"""A range ends at the first of the two limits; the second bounds memory, since an event may have a
+megabyte."""
 
 
 def _next_range(columns: str) -> str:
@@ -48,20 +49,20 @@ def _next_range(columns: str) -> str:
 NEXT_RANGE = _next_range(COLUMNS)
 
 NEXT_STATELESS_RANGE = _next_range(COLUMNS.replace("state", "''::bytea AS state"))
-"""The same without states: enough to find an event by its id."""
+"""The same without states, to look up events by aggregate and version."""
 
 _Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
 
 
 @dataclass(frozen=True)
-class CheckedHistories:
+class HistoryCheck:
     """The result of a check.
 
     Attributes:
         position: the log's last position when the check began.
         events: number of events up to there, archived ones included.
-        runs: number of runs that they request.
-        findings: number of broken promises.
+        runs: number of runs that these events request.
+        findings: number of broken rules.
     """
 
     position: int
@@ -72,14 +73,14 @@ class CheckedHistories:
 
 async def check_histories(
     database: Database, acknowledged: Collection[UUID], report: Report, progress: Progress
-) -> CheckedHistories:
+) -> HistoryCheck:
     """Check every event of the log, and report each finding.
 
     Args:
-        database: the log's.
-        acknowledged: ids of runs and events that must be in the log.
+        database: the log.
+        acknowledged: ids of runs and events that clients have got, and that must be in the log.
         report: called with each finding at once.
-        progress: shows how far the check is.
+        progress: called with the position that was checked, and the last one.
 
     Raises:
         ArchiveError: an archive cannot be read.
@@ -99,17 +100,17 @@ async def check_histories(
         async with aclosing(_ranges(log, archive, until, NEXT_RANGE)) as ranges:
             async for rows in ranges:
                 for row in rows:
-                    checker.feed(logged(row))
+                    checker.feed(to_logged_event(row))
                 progress("histories: checking", position_of(rows[-1]), until)
                 if len(checker.causes) > MAX_OPEN:
-                    await _seek_causes(log, archive, checker, until)
-        await _seek_causes(log, archive, checker, until)
+                    await _search_causes(log, archive, checker, until)
+        await _search_causes(log, archive, checker, until)
     checker.end()
-    return CheckedHistories(until, checker.events, checker.runs, findings)
+    return HistoryCheck(until, checker.events, checker.runs, findings)
 
 
-def logged(row: RawRow) -> LoggedEvent:
-    """Return a stored event for the checker, which reports an event that lacks something."""
+def to_logged_event(row: RawRow) -> LoggedEvent:
+    """Return a stored event for the checker; data that cannot be read are empty."""
     columns = cast("_Columns", row)
     (position, aggregate_id, version, topic_bytes, state, recorded, _, _, causation_id) = columns
     topic = topic_bytes.decode()
@@ -139,8 +140,10 @@ def _read_data(topic: str, state: bytes) -> JsonObject:
     return {}
 
 
-async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, until: int) -> None:
-    """Look for the missing causes in the whole log up to a position; report those it lacks."""
+async def _search_causes(
+    log: Connection, archive: Path | None, checker: Checker, until: int
+) -> None:
+    """Search the whole log up to a position for missing causes; report those that it lacks."""
     causes = checker.causes
     if not causes:
         return
@@ -164,19 +167,20 @@ async def _ranges(
         await cursor.execute(query, {"after": after, "until": until}, binary=True)
         stored = await cursor.fetchall()
         last = position_of(stored[-1]) if stored else until
-        # The log first: an event that is archived meanwhile is in both, and none is in neither.
+        # The log before the archives: an event that is archived meanwhile is in both, never in
+        # neither.
         async with aclosing(events_between(connection, archive, after, last)) as chunks:
             async for chunk in chunks:
-                archived = [read_event(document) for document in chunk]
+                archived = [to_raw_row(document) for document in chunk]
                 split = bisect_right(stored, position_of(archived[-1]), key=position_of)
-                yield _merged(stored[:split], archived)
+                yield _merge(stored[:split], archived)
                 stored = stored[split:]
         if stored:
             yield stored
         after = last
 
 
-def _merged(stored: list[RawRow], archived: list[RawRow]) -> list[RawRow]:
+def _merge(stored: list[RawRow], archived: list[RawRow]) -> list[RawRow]:
     by_position = {position_of(row): row for row in (*archived, *stored)}
     return [by_position[position] for position in sorted(by_position)]
 

@@ -1,13 +1,12 @@
 """Makes a table equal to the log while the service works.
 
 The table is compared with its log, range by range; the rows that differ are repaired in place in
-small batches, and then it is verified. Nothing is appended or announced, no table is locked,
-renamed or swapped: a row that a command changes meanwhile is folded to the present again. Readers
-see the rows of a batch once that is committed; checkpoints and statistics follow at the end.
+small batches, and then the table is verified. No event is appended, and no table is locked, renamed
+or swapped; a row that a command changes meanwhile is folded again. Readers see the rows of a batch
+once it is committed; checkpoints and statistics are corrected at the end.
 
-A rebuild may be killed at any time: the batches committed so far stay, its temporary tables and its
-lock go with its session, and the table is marked as incomplete until another rebuild, which begins
-anew, has finished.
+A rebuild may be killed at any time: committed batches stay, its temporary tables and its lock
+vanish with its session, and the table is marked as incomplete until another rebuild has finished.
 """
 
 import logging
@@ -26,7 +25,7 @@ from eventlog.rebuild.fold_versions import is_complete, mark_complete, mark_inco
 from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.snapshots import shared_snapshots
 from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked, Range, compare_ranges, verify
+from eventlog.rebuild.verify import Comparison, Range, compare_ranges, verify
 from eventlog.statistics import forget_statistics
 from projections import job_runs
 from projections.rows import Connection, read_first, read_value
@@ -36,40 +35,40 @@ from projections.tables import FoldError
 logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
-"""A start folds a log of this many events by itself, in a fraction of a second."""
+"""The longest log that a start of the service folds again by itself, in a fraction of a second."""
 
 REBUILD_LOCK = 5_518_902_447_613_390_126
-"""Key of the advisory lock that a rebuild's session holds, so that there is one rebuild at a
-time."""
+"""Key of the advisory lock that a rebuild's session holds: one rebuild runs at a time."""
 
 
 class RebuildUnderWayError(Exception):
-    """Another rebuild of this database is at work."""
+    """Another rebuild of this database is running."""
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuildResult:
     """The result of a rebuild.
 
     Attributes:
         repaired: number of rows that differed, were missing or extra.
-        longest_hold_ms: the longest time that it held the append lock.
-        examples: which rows differed and in what, for the first of them.
-        checked: the last comparison; without differences unless something else writes to the table.
+        longest_hold_ms: the longest time for which it held the append lock, in milliseconds.
+        comparison: the comparison afterwards; without differences unless something else than the
+            service writes to the table.
+        examples: how the first of the rows differed, each with its key.
     """
 
     repaired: int
     longest_hold_ms: float
-    checked: Checked
+    comparison: Comparison
     examples: Sequence[str] = ()
 
 
-MOST_EXAMPLES = 20
+MAX_EXAMPLES = 20
 
 
 async def rebuild(
     database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
-) -> Rebuilt:
+) -> RebuildResult:
     """Rebuild the table; report the differences that remain.
 
     Raises:
@@ -77,11 +76,11 @@ async def rebuild(
         FoldError: the log cannot be folded.
         ArchiveError: an archive cannot be read.
     """
-    async with _only_rebuild(database, table) as session:
-        checked, examples = await _stage_all_differing(database, session, table, progress)
-        differing = checked.differences
+    async with _rebuild_session(database, table) as session:
+        comparison, examples = await _stage_all_differing(database, session, table, progress)
+        differing = comparison.differences
         was_complete = await is_complete(session, table)
-        repairer = Repairer(session, database.files, table, checked.position)
+        repairer = Repairer(session, database.files, table, comparison.position)
         if differing:
 
             def report_repaired(done: int) -> None:
@@ -90,23 +89,23 @@ async def rebuild(
             await mark_incomplete(session, table)
             await repairer.repair(report_repaired)
         if table.name == job_runs.TABLE.name and (differing or not was_complete):
-            # They may have been computed from the rows that this rebuild has repaired, or an
+            # They may have been computed from wrong rows, which this rebuild has repaired, or an
             # earlier one that did not finish.
             await forget_checkpoints(session)
             await forget_statistics(session)
         if differing:
-            [checked] = await verify(database, [table], report, progress)
-        if not checked.differences:
+            [comparison] = await verify(database, [table], report, progress)
+        if not comparison.differences:
             # The first commit that waits for the disk; all earlier ones are on the disk with it.
             await session.execute("SET synchronous_commit = on")
             await mark_complete(session, table)
-        return Rebuilt(differing, repairer.longest_hold_s * 1000, checked, examples)
+        return RebuildResult(differing, repairer.longest_hold_s * 1000, comparison, examples)
 
 
 async def rebuild_stale_tables(database: Database) -> None:
     """Rebuild tables that were written by another version of their fold.
 
-    Where the log is large, log the command that does it instead.
+    If the log is large, only log a warning with the command that rebuilds them.
     """
     async with await database.connect() as connection:
         stale_list = await stale_tables(connection)
@@ -119,19 +118,20 @@ async def rebuild_stale_tables(database: Database) -> None:
             )
             continue
         try:
-            rebuilt = await rebuild(database, stale.table, logger.error, lambda *_: None)
+            result = await rebuild(database, stale.table, logger.error, lambda *_: None)
         except (RebuildUnderWayError, FoldError, ArchiveError) as error:
             logger.warning("%s, and was not rebuilt: %s. Later, run: %s", stale, error, command)
         else:
-            logger.info("%s: rebuilt, %d rows changed", stale, rebuilt.repaired)
+            logger.info("%s: rebuilt, %d rows changed", stale, result.repaired)
 
 
 @asynccontextmanager
-async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
+async def _rebuild_session(database: Database, table: Table) -> AsyncIterator[Connection]:
+    """Open a session that holds the lock of rebuilds."""
     async with operator_session(database) as session:
         name = f"apphub-jobs rebuild of {table.name}"
-        # No batch waits for the disk while it holds the lock: what a crash of the server undoes,
-        # the next rebuild repairs.
+        # Batches do not wait for the disk while they hold the append lock. If a crash of the server
+        # undoes some, the next rebuild repairs their rows.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
         if not await try_lock(session, REBUILD_LOCK):
@@ -163,13 +163,13 @@ _HOLDER = """
 
 async def _stage_all_differing(
     database: Database, session: Connection, table: Table, progress: Progress
-) -> tuple[Checked, list[str]]:
-    """Stage the differing rows in the session; return their number, and how some of them differ."""
+) -> tuple[Comparison, list[str]]:
+    """Stage the differing rows in the session; return the comparison, and some examples."""
     examples: list[str] = []
 
     async def stage(part: Range) -> int:
         differing = await _stage_differing(session, table, part)
-        remaining = MOST_EXAMPLES - len(examples)
+        remaining = MAX_EXAMPLES - len(examples)
         if differing and remaining > 0:
             unreadable = part.staged.unreadable_keys
             differences = await staging.examples(session, table, part.keys, remaining)
@@ -181,16 +181,16 @@ async def _stage_all_differing(
         return differing
 
     async with shared_snapshots(database, [table], session) as snapshots:
-        checked = await compare_ranges(snapshots, table, stage, progress)
-    dropping = f"DROP TABLE {staging.expected_table(table)}"
-    await session.execute(f"{dropping}; ANALYZE {staging.differing_table(table)}")
-    return checked, examples
+        comparison = await compare_ranges(snapshots, table, stage, progress)
+    drop = f"DROP TABLE {staging.expected_table(table)}"
+    await session.execute(f"{drop}; ANALYZE {staging.differing_table(table)}")
+    return comparison, examples
 
 
 async def _stage_differing(session: Connection, table: Table, part: Range) -> int:
     """Stage a range's differing rows; return their number."""
     inserted = await session.execute(staging.insert_differing_sql(table), part.keys.values)
-    # Unreadable rows stay as the version that could read them has left them.
+    # Unreadable rows stay as another version of the program has written them.
     delete_unreadable = f"""
         DELETE FROM {staging.differing_table(table)} WHERE {table.key} = ANY(%s::uuid[])
     """

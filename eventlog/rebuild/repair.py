@@ -1,13 +1,13 @@
 """Repairs rows that are not the fold of their events, a few at a time, under the append lock.
 
 The expected rows are folded and staged before; under the lock they are only copied. A row that has
-had an event since then is skipped, folded to the present (`fold_to_present`) and tried again. All
-statements of a batch are sent at once, its commit among them, so the lock never waits for this
-process, even if that is frozen or killed. Readers see each row as it was until its batch is
-committed, and then as it should be.
+had an event since then is skipped, folded again (`fold_to_present`) and tried again. All statements
+of a batch are sent at once, with its commit: so the lock is released even if this process is frozen
+or killed. Readers see the wrong rows until their batch is committed, and the right ones from then
+on.
 
-A row with personal data also changes when a subject of it is erased, without an event of its own.
-Such a row is skipped and folded again, so that a staged row cannot bring back erased values.
+A row with personal data also changes when one of its subjects is erased, without an event of its
+own. Then the row is skipped and folded again, so that a staged row cannot bring back erased values.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import psycopg
 from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.files import to_row
+from eventlog.archive.files import to_event_row
 from eventlog.archive.reading import events_at
 from eventlog.database import sql
 from eventlog.keys import LogFiles
@@ -38,15 +38,15 @@ TARGET_HOLD_S = 0.010
 INITIAL_BATCH, MAX_BATCH = 16, 1_000
 
 MAX_COLLISIONS = 10
-"""After the second collision only rows that change at this moment can collide."""
+"""After the second collision, only rows that change at this moment can collide again."""
 
 
 class Repairer:
     """Repairs one table by the rows in `staging.differing_table`.
 
     Attributes:
-        longest_hold_s: longest time that a batch held the append lock, its commit included, by the
-            server's clock.
+        longest_hold_s: the longest time in seconds for which a batch held the append lock, its
+            commit included, by the server's clock.
     """
 
     def __init__(
@@ -90,12 +90,11 @@ class Repairer:
             await asyncio.sleep(self._pause_s)
             try:
                 written = await self._write(keys, delete_first=collisions > 0)
-            except errors.LockNotAvailable:
-                # Another session held the lock for long; try again.
+            except errors.LockNotAvailable:  # Another session held the lock for long.
                 continue
             except errors.UniqueViolation:
-                # A wrong row has the unique value of another one: delete all of them first, then
-                # insert them as they should be.
+                # A wrong row has the unique value of another row. From now on all of them are
+                # deleted before the expected rows are inserted.
                 collisions += 1
                 if collisions > MAX_COLLISIONS:
                     raise
@@ -106,7 +105,7 @@ class Repairer:
                 keys = await self._fold_to_present([key for key in keys if key not in written])
 
     async def _write(self, keys: Sequence[UUID], *, delete_first: bool) -> Collection[UUID]:
-        """Write these rows as expected; return those that had not changed meanwhile."""
+        """Write the expected rows; return the keys of those that had no event meanwhile."""
         table = self._table
         connection = self._connection
         values = {"keys": keys, "erased_after": self._unerased_at}
@@ -114,18 +113,18 @@ class Repairer:
             async with connection.pipeline():
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
-                begun = await connection.execute(sql.MOMENT)
+                locked_at = await connection.execute(sql.MOMENT)
                 await connection.execute(RECORD_REPAIR)
                 await connection.execute(_delete_sql(table, all_rows=delete_first), values)
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
-                ended = await connection.execute(sql.MOMENT)
+                committed_at = await connection.execute(sql.MOMENT)
         except psycopg.Error:
             await connection.execute("ROLLBACK")
             raise
-        [first] = await begun.fetchall()
-        [last] = await ended.fetchall()
-        self._adapt_size(last["s"] - first["s"])
+        [locked] = await locked_at.fetchall()
+        [committed] = await committed_at.fetchall()
+        self._adapt_size(committed["s"] - locked["s"])
         return {UUID(row["key"]) for row in await written.fetchall()}
 
     def _adapt_size(self, hold_s: float) -> None:
@@ -137,19 +136,19 @@ class Repairer:
         self._size = min(max(grown, 1), MAX_BATCH)
 
     async def _fold_to_present(self, keys: Sequence[UUID]) -> list[UUID]:
-        """Stage these rows as expected now; return the keys of rows that must exist."""
+        """Fold and stage these rows again; return the keys of the rows that must exist."""
         if not keys:
             return []
         table = self._table
         connection = self._connection
-        # Before the subjects' keys are read: `_write` notices each later erasure.
+        # Read before the subjects' keys, so that `_write` notices each later erasure.
         self._unerased_at = await read_value(connection, int, sql.HEAD)
         query = f"""
             SELECT * FROM {self._staged}
             WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0
         """
         staged = await read_rows(connection, ProjectedRow, query, {"keys": keys})
-        # A row with personal data is folded from its first event: the staged row may hold values
+        # Rows with personal data are folded from their first event: the staged ones may hold values
         # that were erased meanwhile.
         unchanged: dict[UUID, ProjectedRow] = {}
         for row in staged:
@@ -158,7 +157,7 @@ class Repairer:
         rows = await fold_to_present(connection, self._files, table, keys, unchanged)
         delete_staged = f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)"
         await connection.execute(delete_staged, (keys,))
-        write_line = staging.copy_line(table)
+        write_line = staging.line_writer(table)
         copy_staged = staging.copy_sql(table, self._staged)
         async with connection.cursor().copy(copy_staged) as copy:
             await copy.write("".join(map(write_line, rows.values())))
@@ -194,7 +193,7 @@ _UNIQUE = """
 
 
 def _delete_sql(table: Table, *, all_rows: bool) -> str:
-    """Return the statement that deletes extra rows, or all of these rows, to insert them again."""
+    """Return the statement that deletes extra rows; or all of these rows, to insert them again."""
     is_extra = "true" if all_rows else "expected.aggregate_version = 0"
     condition = f"expected.{table.key} = ANY(%(keys)s) AND {is_extra}"
     return f"""
@@ -237,7 +236,7 @@ _NOT_ERASED_SINCE = f"""AND NOT EXISTS (
 )"""
 
 
-# Rows folded to the present, from an earlier row or from nothing.
+# Folding rows up to now, from an earlier row or from the first event.
 
 _LATER_EVENTS = f"""
     SELECT {FOLD_COLUMNS}, NULL::bigint AS archive, NULL::bigint[] AS positions, folded.version
@@ -278,12 +277,17 @@ async def fold_to_present(
     ids: Iterable[UUID],
     rows: Mapping[UUID, ProjectedRow],
 ) -> dict[UUID, ProjectedRow]:
-    """Return these aggregates' expected rows as of now.
+    """Return the expected rows of aggregates as of now; aggregates without events have none.
 
-    They are `rows`, with later events folded on. An aggregate without events has no row.
+    Args:
+        connection: to the database.
+        files: the log's files.
+        table: the table of the rows.
+        ids: the aggregates.
+        rows: earlier rows of some of them, onto which only later events are folded.
 
     Raises:
-        FoldError: see `Folder.add`.
+        FoldError: as `Folder.add`.
     """
     master_keys = files.master_keys
     folded = dict(rows)
@@ -321,7 +325,7 @@ async def _archived_events(
     """Return the events of an archived history that are not folded yet."""
     positions = mark["positions"][mark["version"] :]
     documents = await events_at(connection, files.archive, {archive: positions})
-    return [to_row(documents[position]) for position in positions]
+    return [to_event_row(documents[position]) for position in positions]
 
 
 async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:

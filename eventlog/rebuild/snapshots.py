@@ -1,7 +1,7 @@
 """Short snapshots of the database, each shared by two sessions, in which log and tables must agree.
 
-A large log is compared in ranges, each in a snapshot of its own: none is held for much longer than
-a range takes, so vacuum and claims are hardly slowed, however large the log is.
+A large log is compared in ranges, each in a snapshot of its own. No snapshot is held for much
+longer than a range takes, so vacuum and claims are hardly slowed, however large the log is.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ from eventlog.personal import (
     SubjectKeyRow,
     decrypt,
     encrypted_part,
-    unwrapped,
+    unwrap,
 )
 from eventlog.rebuild import staging
 from projections import job_runs
@@ -30,12 +30,13 @@ from projections.table import Table
 from projections.tables import FoldError, Stored
 
 KEYS_AT_ONCE = 50_000
-"""Keys read by the first query, some ten megabytes; any others are read one by one."""
+"""Keys that the first query reads, some ten megabytes; if there are more, they are read one by one.
+"""
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
-"""One session waits while the other one works."""
+"""A session is idle while the other one works."""
 
 
 @asynccontextmanager
@@ -45,9 +46,9 @@ async def shared_snapshots(
     """Open both sessions, with temporary tables for the compared ones.
 
     Args:
-        database: the log's.
-        compared: tables to compare.
-        tables: the session for the tables, if the caller has one.
+        database: the log.
+        compared: the tables to compare.
+        tables: the session for the tables; None opens one.
 
     Raises:
         ArchiveError: an archive cannot be read.
@@ -63,16 +64,17 @@ async def shared_snapshots(
 
 
 class SharedSnapshots:
-    """Two sessions that share a snapshot, then the next one, and so on.
+    """Two sessions that share one snapshot after the other.
 
-    The log's session is ahead: it may hold the next snapshot while the tables' still compares.
+    The log's session is ahead: it may hold the next snapshot while the tables' session still
+    compares.
 
     Attributes:
-        log: session that streams events.
-        tables: session that stages the expected rows meanwhile, and compares.
-        archive: directory of archive files, if there is one.
+        log: the session that reads events.
+        tables: the session that stages the expected rows, and compares.
+        archive: the directory of archive files; None if there is none.
         position: the log's last position in the first snapshot.
-        keys: of personal data, as of the log's present snapshot.
+        keys: the keys of personal data, as of the snapshot of the log's session.
     """
 
     def __init__(self, database: Database, log: Connection, tables: Connection) -> None:
@@ -81,7 +83,7 @@ class SharedSnapshots:
         self.archive: Path | None = database.files.archive
         self.position = 0
         self.keys = SnapshotKeys(database)
-        # Number of archived events copied to `unarchived`; None where none are needed.
+        # Number of archived events in the temporary table `unarchived`; None if none are needed.
         self._unarchived_count: int | None = None
 
     async def prepare(self, compared: Sequence[Table]) -> None:
@@ -93,7 +95,7 @@ class SharedSnapshots:
         for table in compared:
             await self.tables.execute(staging.create_sql(table))
         await self.log.execute(staging.CREATE_UNARCHIVED)
-        # Its queries are not read to their end, so the first rows must come soon.
+        # Its queries are not read to their end, so plans with fast first rows are best.
         await self.log.execute("SET cursor_tuple_fraction = 0.001")
         # Only runs are archived.
         if job_runs.TABLE.name in {table.name for table in compared}:
@@ -121,19 +123,20 @@ class SharedSnapshots:
         await self.keys.end()
 
     async def share(self, snapshot_id: str) -> None:
-        """Hold a snapshot in the tables' session as well: until `release`, whatever the log's does.
+        """Hold a snapshot in the tables' session, too, until `release`.
 
-        An error leaves the transaction to the end of the session.
+        After an error, the transaction lasts until the session ends.
         """
-        sharing = f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot_id}'; {_MAY_IDLE}"
-        await self.tables.execute(sharing)
+        await self.tables.execute(
+            f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot_id}'; {_MAY_IDLE}"
+        )
 
     async def release(self) -> None:
         """End the snapshot in the tables' session."""
         await self.tables.execute("COMMIT")
 
     async def _try_begin(self) -> bool:
-        """Begin; return False without beginning if events have been archived meanwhile."""
+        """Begin the next snapshot; return False, without one, if events were archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
         self.keys.begin(await read_value(self.log, str, "SELECT pg_export_snapshot()"))
         if self._unarchived_count not in {
@@ -160,7 +163,7 @@ class SharedSnapshots:
         if copied != expected and expected == now:
             problem = f"leads to {copied} of {expected} archived events: it was edited"
             raise ArchiveError("index", problem)
-        # If more was archived meanwhile, the next snapshot notices.
+        # If more events were archived meanwhile, `_try_begin` notices it.
         self._unarchived_count = copied
         if copied:
             await self.log.execute(staging.ORDER_UNARCHIVED)
@@ -179,9 +182,10 @@ class SharedSnapshots:
 
 
 class SnapshotKeys:
-    """Subjects' keys as of a snapshot, read by a session of their own: the log's is busy.
+    """Subjects' keys as of a snapshot, read by a session of their own, since the log's is busy.
 
-    It is opened when it is needed. A key of an earlier snapshot may have been erased.
+    That session is opened when it is first needed. The keys are read again for each snapshot, since
+    some may have been erased.
 
     Attributes:
         snapshot_id: the present snapshot.
@@ -197,11 +201,11 @@ class SnapshotKeys:
         self._has_all = False
 
     def begin(self, snapshot_id: str) -> None:
-        """Read as of this snapshot from now on."""
+        """Read the keys as of this snapshot from now on."""
         self.snapshot_id = snapshot_id
 
     async def end(self) -> None:
-        """Forget the keys."""
+        """Forget the keys of the snapshot."""
         self._rows.clear()
         session = self._session
         if session is not None and self._has_begun and not session.closed:
@@ -216,7 +220,7 @@ class SnapshotKeys:
         """Return the event, decrypted.
 
         Raises:
-            FoldError: the stored event was changed.
+            FoldError: the stored event was edited.
             SubjectKeysUnavailableError: its keys cannot be unwrapped.
         """
         aggregate_id, version, position, topic, state = event
@@ -242,14 +246,13 @@ class SnapshotKeys:
             row = await read_first(session, SubjectKeyRow, SUBJECT_KEYS, {"ids": [key_id]})
         if row is None:
             return None
-        _, key, _ = unwrapped(self._database.files.master_keys, row)
+        _, key, _ = unwrap(self._database.files.master_keys, row)
         return key
 
     async def _session_in_snapshot(self) -> Connection:
         session = self._session
         if session is None:
-            connecting = await self._database.connect()
-            session = await self._stack.enter_async_context(connecting)
+            session = await self._stack.enter_async_context(await self._database.connect())
             self._session = session
         if not self._has_begun:
             await session.execute(

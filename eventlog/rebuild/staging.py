@@ -1,11 +1,11 @@
 """The expected rows of a table, staged beside its actual rows, and their differences.
 
-First the temporary tables and their comparison, then the SQL that folds the whole log, then
-differences for people.
+First the temporary tables and their comparison, then the SQL that reads the whole log for a fold,
+then differences for people.
 
-Rows go by COPY into a temporary table, which ends with its session in any case. PostgreSQL compares
-what it stores: times to the microsecond, JSON by its text (1 is not 1.0, but the order of keys does
-not matter), and SQL's NULL is not JSON's null.
+Rows are copied into a temporary table, which vanishes with its session. PostgreSQL compares what it
+stores: times to the microsecond, JSON by its text (1 is not 1.0, but the order of keys does not
+matter), and SQL's NULL is not JSON's null.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,7 +19,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
-from eventlog.archive.reading import HistoryRow, resolved
+from eventlog.archive.reading import HistoryRow, resolve_marks
 from eventlog.database.sql import ARCHIVE_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE, NO_ARCHIVE_MARK
 from projections.rows import Connection, as_rows, read_rows
 from projections.table import Table
@@ -33,8 +33,8 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 def create_sql(table: Table) -> str:
     """Return the statements that make the temporary tables.
 
-    One is for the expected rows, one for those of them that differ. They lack the constraints of
-    the real table: a row that violates them is to be reported, not to end the comparison.
+    One is for the expected rows, one for those of them that differ. They lack the table's
+    constraints, so that a row that violates them is reported and does not end the comparison.
     """
     columns = ", ".join([f"{name} {kind}" for name, kind in table.columns.items()])
     expected = expected_table(table)
@@ -53,26 +53,26 @@ def expected_table(table: Table) -> str:
 def differing_table(table: Table) -> str:
     """Return the name of the temporary table of expected rows that differ from the actual ones.
 
-    An extra row is there, too: with its key, version 0 and nothing else.
+    For an extra row, it has one with this key and version 0, and no other values.
     """
     return f"differing_{table.name}"
 
 
-def copy_sql(table: Table, staged: str) -> str:
-    """Return the statement that copies lines of `copy_line` into a staging table."""
+def copy_sql(table: Table, staging_table: str) -> str:
+    """Return the statement that copies lines of `line_writer` into a staging table."""
     names = ", ".join(table.columns)
-    return f"COPY {staged} ({names}) FROM STDIN"
+    return f"COPY {staging_table} ({names}) FROM STDIN"
 
 
-def copy_line(table: Table) -> Callable[[Row], str]:
-    """Return the function that writes a row as a line of COPY's text format."""
+def line_writer(table: Table) -> Callable[[Row], str]:
+    """Return a function that returns a row as a line of COPY's text format."""
     nulls = [NULL] * len(table.columns)
     writers: dict[str, tuple[int, Callable[[object], str]]] = {}
     for number, (name, kind) in enumerate(table.columns.items()):
         writers[name] = (number, _WRITE_FIELD.get(kind, str))
 
-    def line(row: Row) -> str:
-        # Fifty columns, most of them empty, a million times.
+    def write_line(row: Row) -> str:
+        # For speed, empty columns cost nothing: most of fifty are empty in each of a million rows.
         fields = nulls.copy()
         for name, value in row.items():
             if value is not None:
@@ -80,7 +80,7 @@ def copy_line(table: Table) -> Callable[[Row], str]:
                 fields[number] = write(value)
         return "\t".join(fields) + "\n"
 
-    return line
+    return write_line
 
 
 def _write_json(value: object) -> str:
@@ -135,8 +135,8 @@ def differences_sql(table: Table) -> str:
 def _mismatch(table: Table) -> str:
     """Return the FROM and WHERE clauses of rows that differ.
 
-    Rows are compared by their bytes first: nearly all are the same, and to write all their JSON as
-    text takes long.
+    Rows are first compared by their bytes (`*<>`), since nearly all are equal, and to compare JSON
+    as text takes long.
     """
     expected_columns: list[str] = []
     actual_columns: list[str] = []
@@ -168,7 +168,7 @@ def _unequal(name: str, kind: str) -> str:
     return f"{expected} IS DISTINCT FROM {actual}"
 
 
-# The SQL that folds the whole log.
+# The SQL that reads the whole log for a fold.
 
 FOLD_COLUMNS = "originator_id, originator_version, notification_id, topic, state"
 
@@ -176,7 +176,7 @@ FOLD_COLUMNS = "originator_id, originator_version, notification_id, topic, state
 CREATE_UNARCHIVED = (
     f"CREATE TEMPORARY TABLE unarchived AS SELECT {FOLD_COLUMNS} FROM {EVENTS_TABLE} LIMIT 0"
 )
-"""A session that folds the whole log copies archived events there."""
+"""Makes the temporary table for archived events, which are read together with the log."""
 
 
 COUNT_ARCHIVED = "SELECT coalesce(sum(events), 0)::bigint FROM log_archives"
@@ -202,12 +202,12 @@ def _fold_all(condition: str) -> str:
 
 
 FOLD_ALL = _fold_all("")
-"""The union is in a subquery, so that the log is read in the order of its primary key, with the
-archives merged in. A union at the top is always sorted: on the disk, and before the first row."""
+"""The union is in a subquery, so that PostgreSQL reads the log in the order of its primary key, and
+merges the archives in. A union at the top would be sorted: on the disk, before the first row."""
 
 
 FOLD_FROM = _fold_all("AND originator_id >= %(first)s::uuid")
-"""The same from an aggregate on; readers stop before its end."""
+"""The same from an aggregate on; readers stop before the last row."""
 
 
 EVENTS_OF = f"""
@@ -228,11 +228,13 @@ class Difference:
     """A row that is not the fold of its events.
 
     Attributes:
+        table: the table's name.
         key: the aggregate's id.
-        columns: expected and actual text of each column that differs; None is SQL's NULL. Empty
-            where the row is missing or extra.
+        kind: how the row differs.
+        columns: of each column that differs, the expected and the actual text; None is SQL's NULL.
+            Empty unless `kind` is `differs`.
         events: position and topic of each of its events, in order.
-        reason: why the row cannot be compared, where it is unreadable.
+        reason: why the row cannot be compared, if it is unreadable.
     """
 
     table: str
@@ -244,7 +246,7 @@ class Difference:
 
     @property
     def past_text(self) -> str:
-        """How the row differed; columns are named without their values: some are personal."""
+        """How the row differed, without the columns' values, which may be personal."""
         if self.kind == "missing":
             return "was missing"
         if self.kind == "extra":
@@ -273,19 +275,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class KeyRange:
-    """Aggregates whose ids are at least the first and, unless that is None, below the next."""
+    """The aggregates whose ids are at least `first`, and below `next` unless that is None."""
 
     first: UUID
     next: UUID | None
 
     @property
     def values(self) -> dict[str, UUID | None]:
-        """The parameters of the statements of `staging`."""
+        """The range as parameters of the statements above."""
         return {"first": self.first, "next": self.next}
 
 
 class DifferenceRow(TypedDict):
-    """A row of `staging.differences_sql`: expected and actual columns as text."""
+    """A row of `differences_sql`: expected and actual columns as text."""
 
     key: ReadOnly[str]
     missing: ReadOnly[bool]
@@ -301,8 +303,8 @@ async def differences(
     query = differences_sql(table).encode()
     async with connection.cursor("differences") as cursor:
         await cursor.execute(query, within.values)
-        while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
-            rows = as_rows(DifferenceRow, fetched)
+        while records := await cursor.fetchmany(DIFFERENCES_CHUNK):
+            rows = as_rows(DifferenceRow, records)
             events = await _events_of(connection, archive, table, [row["key"] for row in rows])
             for row in rows:
                 yield _difference(table, row, events[row["key"]])
@@ -320,13 +322,11 @@ async def examples(
 async def _events_of(
     connection: Connection, archive: Path | None, table: Table, keys: Sequence[str]
 ) -> dict[str, list[tuple[int, str]]]:
-    """Return position and topic of each event of these aggregates."""
+    """Return, by aggregate, the position and topic of each of its events."""
     values = {"ids": keys, "prefix": topic_prefix(table)}
     rows = await read_rows(connection, HistoryRow, EVENTS_OF, values)
-    events: dict[str, list[tuple[int, str]]] = {}
-    for key in keys:
-        events[key] = []
-    for event in await resolved(connection, archive, rows):
+    events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
+    for event in await resolve_marks(connection, archive, rows):
         key = event["originator_id"]
         events[key].append((event["notification_id"], event["topic"]))
     return events

@@ -1,6 +1,6 @@
 """Compares the table `run_statistics` with the rows of runs, and makes it equal to them.
 
-Those rows are the fold of the log, as `verify` shows; so both together compare the counts with it.
+`verify` compares these rows with the log, so both together compare the counts with the log.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.json_values import JsonObject
 from eventlog.database import sql
 from eventlog.database.connection import Database, operator_session, snapshot
-from eventlog.rebuild.rebuild import MOST_EXAMPLES, Rebuilt
+from eventlog.rebuild.rebuild import MAX_EXAMPLES, RebuildResult
 from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked
+from eventlog.rebuild.verify import Comparison
 from eventlog.statistics import LOCK, READ, CountState, count_all, values_of
 from projections.rows import Connection, read_one, read_rows, read_value
 from projections.run_statistics import COUNTS, DIFFERENCES, HISTOGRAMS, TABLE
 
 
 class _DifferenceRow(TypedDict):
-    """A row that differs; None stands for a row that is missing."""
+    """A row that differs; `expected` is None for an extra row, `actual` for a missing one."""
 
     unit: ReadOnly[str]
     at: ReadOnly[str]
@@ -31,7 +31,7 @@ class _DifferenceRow(TypedDict):
 
 
 class _Size(TypedDict):
-    """The number of rows, and the sum of all that they count."""
+    """The number of rows, and the number of events that they count."""
 
     rows: ReadOnly[int]
     events: ReadOnly[int]
@@ -44,8 +44,8 @@ _SIZE = f"""
 """
 
 
-async def verify_statistics(database: Database, report: Callable[[Difference], None]) -> Checked:
-    """Count all runs anew, and report each row of the table that differs.
+async def verify_statistics(database: Database, report: Callable[[Difference], None]) -> Comparison:
+    """Count all runs again, and report each row of the table that differs.
 
     Events that the service has not counted yet are left out.
     """
@@ -54,29 +54,33 @@ async def verify_statistics(database: Database, report: Callable[[Difference], N
         return await _check(session, state, report)
 
 
-async def rebuild_statistics(database: Database, report: Callable[[Difference], None]) -> Rebuilt:
-    """Count all runs anew if a row differs; report the differences that remain.
+async def rebuild_statistics(
+    database: Database, report: Callable[[Difference], None]
+) -> RebuildResult:
+    """Count all runs again if a row differs; report the differences that remain.
 
-    Nothing is locked but the right to count: the service continues to work, and to read.
+    Meanwhile the service does not count, and otherwise continues to work.
     """
     examples: list[str] = []
 
     def example(difference: Difference) -> None:
-        if len(examples) < MOST_EXAMPLES:
+        if len(examples) < MAX_EXAMPLES:
             examples.append(f"{difference.key} {difference.past_text}")
 
     async with operator_session(database) as session, session.transaction():
         await session.execute("SET LOCAL lock_timeout = 0")
         state = await read_one(session, CountState, LOCK)
-        checked = await _check(session, state, example)
-        if checked.differences or state["position"] is None:
+        comparison = await _check(session, state, example)
+        if comparison.differences or state["position"] is None:
             await count_all(session, state, await read_value(session, int, sql.HEAD))
-    return Rebuilt(checked.differences, 0.0, await verify_statistics(database, report), examples)
+    return RebuildResult(
+        comparison.differences, 0.0, await verify_statistics(database, report), examples
+    )
 
 
 async def _check(
     session: Connection, state: CountState, report: Callable[[Difference], None]
-) -> Checked:
+) -> Comparison:
     position = state["position"]
     differences = 0
     if position is not None:
@@ -85,7 +89,7 @@ async def _check(
             report(_difference(row))
             differences += 1
     size = await read_one(session, _Size, _SIZE)
-    return Checked(TABLE, position or 0, size["events"], size["rows"], differences)
+    return Comparison(TABLE, position or 0, size["events"], size["rows"], differences)
 
 
 def _difference(row: _DifferenceRow) -> Difference:

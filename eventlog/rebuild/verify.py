@@ -1,11 +1,11 @@
 """Compares the tables with the log, range by range, while the service continues to work.
 
-First how the expected rows of a range are staged; then the comparison (`compare_ranges`): `verify`
-reports what differs, a rebuild stages it. Each range is compared in one snapshot, in which log and
-table agree unless something is wrong.
+First how the expected rows of a range are staged; then the comparison (`compare_ranges`), by which
+`verify` reports differences, and a rebuild stages them. Each range is compared in one snapshot, in
+which log and table agree unless something is wrong.
 
-Three processes work at a time: one server process reads events, this one folds those that have
-come, and another server process takes rows, or compares the range before.
+Three processes work at a time: one process of the server reads events; this process folds them;
+another process of the server receives rows, or compares the previous range.
 """
 
 import asyncio
@@ -33,25 +33,25 @@ from runtime.tasks import end, reports_itself
 EVENTS_A_RANGE = 100_000
 
 RANGE_S = 0.5
-"""How long a range is read; it ends at the first of the two limits, after an aggregate."""
+"""A range ends after the aggregate at which it reaches one of the two limits."""
 
 CHARACTERS_A_WRITE = 50_000
 WAITING_CHARACTERS = 2_000_000
-"""How much of the staged rows' text is kept in memory, while the server can take it and while it
-compares the range before."""
+"""How much text of staged rows is kept in memory before it is written, and at most while the server
+still compares the previous range."""
 
 BYTES_A_READ = 500_000
 MAX_READ = 2_000
 INITIAL_READ = 50
-"""About this many bytes of events are read at a time, which bounds memory: an event may have a
-megabyte. The number of events is estimated from those read before."""
+"""About `BYTES_A_READ` bytes of events are read at a time, to bound memory, since an event may have
+a megabyte. The number of events is estimated by the sizes of those before."""
 
 FIRST_ID = UUID(int=0)
 
 
 @dataclass
-class Staged:
-    """The numbers of events and rows that were staged, and the rows that could not be."""
+class StagedCounts:
+    """The numbers of events and rows that were staged, and the aggregates that could not be."""
 
     events: int = 0
     rows: int = 0
@@ -62,7 +62,7 @@ class Staged:
         """The ids of the aggregates that were not staged."""
         return {str(error.aggregate_id) for error in self.unreadable}
 
-    def add(self, other: "Staged") -> None:
+    def add(self, other: "StagedCounts") -> None:
         """Add another range's numbers."""
         self.events += other.events
         self.rows += other.rows
@@ -71,10 +71,10 @@ class Staged:
 
 @dataclass(frozen=True)
 class Range:
-    """A part of a table; its expected rows are staged, in the snapshot of its events."""
+    """A part of a table whose expected rows are staged, in the snapshot of their events."""
 
     keys: KeyRange
-    staged: Staged
+    staged: StagedCounts
 
 
 class _Stager:
@@ -90,18 +90,19 @@ class _Stager:
         """Begin a range.
 
         Args:
-            snapshots: the log's session is in the range's snapshot.
-            table: whose rows they are.
-            snapshot_id: that snapshot.
-            comparing: the comparison of the range before, which has the tables' session.
+            snapshots: the sessions; the log's session is in the range's snapshot.
+            table: the table.
+            snapshot_id: the range's snapshot.
+            comparing: the comparison of the previous range, which uses the tables' session; None
+                for the first range.
         """
-        self.staged = Staged()
+        self.staged = StagedCounts()
         self._snapshots = snapshots
         self._table = table
         self._snapshot_id = snapshot_id
         self._comparing = comparing
         self._folder = Folder(table, self.staged.unreadable.append)
-        self._write_line = staging.copy_line(table)
+        self._write_line = staging.line_writer(table)
         self._lines: list[str] = []
         self._characters = 0
         self._copying = AsyncExitStack()
@@ -109,7 +110,7 @@ class _Stager:
         self._until = monotonic() + RANGE_S
 
     async def stage(self, first: UUID) -> UUID | None:
-        """Return the id with which the next range begins; None where this is the last."""
+        """Stage the range from an id on; return the first id of the next range, None at the end."""
         next_id: UUID | None = None
         async with _events(self._snapshots.log, self._table, first) as chunks, self._copying:
             async for chunk in chunks:
@@ -123,14 +124,14 @@ class _Stager:
         return next_id
 
     def _is_write_due(self) -> bool:
-        """Return whether to write the lines: later where the tables' session is still comparing."""
+        """Return whether to write the lines now, or later while the tables' session is busy."""
         if self._characters < CHARACTERS_A_WRITE:
             return False
         is_busy = self._comparing is not None and not self._comparing.done()
         return not is_busy or self._characters >= WAITING_CHARACTERS
 
     async def _write(self) -> None:
-        """Copy the lines, once the range before is compared."""
+        """Copy the lines into the table of expected rows, once the previous range is compared."""
         if self._copy is None:
             if self._comparing is not None:
                 await self._comparing
@@ -146,7 +147,7 @@ class _Stager:
         self._characters = 0
 
     async def _fold_chunk(self, chunk: Sequence[Stored]) -> UUID | None:
-        """Fold events; if the range is full, return the first id of the next range."""
+        """Fold events; return the first id of the next range once this one is full, else None."""
         for event in chunk:
             if event[1] == 1 and self._is_full():
                 return event[0]
@@ -192,15 +193,15 @@ async def _events(
 
 
 async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[Sequence[Stored]]:
-    """Yield chunk after chunk; the server seeks the next one meanwhile."""
-    # Awaited below, so none dies unseen.
+    """Yield the cursor's events in chunks; the server reads the next chunk meanwhile."""
+    # Each task is awaited below, so that no error is lost.
     fetching = asyncio.create_task(cursor.fetchmany(INITIAL_READ))
     try:
-        while fetched := await fetching:
-            chunk = cast("list[Stored]", fetched)
+        while records := await fetching:
+            chunk = cast("list[Stored]", records)
             mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
             size = min(max(BYTES_A_READ // mean_bytes, 1), MAX_READ)
-            # The request is sent now: to fold this chunk leaves the event loop no time for it.
+            # `sleep` lets the task send its request now: the fold of this chunk blocks the loop.
             fetching = asyncio.create_task(cursor.fetchmany(size))
             await asyncio.sleep(0)
             yield chunk
@@ -213,23 +214,21 @@ _ExplainRow = TypedDict("_ExplainRow", {"QUERY PLAN": list[dict[str, dict[str, i
 
 
 async def _estimate(connection: Connection, query: str, values: dict[str, str]) -> int:
-    """Return the planner's estimate of rows: good enough for a progress bar.
-
-    Counting the rows of a large log takes seconds.
-    """
-    explained = await read_one(connection, _ExplainRow, f"EXPLAIN (FORMAT JSON) {query}", values)
-    [plan] = explained["QUERY PLAN"]
+    """Return the planner's estimate of a query's rows, for progress: a count would take seconds."""
+    row = await read_one(connection, _ExplainRow, f"EXPLAIN (FORMAT JSON) {query}", values)
+    [plan] = row["QUERY PLAN"]
     return plan["Plan"]["Plan Rows"]
 
 
 @dataclass(frozen=True)
-class Checked:
+class Comparison:
     """The result of comparing a table.
 
     Attributes:
+        table: the table's name.
         position: the log's last position when the comparison began.
-        events: number of events folded.
-        rows: number of rows that it must have.
+        events: number of events that were folded.
+        rows: number of rows that the table must have.
         differences: number of rows that differ.
         unreadable: number of rows that could not be compared, because this version of the program
             cannot read their events.
@@ -244,7 +243,7 @@ class Checked:
 
     @property
     def is_equal(self) -> bool:
-        """Return whether the table certainly equals the log."""
+        """Return whether every row of the table was compared and is equal."""
         return not self.differences and not self.unreadable
 
 
@@ -253,7 +252,7 @@ async def verify(
     tables: Sequence[Table],
     report: Callable[[Difference], None],
     progress: Progress,
-) -> list[Checked]:
+) -> list[Comparison]:
     """Compare the tables with the log; report each difference and each unreadable row.
 
     Raises:
@@ -268,7 +267,7 @@ async def _verify(
     table: Table,
     report: Callable[[Difference], None],
     progress: Progress,
-) -> Checked:
+) -> Comparison:
     async def compare(part: Range) -> int:
         for error in part.staged.unreadable:
             key = str(error.aggregate_id)
@@ -289,16 +288,20 @@ async def compare_ranges(
     table: Table,
     compare: Callable[[Range], Awaitable[int]],
     progress: Progress,
-) -> Checked:
-    """Compare a table range by range; `compare` returns the number of a range's differing rows.
+) -> Comparison:
+    """Compare a table range by range. While the server compares a range, the next one is folded.
 
-    While the server compares a range, the next one is folded.
+    Args:
+        snapshots: the sessions.
+        table: the table.
+        compare: compares a range; returns the number of its differing rows.
+        progress: called with the number of folded events and of compared rows.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
     events = await _estimate(snapshots.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
-    total = Staged()
+    total = StagedCounts()
     differing = 0
 
     async def compare_range(part: Range) -> None:
@@ -319,7 +322,7 @@ async def compare_ranges(
             folded += stager.staged.events
             progress(f"{table.name}: folding", folded, max(folded, events))
             part = Range(KeyRange(first, next_id), stager.staged)
-            # The next range's stager awaits it before it writes, or the end of this function.
+            # It is awaited by the next range's stager before that writes, or at the end below.
             comparing = asyncio.create_task(compare_range(part))
             reports_itself(comparing)
             first = next_id
@@ -327,7 +330,7 @@ async def compare_ranges(
             await comparing
     finally:
         await end(comparing)
-    return Checked(
+    return Comparison(
         table=table.name,
         position=snapshots.position,
         events=total.events,

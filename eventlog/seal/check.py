@@ -3,10 +3,10 @@
 First its findings, then the comparison with heads that were kept elsewhere (`KeptHeads`), then
 `SealCheck`.
 
-Between two valid seals the events must be those that the second one lists. Where its list is not
-trusted, or seals in between are missing or broken, the events are hashed into the tree, and the
-signed root shows whether they are what was sealed; if not, the peaks of the two trees narrow down
-where.
+Between two valid seals, the events must be those that the second one lists. If its list is not
+trusted, or seals in between are missing or invalid, the events are hashed into the tree, and the
+signed root shows whether they are the sealed ones. If they are not, the peaks of the two trees
+narrow down the first difference.
 """
 
 from array import array
@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventlog.encoding import FIRST
-from eventlog.seal.seal import NO_PREVIOUS, CheckedSeal, Head, KeptHead, SignedHead, pairs, to_runs
+from eventlog.seal.seal import NO_PREVIOUS, Head, KeptHead, SignedHead, VerifiedSeal, pairs, to_runs
 from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
 from runtime.text import counted
 
 MAX_FINDINGS = 100
-"""Findings that are reported one by one; the rest are counted. A million events may have been
-rewritten."""
+"""Findings that are reported one by one. Further ones are only counted: a million events may have
+been altered."""
 
 Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
-"""What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals
-themselves."""
+"""What happened to an event; `contradicted` if it is one in a range, `seal` if it happened to the
+seals themselves."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Finding:
     Attributes:
         kind: what happened.
         position: first position that it may concern.
-        until: last such position; the same where the event is certain.
+        until: last such position; the same as `position` if the event is certain.
         text: the message for people.
     """
 
@@ -46,7 +46,7 @@ class Finding:
 
     @property
     def range(self) -> tuple[int, int]:
-        """The key of order: of two that begin at one position, the more exact one comes first."""
+        """The sort key: of two findings that begin at one position, the more exact one is first."""
         return self.position, self.until
 
     def present(self) -> dict[str, Any]:
@@ -66,7 +66,13 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Gathers findings."""
+    """Collects findings.
+
+    Attributes:
+        reported: the first `MAX_FINDINGS`.
+        not_reported: number of findings beyond these.
+        first: the finding with the lowest position.
+    """
 
     reported: list[Finding] = field(default_factory=list)
     not_reported: int = 0
@@ -95,7 +101,7 @@ class Report:
         seals: number of valid seals.
         last: the last valid seal's head.
         unsealed: number of events after it.
-        kept: number of heads, kept elsewhere, that the log was compared with.
+        kept: number of kept heads with which the log was compared.
         findings: in the order of positions.
         not_reported: number of findings beyond these.
         first: the finding with the lowest position.
@@ -143,10 +149,11 @@ class _KeptHeadState:
     """What the check knows of one kept head.
 
     Attributes:
+        kept: the head.
         matches: whether the log's first events have its root; None until they have been read.
-        difference: range of leaves that holds the first difference.
-        seal: the seal with its number, if that has been read.
-        proven: number of events that it proves because the seal before it is still there.
+        difference: range of leaves that contains the first difference.
+        seal: the log's seal with its number, once that has been read.
+        proven: number of events under the log's seal before it, which it names.
     """
 
     kept: KeptHead
@@ -166,13 +173,17 @@ class _KeptHeadState:
 
 
 class KeptHeads:
-    """The kept heads, compared with the log."""
+    """Compares kept heads with the log.
+
+    Attributes:
+        watched: sizes of the tree at which `compare_tree` must be called.
+    """
 
     def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
         self._states = [
-            _KeptHeadState(head) for head in sorted(kept, key=lambda one: one.signed.head.size)
+            _KeptHeadState(head) for head in sorted(kept, key=lambda head: head.signed.head.size)
         ]
         self._by_size: dict[int, list[_KeptHeadState]] = {}
         self._floors: dict[int, int] = {}
@@ -194,7 +205,7 @@ class KeptHeads:
                 self.watched.add(head.size)
 
     def compare_tree(self, tree: Frontier, position: int) -> None:
-        """Compare a tree of a watched size, whose last leaf has this position."""
+        """Compare the log's tree at a watched size; its last leaf has this position."""
         size = tree.size
         self._floors[size] = position + 1
         states = self._by_size.get(size)
@@ -212,7 +223,7 @@ class KeptHeads:
         """Report every head that contradicts the log.
 
         Args:
-            tree: of the whole log.
+            tree: the tree of the whole log.
             unsealed: first position after the last valid seal.
             first: first position of the log.
         """
@@ -227,29 +238,29 @@ class KeptHeads:
                 matching_size = head.size
                 self._check_seal(state, unsealed)
                 continue
-            same = max(matching_size, state.proven)
+            equal_events = max(matching_size, state.proven)
             if state.matches is False:
-                self._report_contradiction(state, same)
+                self._report_contradiction(state, equal_events)
             elif head.size > tree.size:
-                self._report_too_short(state, tree, same)
+                self._report_too_short(state, tree, equal_events)
 
     def _report_other_log(self, state: _KeptHeadState, first: int) -> None:
         head = state.head
         text = f"{state.name} is that of another log, {head.log_id}: the log was replaced"
         self._findings.add("contradicted", first, text, head.position)
 
-    def _report_too_short(self, state: _KeptHeadState, tree: Frontier, same: int) -> None:
-        """Report a head of more events than the log has; the first `same` are as sealed."""
+    def _report_too_short(self, state: _KeptHeadState, tree: Frontier, equal_events: int) -> None:
+        """Report a head of more events than the log has, whose first events are as sealed."""
         head = state.head
         difference, _ = _difference(state, tree)
-        start = self._floor(same, difference)
+        start = self._floor(equal_events, difference)
         text = f"{state.name} covers {counted(head.size, 'event')}; the log has {tree.size}"
         self._findings.add("removed", start, text, head.position)
 
-    def _report_contradiction(self, state: _KeptHeadState, same: int) -> None:
-        """Report a head whose events differ; the first `same` are certainly as sealed."""
+    def _report_contradiction(self, state: _KeptHeadState, equal_events: int) -> None:
+        """Report a head whose events differ, and whose first events are certainly as sealed."""
         difference, end = state.difference
-        start = self._floor(same, difference)
+        start = self._floor(equal_events, difference)
         after_head = state.head.position + 1
         last = self._floors.get(end, after_head) - 1
         text = (
@@ -258,12 +269,12 @@ class KeptHeads:
         )
         self._findings.add("contradicted", start, text, last)
 
-    def _floor(self, same: int, difference: int) -> int:
-        """Return the first position after the events that are certain."""
-        return self._floors.get(max(same, difference), self._floors[0])
+    def _floor(self, equal_events: int, difference: int) -> int:
+        """Return the first position after the events that are certainly as sealed."""
+        return self._floors.get(max(equal_events, difference), self._floors[0])
 
     def _check_seal(self, state: _KeptHeadState, unsealed: int) -> None:
-        """Report a kept head that is no longer among the seals, while its events are as sealed."""
+        """Report a kept head that is not among the seals any more, although its events match."""
         head = state.head
         if state.seal is None:
             text = f"{state.name} is no longer among the log's seals"
@@ -287,9 +298,12 @@ END = 2**63
 
 
 class SealCheck:
-    """Call `open` with a seal, `take` with the events up to its position, and `close`.
+    """Checks a log's seals. For each, call `open`, `take` with its events, and `close`.
 
     After the last seal call `open_tail`, `take` with the remaining events, and `finish`.
+
+    Attributes:
+        findings: what is wrong so far.
     """
 
     def __init__(self, log_id: str, kept: Sequence[KeptHead]) -> None:
@@ -303,7 +317,7 @@ class SealCheck:
         self._good_seals = 0
         self._numbers: set[int] = set()
         self._doubts: list[str] = []
-        self._seal: CheckedSeal | None = None
+        self._seal: VerifiedSeal | None = None
         self._entries: list[Leaf] = []
         self._next = 0
         self._first_listed = END
@@ -314,17 +328,17 @@ class SealCheck:
         self._last = 1
         self._first_unsealed = 1
 
-    def open(self, seal: CheckedSeal) -> int | None:
+    def open(self, seal: VerifiedSeal) -> int | None:
         """Begin with the next seal.
 
         Returns:
-            The last position it covers, None if the seal is not trusted.
+            The last position that it covers; None if it is not trusted: then it is skipped.
         """
         last_number = 0
-        hash_before = NO_PREVIOUS
+        last_hash = NO_PREVIOUS
         if self._good is not None:
             last_number = self._good.head.number
-            hash_before = self._good.hash
+            last_hash = self._good.hash
         if seal.signed is None or seal.number <= last_number:
             self._doubt(seal)
             return None
@@ -332,14 +346,14 @@ class SealCheck:
         expected = last_number + 1
         self._doubt_missing(expected, head.number)
         is_next = head.number == expected
-        if is_next and head.previous != hash_before:
+        if is_next and head.previous != last_hash:
             self._doubts.append(f"seal {head.number} does not follow from the one before it")
         self._kept.record_seal(seal.signed)
         self._seal = seal
         entries = seal.entries or []
         self._list(entries)
         if entries and is_next:
-            # Right after a good seal, every event has to be listed.
+            # Right after a valid seal, every event must be listed.
             self._first_listed = FIRST
         return head.position
 
@@ -378,7 +392,7 @@ class SealCheck:
         unlisted = self._unlisted_range(head)
         root = self._tree.root().hex()
         if self._tree.size != head.size or root != head.root:
-            unlisted = self._contradicted(seal, head.position, start, unlisted)
+            unlisted = self._report_contradiction(seal, head.position, start, unlisted)
         first, until = unlisted
         self._report(self._doubts, first, until)
         if self._entries:
@@ -414,8 +428,8 @@ class SealCheck:
             first=self.findings.first,
         )
 
-    def _doubt(self, seal: CheckedSeal) -> None:
-        """Record why a seal is not trusted."""
+    def _doubt(self, seal: VerifiedSeal) -> None:
+        """Record why a seal is not trusted; it is reported with the next valid one."""
         self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
         self._numbers.add(seal.number)
 
@@ -453,7 +467,7 @@ class SealCheck:
             self._push(position, leaf)
 
     def _compare(self, leaf: Leaf) -> None:
-        """Compare an event with the seal's list, or hash it where the list does not reach."""
+        """Compare an event with the seal's list; if it comes before the list, hash it."""
         position, leaf_hash = leaf
         if position < self._first_listed:
             self._unlisted.append(position)
@@ -485,28 +499,27 @@ class SealCheck:
             return None
         return self._entries[self._next]
 
-    def _contradicted(
-        self, seal: CheckedSeal, position: int, start: int, unlisted_range: tuple[int, int]
+    def _report_contradiction(
+        self, seal: VerifiedSeal, position: int, start: int, unlisted_range: tuple[int, int]
     ) -> tuple[int, int]:
         """Report that the events up to the seal's position do not have its root.
 
         Args:
-            seal: that is contradicted.
+            seal: the seal.
             position: the seal's position.
             start: index of the first event that no list names.
             unlisted_range: positions of the events that no list names.
 
         Returns:
-            That range, narrowed down by the peaks.
+            This range, narrowed down by the peaks.
         """
-        unlisted = self._unlisted
         sealed = seal.tree
         first, until = unlisted_range
         # An event may have been removed right after the last one that is certain.
         first = min(first, self._after_good())
         if sealed is not None and not self._is_uncertain:
-            first, until = self._narrowed(sealed, start, first, until)
-        if unlisted or not self._is_uncertain:
+            first, until = self._narrow_down(sealed, start, first, until)
+        if self._unlisted or not self._is_uncertain:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
         self._is_uncertain = sealed is None
@@ -516,16 +529,16 @@ class SealCheck:
                 self._kept.compare_tree(self._tree, position)
         return first, until
 
-    def _narrowed(self, sealed: Frontier, start: int, first: int, until: int) -> tuple[int, int]:
-        """Return the range of positions that differ, narrowed down by the peaks."""
+    def _narrow_down(self, sealed: Frontier, start: int, first: int, until: int) -> tuple[int, int]:
+        """Return the range of positions that differ, narrowed down by the peaks of both trees."""
         unlisted = self._unlisted
         count = len(unlisted)
-        same, end = first_difference(sealed, self._tree)
+        difference, end = first_difference(sealed, self._tree)
         # As indexes into the events that no list names.
-        same -= start
+        difference -= start
         end -= start
-        if 0 < same <= count:
-            first = unlisted[same - 1] + 1
+        if 0 < difference <= count:
+            first = unlisted[difference - 1] + 1
         is_as_long = sealed.size == self._tree.size
         if is_as_long and 0 < end < count:
             until = unlisted[end - 1]
@@ -547,7 +560,7 @@ class SealCheck:
         return f"seal {self._seal.number}"
 
     def _after_good(self) -> int:
-        """Return the position after the last valid seal: the first one that may be wrong."""
+        """Return the first position after the last valid seal."""
         if self._good is None:
             return 1
         return self._good.head.position + 1

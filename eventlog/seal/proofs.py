@@ -1,6 +1,6 @@
-"""Proofs that need no database to be checked.
+"""Proofs that can be checked without the database.
 
-Either an event is under a head, or the log of one head begins with the log of another.
+They prove that an event is under a head, or that the log of one head begins with that of another.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from eventlog import encoding
 from eventlog.archive.reading import event_at
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
-from eventlog.encoding import RawRow, UnshowableEventError, encoded, read_event, show_event
+from eventlog.encoding import RawRow, UnrepresentableEventError, encoded, to_document, to_raw_row
 from eventlog.keys import SealKeys
 from eventlog.seal.seal import (
     SealError,
     SignedHead,
     all_seals,
     check_seal,
-    exported,
+    export,
     head_of_document,
     last_seal,
     seal_covering,
@@ -45,7 +45,7 @@ CONSISTENCY = "apphub-jobs consistency proof 1"
 
 
 class Prover:
-    """Makes proofs from the hashes in the seals. Each is checked before it is handed out."""
+    """Makes proofs from the hashes in the seals. Each is checked before it is returned."""
 
     def __init__(
         self, pool: AsyncConnectionPool[Connection], archive: Path | None, keys: SealKeys
@@ -55,7 +55,11 @@ class Prover:
         self._keys = keys
 
     async def inclusion(self, position: int, head: SignedHead | None = None) -> dict[str, Any]:
-        """Prove that an event is under a head; the log's last one if none is given.
+        """Prove that an event is under a head.
+
+        Args:
+            position: the event's position.
+            head: the head; None for the log's last one.
 
         Raises:
             SealError: it is not, or the log is not what was sealed.
@@ -72,9 +76,9 @@ class Prover:
             path = await self._roots(connection, inclusion_ranges(index, size))
         proof = {
             "format": INCLUSION,
-            "event": _shown(event),
+            "event": _to_document(event),
             "index": index,
-            "path": [one.hex() for one in path],
+            "path": [node.hex() for node in path],
             "seal": signed.present(),
         }
         check_proof(proof, self._keys)
@@ -99,21 +103,21 @@ class Prover:
         proof = {
             "format": CONSISTENCY,
             "old": old.present(),
-            "path": [one.hex() for one in path],
+            "path": [node.hex() for node in path],
             "new": new.present(),
         }
         check_proof(proof, self._keys)
         return proof
 
-    async def exported(self) -> bytes:
-        """Return the log's last head, as it is kept elsewhere.
+    async def export(self) -> bytes:
+        """Return the log's last head as one line of JSON, to be kept elsewhere.
 
         Raises:
             SealError: there is none, or it is not as it was signed.
         """
         async with borrowed(self._pool) as connection:
             signed, peaks = await self._last_head(connection)
-        return exported(signed, tree_of(signed.head, peaks))
+        return export(signed, tree_of(signed.head, peaks))
 
     async def _last_head(self, connection: Connection) -> tuple[SignedHead, bytes]:
         """Return the log's last head, and the peaks of its tree.
@@ -127,7 +131,7 @@ class Prover:
         return verified_head(self._keys, row.head, row.signature), row.peaks
 
     async def _index(self, connection: Connection, position: int) -> int | None:
-        """Return how many sealed events come before a position, None if no sealed one is there."""
+        """Return the index of the sealed event at a position; None if there is none."""
         row = await seal_covering(connection, position)
         if row is None:
             return None
@@ -150,13 +154,13 @@ class Prover:
 
 
 def check_proof(proof: Any, keys: SealKeys) -> str:
-    """Check a proof by the public key alone; return what it proves.
+    """Check a proof by the public keys alone; return what it proves, for people.
 
     Raises:
         SealError: it proves nothing.
     """
     try:
-        path = [bytes.fromhex(one) for one in proof["path"]]
+        path = [bytes.fromhex(node) for node in proof["path"]]
         kind = proof["format"]
         if kind == INCLUSION:
             return _check_inclusion(proof, path, keys)
@@ -171,7 +175,7 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
     head = head_of_document(keys, proof["seal"]).head
     event = proof["event"]
     index = proof["index"]
-    leaf = leaf_hash(encoded(read_event(event)))
+    leaf = leaf_hash(encoded(to_raw_row(event)))
     root = bytes.fromhex(head.root)
     position = event["position"]
     if not verify_inclusion(leaf, index, head.size, path, root):
@@ -213,11 +217,11 @@ async def _event(connection: Connection, archive: Path | None, position: int) ->
         raise SealError(
             f"the event at position {position} was sealed and is gone: run `seal verify`"
         )
-    return read_event(archived)
+    return to_raw_row(archived)
 
 
-def _shown(event: RawRow) -> dict[str, Any]:
+def _to_document(event: RawRow) -> dict[str, Any]:
     try:
-        return show_event(event)
-    except UnshowableEventError as error:
+        return to_document(event)
+    except UnrepresentableEventError as error:
         raise SealError(str(error)) from None

@@ -1,11 +1,10 @@
-"""Seals: signed heads of a Merkle tree over the log, each naming the one before.
+"""Seals: signed heads of a Merkle tree over the log, each of which names the one before.
 
 First heads and seals, then heads kept in files outside the database, then the rows of `log_seals`.
 
-A head states that this log's first `size` events, up to `position`, have this root. The signature
-is over its text, canonical JSON; the head's `entries` covers the rest of a seal (the hashes and
-positions of its own events), its `root` the tree's peaks. So no column of the table can be altered
-unnoticed.
+A head states that this log's first `size` events, up to `position`, have this root. Its canonical
+JSON is signed. Its `entries` covers the hashes and positions of the seal's own events, its `root`
+the tree's peaks. So no column of the table can be altered unnoticed.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -39,14 +38,14 @@ class SealError(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """What is signed. Hashes are hexadecimal.
+    """The signed part of a seal. Hashes are hexadecimal.
 
     Attributes:
         log_id: the log's id.
-        number: 1, 2, …
+        number: the seal's number, from 1.
         size: number of events in the tree.
         root: the tree's root.
-        position: of the last event.
+        position: position of the last event.
         entries: hash of the leaves and positions that this seal added.
         previous: hash of the previous seal.
         sealed_at: the sealer's time, as ISO 8601 text.
@@ -81,7 +80,7 @@ class SignedHead:
 
     @property
     def hash(self) -> str:
-        """Return the hash that the next seal has as `previous`."""
+        """The hash that the next seal has as `previous`."""
         return sha256(_message(self.head.text()) + self.signature).hexdigest()
 
     def present(self) -> dict[str, Any]:
@@ -91,12 +90,13 @@ class SignedHead:
 
 @dataclass(frozen=True)
 class Seal:
-    """A row of `log_seals`.
+    """A seal, as a row of `log_seals` stores it.
 
     Attributes:
+        signed: its head.
         runs: the first and last position of each unbroken run of positions that this seal added.
-        leaves: the hashes of the events at these positions, one after the other.
-        peaks: those of the tree, one after the other.
+        leaves: the hashes of the events at these positions, concatenated.
+        peaks: the tree's peaks, concatenated.
     """
 
     signed: SignedHead
@@ -125,14 +125,14 @@ def sign(keys: SealKeys, head: Head) -> SignedHead:
 
 
 def verified_head(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
-    """Return the head of a text and its signature.
+    """Return the head in a signed text.
 
     Raises:
         SealError: no trusted key signed it.
     """
     if not keys.verify(_message(text), signature):
         raise SealError("it is not signed by a key that is trusted")
-    return SignedHead(_head(orjson.loads(text)), signature)
+    return SignedHead(_to_head(orjson.loads(text)), signature)
 
 
 def head_of_document(keys: SealKeys, document: Any) -> SignedHead:
@@ -142,7 +142,7 @@ def head_of_document(keys: SealKeys, document: Any) -> SignedHead:
         SealError: it is not a head, or no trusted key signed it.
     """
     try:
-        head = _head(document["head"])
+        head = _to_head(document["head"])
         signature = bytes.fromhex(document["signature"])
     except (AttributeError, KeyError, TypeError, ValueError):
         raise SealError("it is not the head of a seal") from None
@@ -195,7 +195,7 @@ def split(hashes: bytes) -> list[bytes]:
 
 
 def tree_of(head: Head, peaks: bytes) -> Frontier:
-    """Return a head's tree, to compare it or to continue it.
+    """Return a head's tree.
 
     Raises:
         SealError: the peaks are not those of the head's root.
@@ -209,7 +209,7 @@ def tree_of(head: Head, peaks: bytes) -> Frontier:
     return tree
 
 
-def _head(fields: dict[str, Any]) -> Head:
+def _to_head(fields: dict[str, Any]) -> Head:
     return Head(**{_FIELD_NAMES.get(name, name): value for name, value in fields.items()})
 
 
@@ -217,7 +217,7 @@ def _message(text: str) -> bytes:
     return f"{FORMAT}\n{text}".encode()
 
 
-# Heads kept outside the database: one JSON document a line, so that a file may hold many.
+# Heads kept outside the database: a file has one JSON document in each line.
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,8 @@ class KeptHead:
 
     Attributes:
         signed: the head.
-        tree: the tree's peaks, if the file has them; they narrow down where a log was changed.
-        source: the file.
+        tree: its tree, if the file has the peaks: they narrow down where a log was changed.
+        source: the file's path, for messages.
     """
 
     signed: SignedHead
@@ -235,8 +235,8 @@ class KeptHead:
     source: str
 
 
-def exported(signed: SignedHead, tree: Frontier) -> bytes:
-    """Return a head as one line of JSON."""
+def export(signed: SignedHead, tree: Frontier) -> bytes:
+    """Return a head and its tree's peaks as one line of JSON."""
     document = {**signed.present(), "peaks": [peak.hex() for peak in tree.peaks]}
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -245,14 +245,14 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
     """Return the heads in a file.
 
     Raises:
-        SealError: it cannot be read, or has something that is not a head signed by a trusted key.
+        SealError: it cannot be read, or has anything but heads signed by a trusted key.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise SealError(f"cannot read {path}: {error.strerror}") from None
     try:
-        heads = [_kept(document, keys, str(path)) for document in _documents(text)]
+        heads = [_to_kept_head(document, keys, str(path)) for document in _documents(text)]
     except SealError as error:
         raise SealError(f"cannot use the heads in {path}: {error}") from None
     if not heads:
@@ -261,7 +261,7 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
 
 
 def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
-    """Return the last head that a sealer kept, None if it has kept none.
+    """Return the last head in a sealer's file; None if there is no file.
 
     Raises:
         SealError: the file cannot be read, or is not valid.
@@ -272,12 +272,12 @@ def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
 
 
 def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
-    """Replace the kept head; after a crash the file has the old one or the new one.
+    """Replace the head in a sealer's file; after a crash the file has the old one or the new one.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_whole(path, exported(signed, tree))
+    write_whole(path, export(signed, tree))
 
 
 def _documents(text: bytes) -> list[Any]:
@@ -291,7 +291,7 @@ def _documents(text: bytes) -> list[Any]:
         raise SealError(f"it is not JSON: {error}") from None
 
 
-def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
+def _to_kept_head(document: Any, keys: SealKeys, source: str) -> KeptHead:
     signed = head_of_document(keys, document)
     if "peaks" not in document:
         return KeptHead(signed, None, source)
@@ -303,8 +303,7 @@ def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
 
 
 SEAL_LOCK = 4_870_226_913_547_350_918
-"""Key of the advisory lock that lets one process seal at a time. It has nothing to do with the
-append lock."""
+"""Key of the advisory lock that lets one process seal at a time. Appends do not take it."""
 
 
 TRY_SEAL_LOCK = f"SELECT pg_try_advisory_xact_lock({SEAL_LOCK}) AS held"
@@ -341,7 +340,7 @@ SEALED_EVENTS = """
 """
 
 
-# Rows of `log_seals`; none is trusted before its signature and its hashes have been checked.
+# Rows of `log_seals`. None is trusted before its signature and its hashes have been checked.
 
 SEALS_CHUNK = 50
 """Rows in memory at a time; one has up to 32 kB of hashes."""
@@ -349,7 +348,7 @@ SEALS_CHUNK = 50
 
 @dataclass(frozen=True)
 class StoredSeal:
-    """A row of the table; a column that somebody set to NULL or another type is empty here."""
+    """A row of the table; a column that was edited to NULL or another type is empty here."""
 
     number: int
     size: int
@@ -362,15 +361,15 @@ class StoredSeal:
 
 
 @dataclass(frozen=True)
-class CheckedSeal:
+class VerifiedSeal:
     """The trusted parts of a row.
 
     Attributes:
-        number: the row's own number, trusted or not.
-        signed: its head, None if that is not a head of this log and number, signed by a trusted
-            key.
-        entries: the events that it lists, None if the list is not the one that was signed.
-        tree: the tree's peaks, None if they are not those of the root.
+        number: the number in the row, trusted or not.
+        signed: its head; None if that is not signed by a trusted key, or is one of another log or
+            number.
+        entries: the events that it lists; None if the list is not the one that was signed.
+        tree: its tree; None if the peaks do not have the head's root.
         problems: what is wrong with the row.
     """
 
@@ -382,47 +381,43 @@ class CheckedSeal:
 
 
 async def last_seal(connection: Connection) -> StoredSeal | None:
-    """Return the last row, None if there is none."""
+    """Return the last seal; None if there is none."""
     cursor = await connection.execute(LAST_SEAL)
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    return _stored(row)
+    return None if row is None else _to_seal(row)
 
 
 async def seal_covering(connection: Connection, position: int) -> StoredSeal | None:
-    """Return the seal that covers a position, None if that is not sealed."""
+    """Return the seal that covers a position; None if the position is not sealed."""
     cursor = await connection.execute(SEAL_COVERING, (position,))
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    return _stored(row)
+    return None if row is None else _to_seal(row)
 
 
 async def all_seals(connection: Connection) -> AsyncIterator[StoredSeal]:
-    """Yield every row, by number. It needs a transaction."""
+    """Yield every seal, by number. Call it in a transaction."""
     async with connection.cursor("seals") as cursor:
         await cursor.execute(SEALS)
         while rows := await cursor.fetchmany(SEALS_CHUNK):
             for row in rows:
-                yield _stored(row)
+                yield _to_seal(row)
 
 
-def check_seal(row: StoredSeal, keys: SealKeys, log_id: str) -> CheckedSeal:
+def check_seal(row: StoredSeal, keys: SealKeys, log_id: str) -> VerifiedSeal:
     """Return the trusted parts of a row."""
     number = row.number
     try:
         signed = verified_head(keys, row.head, row.signature)
     except SealError as error:
         problem = f"seal {number}: {error}"
-        return CheckedSeal(number, problems=[problem])
+        return VerifiedSeal(number, problems=[problem])
     head = signed.head
     if head.log_id != log_id:
         problem = f"seal {number} was made for another log, {head.log_id}"
-        return CheckedSeal(number, problems=[problem])
+        return VerifiedSeal(number, problems=[problem])
     if head.number != number:
         problem = f"the row of seal {number} was signed as seal {head.number}"
-        return CheckedSeal(number, problems=[problem])
+        return VerifiedSeal(number, problems=[problem])
     problems: list[str] = []
     if row.size != head.size:
         problems.append(f"seal {number}: its column size was altered")
@@ -438,38 +433,32 @@ def check_seal(row: StoredSeal, keys: SealKeys, log_id: str) -> CheckedSeal:
         tree = tree_of(head, row.peaks)
     except SealError as error:
         problems.append(f"seal {number}: {error}")
-    return CheckedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
+    return VerifiedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
 
 
-def _stored(row: Mapping[str, Any]) -> StoredSeal:
+def _to_seal(row: Mapping[str, Any]) -> StoredSeal:
     return StoredSeal(
-        number=_int(row["number"]),
-        size=_int(row["size"]),
-        position=_int(row["position"]),
+        number=_as_int(row["number"]),
+        size=_as_int(row["size"]),
+        position=_as_int(row["position"]),
         head=str(row["head"]),
         signature=as_bytes(row["signature"]),
-        runs=_ints(row["runs"]),
+        runs=_as_ints(row["runs"]),
         leaves=as_bytes(row["leaves"]),
         peaks=as_bytes(row["peaks"]),
     )
 
 
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        return -1
-    return value
+def _as_int(value: object) -> int:
+    return value if isinstance(value, int) else -1
 
 
-def _ints(value: object) -> list[int]:
-    if not isinstance(value, list):
-        return []
-    if not all(isinstance(value, int) for value in value):
-        return []
-    return value
+def _as_ints(value: object) -> list[int]:
+    if isinstance(value, list) and all(isinstance(number, int) for number in value):
+        return value
+    return []
 
 
 def as_bytes(value: object) -> bytes:
     """Return a column's bytes; another type counts as empty."""
-    if not isinstance(value, bytes):
-        return b""
-    return value
+    return value if isinstance(value, bytes) else b""

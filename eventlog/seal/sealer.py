@@ -1,12 +1,12 @@
 """The sealer: follows the log and seals it once a second while events arrive.
 
-First where sealing continues: the last seal in the database, compared with the head kept outside
+First the last seal in the database, at which sealing continues, compared with the head kept outside
 (`TipStore`); then the `Sealer`.
 
 A seal is a signed Merkle head over the log. Each cycle is one short transaction under an advisory
-lock of its own, from the last seal in the table to the log's end: the process that gets the lock
-seals, the others find nothing to seal. Between cycles only the last head is kept, in a file outside
-the database, so after a kill this or another process continues. The append lock is never taken.
+lock, and seals the events from the last seal up to the log's end; a process that does not get the
+lock does nothing. The last head is also kept in a file outside the database. After a kill, this or
+another process continues by the two. The append lock is never taken.
 """
 
 import asyncio
@@ -65,8 +65,8 @@ class Sealing:
     """Settings of a process that seals.
 
     Attributes:
-        key_file: the key; created with the log's first seal if it is missing.
-        head_file: keeps the last head outside the database.
+        key_file: the file of the key; created with the log's first seal if it is missing.
+        head_file: the file of the last head.
         every_s: pause between cycles, in seconds.
     """
 
@@ -77,7 +77,13 @@ class Sealing:
 
 @dataclass(frozen=True)
 class Tip:
-    """The last seal, None before the first, and its tree, which must not be changed."""
+    """The last seal, at which sealing continues.
+
+    Attributes:
+        log_id: the log's id.
+        signed: the seal's head; None before the first seal.
+        tree: its tree, which must not be changed.
+    """
 
     log_id: str
     signed: SignedHead | None
@@ -85,14 +91,14 @@ class Tip:
 
     @property
     def position(self) -> int:
-        """Return the last position that is sealed."""
+        """The last position that is sealed."""
         if self.signed is None:
             return FIRST
         return self.signed.head.position
 
 
 class TipStore:
-    """Reads the tip from the database, and keeps it."""
+    """Reads the tip from the database, and keeps it in memory and in a file."""
 
     def __init__(self, sealing: Sealing) -> None:
         self._sealing = sealing
@@ -117,7 +123,7 @@ class TipStore:
         row = await cursor.fetchone()
         if row is None:
             return await self._first_tip(connection)
-        if self._tip is not None and _is_of(self._tip, row):
+        if self._tip is not None and _is_row_of(self._tip, row):
             return self._tip
         keys = self._load_keys()
         try:
@@ -135,7 +141,7 @@ class TipStore:
     async def _first_tip(self, connection: Connection) -> Tip:
         """Return the tip of a log without seals."""
         self._load_or_create_keys()
-        kept_head = self._last_kept()
+        kept_head = self._read_kept_head()
         if kept_head is not None:
             raise SealError(f"the database has no seals, but {self._describe_kept(kept_head)}")
         row = await read_first(connection, _LogId, sql.LOG_ID)
@@ -180,7 +186,7 @@ class TipStore:
 
     async def _compare(self, connection: Connection) -> None:
         """Check that the kept head is still one of the seals."""
-        kept_head = self._last_kept()
+        kept_head = self._read_kept_head()
         if kept_head is None:
             return
         cursor = await connection.execute(SEALED_HEAD, (kept_head.head.number,))
@@ -190,8 +196,8 @@ class TipStore:
                 f"the database's seals contradict what was sealed: {self._describe_kept(kept_head)}"
             )
 
-    def _last_kept(self) -> SignedHead | None:
-        """Return the last head that this process, or an earlier one, has kept."""
+    def _read_kept_head(self) -> SignedHead | None:
+        """Return the last head that this process has kept, else the one in the file, if any."""
         if self._tip is not None:
             return self._tip.signed
         return read_head(self._sealing.head_file, self.keys)
@@ -205,7 +211,7 @@ class TipStore:
         )
 
 
-def _is_of(tip: Tip, row: Mapping[str, object]) -> bool:
+def _is_row_of(tip: Tip, row: Mapping[str, object]) -> bool:
     """Return whether a row of `log_seals` is the tip's."""
     if tip.signed is None:
         return False
@@ -214,20 +220,20 @@ def _is_of(tip: Tip, row: Mapping[str, object]) -> bool:
 
 
 MAX_EVENTS = 1_000
-"""Events under one seal: no more are uncertain if a seal's own hashes were destroyed."""
+"""Events under one seal; if its hashes are destroyed, a check is uncertain about no more events."""
 
 MAX_SEALS = 10
 """Seals in one transaction, when many events are unsealed."""
 
 POLL_S = 1.0
-"""Longest delay of a cycle when a notification was lost."""
+"""Longest delay of a cycle if a notification was lost."""
 
 LAST_CYCLE_S = 5.0
-"""How long a stop may take to seal the last events."""
+"""How long the sealing of the last events may delay a stop."""
 
 
 class Sealer:
-    """One process's sealer. Start it in the loop that the pool belongs to."""
+    """The sealer of a process. Start it in the event loop that the pool belongs to."""
 
     def __init__(
         self,
@@ -277,7 +283,7 @@ class Sealer:
                     await connection.execute(INSERT_SEAL, seal.row())
                 if count < MAX_EVENTS:
                     break
-        # Only now: a kept head must never be ahead of the database.
+        # After the commit: the kept head must never be ahead of the database.
         await self._tip_store.keep(tip)
         return count == MAX_EVENTS
 
@@ -333,7 +339,7 @@ def next_seal(
 async def _leaves_after(
     connection: Connection, archive: Path | None, position: int
 ) -> tuple[list[int], bytes]:
-    """Return the positions and leaf hashes of the next events, enough for one seal."""
+    """Return the positions of the next events for one seal, and their leaf hashes concatenated."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()

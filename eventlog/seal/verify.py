@@ -1,4 +1,4 @@
-"""Checks the log against its seals: all is computed from the stored bytes, in one snapshot."""
+"""Checks the log against its seals: every hash is computed from stored bytes, in one snapshot."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +18,7 @@ from eventlog.seal.tree import Leaf, to_leaves
 from projections.rows import Connection, read_value
 
 CHUNK = 500
-"""Events in memory at a time, each of which may be a megabyte."""
+"""Events in memory at a time; each may have a megabyte."""
 
 SNAPSHOT = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -36,10 +36,14 @@ async def verify_seals(
     kept: Sequence[KeptHead] = (),
     progress: Progress = lambda *_: None,
 ) -> Report:
-    """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
+    """Compare the log with its seals, and with heads that were kept elsewhere.
 
-    Read the kept heads before calling this: a head that is newer than the snapshot would count as a
-    contradiction.
+    Args:
+        database: the log.
+        keys: the trusted keys.
+        kept: the kept heads, read before this call: a head that is newer than the snapshot would
+            count as a contradiction.
+        progress: called with the number of events checked, and the estimated total.
 
     Raises:
         LogUnavailableError: the database is away.
@@ -64,9 +68,9 @@ async def _verify(
     sealed = await read_value(connection, int, SEALED_EVENTS)
     check = SealCheck(log_id, kept)
     events_checked = _CheckedEvents(check, progress, sealed)
-    without = await read_value(connection, int, encoding.WITHOUT_POSITION)
-    if without:
-        check.findings.add("inserted", 0, f"{without} events have no position")
+    without_position = await read_value(connection, int, encoding.WITHOUT_POSITION)
+    if without_position:
+        check.findings.add("inserted", 0, f"{without_position} events have no position")
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events = _Events(chunks)
         async for row in all_seals(connection):
@@ -102,26 +106,22 @@ class _Events:
 
     def __init__(self, chunks: AsyncIterator[list[RawRow]]) -> None:
         self._chunks = chunks
-        self._waiting: list[Leaf] = []
-        self._over = False
+        self._unread: list[Leaf] = []
+        self._is_over = False
 
     async def up_to(self, position: int | None) -> AsyncIterator[list[Leaf]]:
         """Yield the next events up to a position, inclusive, or all that remain."""
         while True:
-            if not self._waiting and not self._over:
-                self._waiting = to_leaves(await anext(self._chunks, []))
-                self._over = not self._waiting
-            if not self._waiting:
+            if not self._unread and not self._is_over:
+                self._unread = to_leaves(await anext(self._chunks, []))
+                self._is_over = not self._unread
+            if not self._unread:
                 return
-            last, _ = self._waiting[-1]
-            if position is None or last <= position:
-                ready = self._waiting
-                self._waiting = []
-                yield ready
-                continue
-            cut = bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
-            ready = self._waiting[:cut]
-            self._waiting = self._waiting[cut:]
-            if ready:
-                yield ready
-            return
+            end = len(self._unread)
+            if position is not None:
+                end = bisect_right(self._unread, position, key=lambda leaf: leaf[0])
+            leaves, self._unread = self._unread[:end], self._unread[end:]
+            if leaves:
+                yield leaves
+            if self._unread:  # The next event is after the position.
+                return

@@ -108,7 +108,7 @@ async def parts(
         followers,
     )
     executions = Executions(jobs)
-    database.continuity.on_doubt(jobs.forget)
+    database.continuity.on_invalidation(jobs.forget)
     try:
         yield Parts(
             url,

@@ -20,9 +20,9 @@ from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, AttemptFailure, Report
 from eventlog.database.connection import Database, borrowed
-from eventlog.explain import explain_then
+from eventlog.explain import explain_past
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.audit import Audit, EventFilter, position_before
 from eventlog.history.reader import Replay
 from eventlog.history.run_changes import Checkpoints
@@ -166,7 +166,7 @@ async def _past(part: Parts, position: int, questions: Questions) -> dict[str, A
     statuses = random.sample(("pending", "running", *sorted(FINAL)), 2)
     async with (
         part.pool.connection() as connection,
-        opened(connection, part.files, position) as past,
+        open_past(connection, part.files, position) as past,
     ):
         return {
             "counts": await past.counts(None),
@@ -202,7 +202,7 @@ async def _why(part: Parts, questions: Questions) -> list[Any]:
     for position in questions.positions[2:8]:
         for run_id in Random(position).sample(questions.run_ids, 4):
             async with part.pool.connection() as connection:
-                then = await explain_then(connection, part.files, run_id, position)
+                then = await explain_past(connection, part.files, run_id, position)
             if then is not None:
                 explanations.append(then)
     return explanations

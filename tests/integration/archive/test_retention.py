@@ -15,9 +15,9 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.archive import retention
-from eventlog.archive.retention import Archiving, Retainer
+from eventlog.archive.retention import Archiving, RetentionArchiver
 from eventlog.database.connection import Database
-from eventlog.explain import explain_now, explain_then
+from eventlog.explain import explain_now, explain_past
 from eventlog.keys import LogFiles
 from projections.envelope import Envelope
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -49,16 +49,16 @@ def _clock(part: Parts, ahead: timedelta) -> Clock:
 
 def _retainer(
     part: Parts, directory: Path | None, ahead: timedelta, how: Archiving | None = None
-) -> Retainer:
+) -> RetentionArchiver:
     database = Database(part.url, LogFiles(directory))
-    return Retainer(database, part.pool, _clock(part, ahead), how)
+    return RetentionArchiver(database, part.pool, _clock(part, ahead), how)
 
 
 async def _keep_up(part: Parts, directory: Path, ahead: timedelta) -> int:
     """Let a process look that starts then; return of how many runs it archives."""
     before = _archived(part)
     retainer = _retainer(part, directory, ahead, Archiving(make_role=True))
-    await retainer.keep_up()
+    await retainer.archive_due_runs()
     return len(_archived(part) - before)
 
 
@@ -136,7 +136,7 @@ async def _answers(part: Parts, run_ids: list[UUID], as_of: int) -> Answers:
         for run_id in run_ids:
             explanation = await explain_now(connection, part.files, quarantine, run_id)
             now.append(explanation)
-            past = await explain_then(connection, part.files, run_id, as_of)
+            past = await explain_past(connection, part.files, run_id, as_of)
             then.append(past)
     return Answers(histories, now, then)
 
@@ -149,7 +149,7 @@ async def test_processes_do_not_archive_the_same_twice(part: Parts, directory: P
     how = Archiving(make_role=True)
     retainers = [_retainer(part, directory, 2 * DAY, how) for _ in range(3)]
 
-    await asyncio.gather(*(one.keep_up() for one in retainers))
+    await asyncio.gather(*(one.archive_due_runs() for one in retainers))
 
     assert len(_archived(part)) == 3
     assert len(files_in(directory)) == 1
@@ -166,11 +166,11 @@ async def test_who_has_walked_through_all_runs_rests_the_longer_the_longer_that_
     retainer = _retainer(part, directory, 2 * DAY, Archiving(make_role=True))
     for _ in range(2):
         await _ended(part, "job", well=True)
-        await retainer.keep_up()
+        await retainer.archive_due_runs()
     assert len(_archived(part)) == archived
     # It begins anew where the log may be another one.
     retainer.forget()
-    await retainer.keep_up()
+    await retainer.archive_due_runs()
     assert len(_archived(part)) == 2
 
 
@@ -182,8 +182,8 @@ async def test_nothing_is_archived_where_others_would_not_find_it(
     await _ended(part, "job", well=True)
     nobody = _retainer(part, directory, 2 * DAY)
     with caplog.at_level(logging.WARNING, logger="eventlog.archive.retention"):
-        await nobody.keep_up()
-        await nobody.keep_up()
+        await nobody.archive_due_runs()
+        await nobody.archive_due_runs()
     [record] = caplog.records
     assert "name one archive directory for all processes by --archive" in record.message
     assert await _keep_up(part, directory, 2 * DAY) == 1

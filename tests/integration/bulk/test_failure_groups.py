@@ -11,7 +11,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Origin
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from projections.runs.lists import list_runs, run_filter
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, query
@@ -57,7 +57,7 @@ async def run_ids_by(scene: Scene, *texts: str, at: int | None = None) -> set[UU
     """Return the runs that a filter finds as of a position: by both ways where it is the end."""
     conditions = conditions_of(filters.read(texts, ""))
     part = scene.part
-    async with part.pool.connection() as connection, opened(connection, part.files, at) as past:
+    async with part.pool.connection() as connection, open_past(connection, part.files, at) as past:
         parsed_filter = await run_filter(connection, past, conditions)
         if parsed_filter is None:
             return set()

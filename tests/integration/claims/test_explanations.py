@@ -12,7 +12,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Offer
 from eventlog import workers
-from eventlog.explain import explain_now, explain_then
+from eventlog.explain import explain_now, explain_past
 from tests.support.logs import TESTER, Parts, registered
 
 Found = dict[str, Any]
@@ -261,8 +261,8 @@ async def test_a_past_moment_is_explained_as_far_as_it_is_kept(part: Parts) -> N
     claims = await part.executions.claim("w", 4)
     assert run_id in {str(claim.run.id) for claim in claims}
     async with part.pool.connection() as connection:
-        then = await explain_then(connection, part.files, UUID(run_id), position)
-        before = await explain_then(connection, part.files, UUID(run_id), 1)
+        then = await explain_past(connection, part.files, UUID(run_id), position)
+        before = await explain_past(connection, part.files, UUID(run_id), 1)
     assert before is None
     assert then is not None
     explanation, shown_at = cast("tuple[Found, int]", then)

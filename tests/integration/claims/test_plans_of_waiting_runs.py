@@ -10,8 +10,8 @@ from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from eventlog.entry_points import (
     DUE_RUNS,
-    MOST_DUE,
-    MOST_RUNS,
+    MAX_DUE,
+    MAX_RUNS_OF_JOB,
     UNOFFERED_RUNS,
     due_runs,
     unoffered_runs,
@@ -71,7 +71,7 @@ async def _fill(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("statement", "most_rows"),
-    [(UNOFFERED_RUNS, JOBS * MOST_RUNS), (DUE_RUNS, MOST_DUE)],
+    [(UNOFFERED_RUNS, JOBS * MAX_RUNS_OF_JOB), (DUE_RUNS, MAX_DUE)],
     ids=["unoffered", "due"],
 )
 def test_few_rows_of_each_queue_are_read_by_an_index(
@@ -101,8 +101,8 @@ async def test_every_job_that_waits_is_counted(waiting: str) -> None:
         unoffered = await unoffered_runs(connection)
         due = await due_runs(connection)
     assert {one["slug"] for one in unoffered} == {f"job-{number}" for number in range(JOBS)}
-    assert {one["runs"] for one in unoffered} == {MOST_RUNS}
+    assert {one["runs"] for one in unoffered} == {MAX_RUNS_OF_JOB}
     counts = {one["entry_point"]: one["runs"] for one in due}
     assert counts.keys() == {f"point-{number}" for number in range(JOBS)}
     # Of each job the same share is looked at, and those that are due come first.
-    assert set(counts.values()) == {MOST_DUE // JOBS}
+    assert set(counts.values()) == {MAX_DUE // JOBS}

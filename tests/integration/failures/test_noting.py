@@ -165,7 +165,7 @@ async def test_a_timeout_and_a_lost_worker_are_failures_too(scene: Scene) -> Non
 async def test_failures_are_noted_once_whoever_looks(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "MOST", 3)
+    monkeypatch.setattr(searching, "MAX_EVENTS", 3)
     groupers = [scene.grouper() for _ in range(4)]
     for _ in range(20):
         await scene.launch()
@@ -183,7 +183,7 @@ async def test_failures_are_noted_once_whoever_looks(
 async def test_what_is_too_large_for_one_search_is_left_to_the_next(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "MOST_BYTES", 1)
+    monkeypatch.setattr(searching, "MAX_BYTES", 1)
     for _ in range(3):
         await scene.launch()
         await scene.fail()

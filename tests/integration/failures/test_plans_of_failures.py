@@ -12,7 +12,7 @@ from domain.filters import conditions_of
 from domain.identifiers import failure_group_id
 from domain.jobs.launching import Launch
 from eventlog import failures
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from projections import failure_search
 from projections.runs import lists, past
 from projections.runs.lists import NOW, RunFilter, RunSearch, page_values, run_filter
@@ -81,7 +81,10 @@ SUCCEED = """
 async def wanted_of(part: Parts, *texts: str) -> RunFilter:
     """Return what a filter comes to."""
     conditions = conditions_of(filters.read(texts, ""))
-    async with part.pool.connection() as connection, opened(connection, part.files, None) as seen:
+    async with (
+        part.pool.connection() as connection,
+        open_past(connection, part.files, None) as seen,
+    ):
         parsed_filter = await run_filter(connection, seen, conditions)
     assert parsed_filter is not None
     return parsed_filter
@@ -142,8 +145,8 @@ async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others
         "after": -100_000,
         "until": -100_000 + failures.REACH,
         "failed": list(failures.FAILED),
-        "limit": failures.MOST,
-        "max_bytes": failures.MOST_BYTES,
+        "limit": failures.MAX_EVENTS,
+        "max_bytes": failures.MAX_BYTES,
     }
     read, selected = read_of_runs(part.url, failures.FAILED_OR_RECOVERED, values)
     successes = failures.REACH // 6

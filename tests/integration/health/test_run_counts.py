@@ -14,7 +14,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import STATUSES, AttemptFailure, Report
 from eventlog.database.connection import configure
 from eventlog.history import run_changes
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.run_changes import (
     FORGET_CHECKPOINTS,
     MIN_DISTANCE,
@@ -82,7 +82,7 @@ async def test_the_counts_are_those_of_the_table_whatever_happened_since(
         for step in range(40):
             await act(part, random_.choice(slugs), random_)
             if step % 3 == 0:
-                await checkpoints.keep_up()
+                await checkpoints.write_if_due()
             assert known(await counts.count(connection)) == in_table(part.url)
         assert query(part.url, "SELECT count(DISTINCT position) FROM run_checkpoints") > [(2,)]
 
@@ -103,14 +103,14 @@ async def test_an_answer_without_a_checkpoint_is_the_same_by_rows_and_by_events(
             expected[status] += runs
     [(job_id,)] = query(part.url, "SELECT id FROM job_definitions WHERE slug = 'job-1'")
     async with part.pool.connection() as connection:
-        async with opened(connection, part.files, None) as present:
+        async with open_past(connection, part.files, None) as present:
             assert +Counter(await present.counts([job_id])) == expected
             every = await present.counts(None)
             position = present.position
         assert sum(every.values()) == sum(in_table(part.url).values())
         await act(part, slugs[0], random_)
         await part.jobs.launch(slugs[0], Launch(), TESTER)
-        async with opened(connection, part.files, position) as past:
+        async with open_past(connection, part.files, position) as past:
             assert await past.counts(None) == every
 
 
@@ -121,7 +121,7 @@ async def test_what_was_counted_before_a_row_was_mended_counts_no_more(part: Par
     query(part.url, "UPDATE job_runs SET status = 'failed' RETURNING 1")
     counts = RunCounts(part.files)
     checkpoints = Checkpoints(part.pool, part.files, every=1)
-    assert await checkpoints.keep_up()
+    assert await checkpoints.write_if_due()
     async with part.pool.connection() as connection:
         assert known(await counts.count(connection)) == {(slug, "failed"): 5}
         query(part.url, "UPDATE job_runs SET status = 'pending' RETURNING 1")

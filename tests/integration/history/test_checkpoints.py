@@ -85,7 +85,7 @@ async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_a
         async def keep_up() -> None:
             while True:
                 await asyncio.sleep(random.random() / 100)
-                await kept.keep_up()
+                await kept.write_if_due()
 
         keeping = asyncio.create_task(keep_up())
         await make_history(part, random, 400)
@@ -122,7 +122,7 @@ async def test_the_more_runs_wait_the_rarer_are_checkpoints(
         for _ in range(59):
             await part.jobs.launch(slug, Launch(), TESTER)
         for _ in range(8):
-            await kept.keep_up()
+            await kept.write_if_due()
         assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
             (10,),
             (20,),
@@ -141,12 +141,12 @@ async def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -
         )
         with psycopg.connect(database_url, autocommit=True) as blocker:
             blocker.execute("SELECT pg_advisory_lock(%s)", (run_changes.WRITER_LOCK,))
-            assert await ours.keep_up() is False
+            assert await ours.write_if_due() is False
             assert query(database_url, "SELECT * FROM run_checkpoints") == []
             blocker.execute("SELECT pg_advisory_unlock_all()")
             # Whoever appends, or hangs while appending, holds up nobody here.
             blocker.execute("SELECT pg_advisory_lock(%s)", (sql.APPEND_LOCK,))
-            while any(await asyncio.gather(ours.keep_up(), theirs.keep_up())):
+            while any(await asyncio.gather(ours.write_if_due(), theirs.write_if_due())):
                 pass
         assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
             (10,),
@@ -162,7 +162,7 @@ async def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
             await registered(part.jobs)
             with psycopg.connect(database_url) as connection:
                 connection.execute("ALTER TABLE run_checkpoints ADD CHECK (position < 1)")
-            assert await Checkpoints(part.pool, part.files, every=1).keep_up() is False
+            assert await Checkpoints(part.pool, part.files, every=1).write_if_due() is False
 
     with caplog.at_level(logging.WARNING):
         await scenario()

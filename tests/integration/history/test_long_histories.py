@@ -3,8 +3,8 @@
 import tracemalloc
 
 from domain.jobs.launching import Launch
-from eventlog.history.as_of import opened
-from eventlog.history.run_changes import folded
+from eventlog.history.as_of import open_past
+from eventlog.history.run_changes import fold_rows
 from projections import job_runs
 from projections.job_runs import RunRow
 from tests.support.logs import TESTER, Parts, query, registered
@@ -26,7 +26,7 @@ async def test_the_past_of_a_long_history_is_folded_part_by_part(part: Parts) ->
     )
     async with part.pool.connection() as connection:
         tracemalloc.start()
-        async with opened(connection, part.files, started + 59) as past:
+        async with open_past(connection, part.files, started + 59) as past:
             row = await past.run(run_id)
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -50,7 +50,7 @@ async def test_the_past_of_several_long_histories_is_that_of_each(part: Parts) -
     )
     head = await part.reader.head()
     async with part.pool.connection() as connection:
-        rows = await folded(connection, part.files, job_runs.TABLE, ids, head - 1)
+        rows = await fold_rows(connection, part.files, job_runs.TABLE, ids, head - 1)
     assert [_number(rows[run_id]) for run_id in ids] == [700, 20, 299]
     assert [rows[run_id]["aggregate_version"] for run_id in ids] == [702, 22, 301]
 

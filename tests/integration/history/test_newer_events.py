@@ -213,6 +213,6 @@ async def test_verify_names_what_it_cannot_read_and_rebuild_leaves_it(part: Part
     assert [table.unreadable for table in checked if table.unreadable] == [2]
 
     rebuilt = await rebuild(database, job_runs.TABLE, lambda _: None, lambda *_: None)
-    assert (rebuilt.repaired, rebuilt.checked.differences) == (1, 0)
+    assert (rebuilt.repaired, rebuilt.comparison.differences) == (1, 0)
     slugs = dict(query(part.url, "SELECT id, slug FROM job_runs"))
     assert slugs == {one: "spoilt", two: "spoilt", three: slug}

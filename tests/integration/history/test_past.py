@@ -14,7 +14,7 @@ import pytest
 
 from domain.jobs.run_events import STATUSES
 from domain.ports import Row
-from eventlog.history.as_of import Past, opened
+from eventlog.history.as_of import Past, open_past
 from eventlog.history.run_changes import Checkpoints
 from projections.envelope import Envelope
 from projections.runs.lists import Order, RunFilter
@@ -146,7 +146,7 @@ class Asker:
             )
             runs: list[Row] = [*await cursor.fetchall()]
             question = self._question(head, runs)
-            async with opened(connection, self._part.files, question.position) as past:
+            async with open_past(connection, self._part.files, question.position) as past:
                 assert past.position == question.position
                 for run_filter, limit, _ in question.pages:
                     await _check_cursor(past, run_filter, limit)
@@ -266,7 +266,7 @@ async def test_answers_about_random_positions_equal_a_fold_of_the_log(
             while True:
                 await asyncio.sleep(0)
                 if random.random() < 0.3:
-                    await checkpoints.keep_up()
+                    await checkpoints.write_if_due()
                 elif (
                     len(questions) < positions
                     and query(database_url, "SELECT count(*) FROM job_runs")[0][0] > 10
@@ -280,7 +280,7 @@ async def test_answers_about_random_positions_equal_a_fold_of_the_log(
             await asking
         assert questions
         # On a busy machine few have been written meanwhile.
-        while await checkpoints.keep_up():
+        while await checkpoints.write_if_due():
             pass
         assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
         questions += [await asker.ask() for _ in range(positions)]

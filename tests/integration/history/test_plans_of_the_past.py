@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.ports import Row
 from eventlog.database.connection import configure
-from eventlog.history.as_of import Past, opened
+from eventlog.history.as_of import Past, open_past
 from eventlog.history.run_changes import MIN_DISTANCE, Checkpoints
 from projections.job_runs import TABLE
 from projections.runs.lists import RunFilter
@@ -101,7 +101,7 @@ async def _scenario(url: str) -> None:
                 for name, ask in _questions(job_id, run_id).items():
                     connection.statements = []
                     start = perf_counter()
-                    async with opened(connection, part.files, position) as past:
+                    async with open_past(connection, part.files, position) as past:
                         answer = await ask(past)
                     took.setdefault(name, []).append((perf_counter() - start) * 1_000)
                     if name == "counts":

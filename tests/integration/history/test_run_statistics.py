@@ -215,7 +215,7 @@ async def test_verify_names_a_wrong_count_and_a_rebuild_repairs_it(part: Parts) 
     [differing] = [difference for difference in differences if difference.kind == "differs"]
     assert differing.columns == {"created": ("1", "5")}
     rebuilt = await rebuild_statistics(Database(part.url), _unexpected)
-    assert (rebuilt.repaired, rebuilt.checked.is_equal) == (4, True)
+    assert (rebuilt.repaired, rebuilt.comparison.is_equal) == (4, True)
     assert counted(part.url) == recounted(part.url)
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from cli.main import complete
 from domain.jobs.launching import Launch
 from eventlog.backup import load
-from eventlog.backup.dump import KEY_TABLES, LOG_TABLES, NOT_KEPT
+from eventlog.backup.dump import KEY_TABLES, LOG_TABLES, NOT_COPIED
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query
 from tests.support.sample_logs.archives import archive_now, ended_run, files_in
@@ -54,7 +54,7 @@ def site(database_url: str, empty_database_url: str, tmp_path: Path) -> Site:
 
 def test_of_every_table_it_is_known_what_a_backup_does_with_it(database_url: str) -> None:
     computed = {table.name for table in TABLES}
-    known = [*LOG_TABLES, *KEY_TABLES, *NOT_KEPT, *computed]
+    known = [*LOG_TABLES, *KEY_TABLES, *NOT_COPIED, *computed]
     tables = query(database_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert sorted(known) == sorted(name for (name,) in tables)
 

@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from websockets.exceptions import ConnectionClosed
 
-from api.extension import Parts as StreamParts
+from api.extension import ExtensionParts
 from api.stream.frames import Selection
 from api.stream.hub import Arrival, Hub, Subscriber
 from domain.errors import LogUnavailableError, StaleExecutionError
@@ -191,7 +191,7 @@ class _Held:
 async def test_no_stream_gets_events_of_the_log_before(part: Parts) -> None:
     slug = await registered(part.jobs)
     held = _Held()
-    hub = Hub(part.reader, Listener(Database(part.url)), cast("StreamParts", held))
+    hub = Hub(part.reader, Listener(Database(part.url)), cast("ExtensionParts", held))
     await hub.start(Supervision())
     try:
         before, after = Subscriber(Selection()), Subscriber(Selection())

@@ -11,7 +11,7 @@ import pytest
 
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.history.audit import Audit, EventFilter
 from eventlog.history.reader import Replay
 from eventlog.rebuild import repair
@@ -59,7 +59,7 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
         read["row"] = row and row["parameters"]
         created = next(event.position for event in log if event.aggregate_id == run_id)
         for position in range(created, head + 1):
-            async with opened(connection, part.files, position) as past:
+            async with open_past(connection, part.files, position) as past:
                 then = await past.run(run_id)
                 read[f"as of {position}"] = then and then["parameters"]
     return read

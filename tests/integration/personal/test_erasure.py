@@ -13,7 +13,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
 from eventlog import personal as personal_statements
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.rebuild import snapshots
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SCHEMA, SECRETS, places_of
@@ -67,7 +67,7 @@ async def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
     async def seen(part: Parts, run_id: UUID, position: int) -> Any:
         async with (
             part.pool.connection() as connection,
-            opened(connection, part.files, position) as past,
+            open_past(connection, part.files, position) as past,
         ):
             row = await past.run(run_id)
             return row and row["parameters"]

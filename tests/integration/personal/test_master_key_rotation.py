@@ -59,7 +59,7 @@ async def test_where_there_is_no_key_there_is_nothing_to_change(
 async def test_a_running_process_goes_on_with_the_new_key(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_rotation, "AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "KEYS_AT_ONCE", 5)
     key = tmp_path / "subjects.key"
 
     async with parts(database_url, subject_key=key) as part:
@@ -97,9 +97,9 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     key = tmp_path / "subjects.key"
-    monkeypatch.setattr(key_rotation, "AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "KEYS_AT_ONCE", 5)
     calls: list[int] = []
-    wrap_some = key_rotation._wrap_some
+    wrap_some = key_rotation._rewrap
 
     async def dying(connection: Any, file: Any, new: Any) -> int:
         calls.append(1)
@@ -126,7 +126,7 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
     async with parts(database_url, subject_key=key) as part:
         names = await filled(part)
     with monkeypatch.context() as patched:
-        patched.setattr(key_rotation, "_wrap_some", dying)
+        patched.setattr(key_rotation, "_rewrap", dying)
         patched.setattr(MasterKeyFile, "write", writing)
         with pytest.raises(KeyboardInterrupt):
             await rotated(database_url, key)
@@ -186,7 +186,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tmp_path / "subjects.key"
-    wrap_some = key_rotation._wrap_some
+    wrap_some = key_rotation._rewrap
     faults = [psycopg.errors.DeadlockDetected("no")]
 
     async def unlucky(connection: Any, file: Any, new: Any) -> int:
@@ -196,7 +196,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
 
     async with parts(database_url, subject_key=key) as part:
         names = await filled(part)
-        monkeypatch.setattr(key_rotation, "_wrap_some", unlucky)
+        monkeypatch.setattr(key_rotation, "_rewrap", unlucky)
         assert await rotated(database_url, key) is not None
         assert await names_in(part) == names
 
@@ -204,7 +204,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
 async def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_rotation, "AT_ONCE", 2)
+    monkeypatch.setattr(key_rotation, "KEYS_AT_ONCE", 2)
     key = tmp_path / "subjects.key"
 
     async with (

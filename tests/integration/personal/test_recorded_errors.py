@@ -12,7 +12,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import Selected
+from eventlog.history.as_of import PastSelection
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.personal import SCHEMA, places_of
 from tests.support.sample_logs.shops import Shop
@@ -38,7 +38,7 @@ async def test_a_bulk_operation_records_which_rule_a_run_breaks_and_no_value(
         launched = await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)
         await part.jobs.cancel(launched.run_id, None, TESTER)
     await part.jobs.revise_job("job", {"parameters_schema": STRICT}, None, TESTER)
-    selected = Selected(part.pool, part.files)
+    selected = PastSelection(part.pool, part.files)
     operations = BulkOperations(part.jobs, selected)
     steps = BulkSteps(part.jobs, selected)
     order = Order(action="rerun", filter=("job=job",), reason="again", patch=None)

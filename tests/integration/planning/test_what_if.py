@@ -15,7 +15,7 @@ from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import Json
 from eventlog import recorded_runs
 from eventlog.keys import LogFiles
-from eventlog.recorded_runs import recorded
+from eventlog.recorded_runs import read_job_history
 from projections.job_history import History, ms_of
 from projections.simulation import answer
 from tests.support.logs import TESTER, Parts, query, registered
@@ -44,7 +44,7 @@ async def _next(part: Parts) -> Claim:
 
 async def _read(part: Parts, archive: Path | None = None) -> History:
     async with part.pool.connection() as connection:
-        history = await recorded(connection, LogFiles(archive), "JOB", WEEK)
+        history = await read_job_history(connection, LogFiles(archive), "JOB", WEEK)
     assert history is not None
     return history
 
@@ -115,8 +115,8 @@ def _id(run: Any) -> str:
 async def test_only_what_was_there_in_the_range_is_read(part: Parts) -> None:
     await _eventful_day(part)
     async with part.pool.connection() as connection:
-        assert await recorded(connection, part.files, "other", WEEK) is None
-        none = await recorded(connection, part.files, "job", timedelta(milliseconds=1))
+        assert await read_job_history(connection, part.files, "other", WEEK) is None
+        none = await read_job_history(connection, part.files, "job", timedelta(milliseconds=1))
     assert none is not None
     # One waits and one is under way.
     assert len(none.runs) == 2
@@ -138,7 +138,7 @@ async def test_too_many_runs_are_refused(part: Parts) -> None:
     await _eventful_day(part)
     async with part.pool.connection() as connection:
         with pytest.raises(TooCostlyError, match="more than 1 runs of job") as refused:
-            await recorded(connection, part.files, "job", WEEK, most=1)
+            await read_job_history(connection, part.files, "job", WEEK, max_runs=1)
     assert [issue.path for issue in refused.value.issues] == ["/lookBackMs"]
 
 

@@ -14,7 +14,7 @@ from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
 from eventlog.rebuild import histories
-from eventlog.rebuild.histories import CheckedHistories, check_histories
+from eventlog.rebuild.histories import HistoryCheck, check_histories
 from tests.recorded_logs import files, record
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs import promises
@@ -25,7 +25,7 @@ from tests.support.sample_logs.tampering import delete, update
 from tests.support.slow import slow
 
 
-async def is_clean(url: str, archive: Path | None = None) -> CheckedHistories:
+async def is_clean(url: str, archive: Path | None = None) -> HistoryCheck:
     return await promises.keep(Database(url, LogFiles(archive)))
 
 

@@ -16,7 +16,7 @@ from eventlog.database import connection as operators
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
-from eventlog.rebuild.rebuild import RebuildUnderWayError, Rebuilt
+from eventlog.rebuild.rebuild import RebuildResult, RebuildUnderWayError
 from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
@@ -31,7 +31,9 @@ def fail(difference: Difference) -> None:
     raise AssertionError(difference)
 
 
-async def rebuilt(url: str, table: Table, at: Callable[[str], None] = lambda _: None) -> Rebuilt:
+async def rebuilt(
+    url: str, table: Table, at: Callable[[str], None] = lambda _: None
+) -> RebuildResult:
     return await rebuild.rebuild(
         Database(url), table, fail, lambda what, done, total: at(what) if done == total else None
     )
@@ -39,7 +41,7 @@ async def rebuilt(url: str, table: Table, at: Callable[[str], None] = lambda _: 
 
 async def rebuild_now(
     url: str, table: Table, at: Callable[[str], None] = lambda _: None
-) -> Rebuilt:
+) -> RebuildResult:
     return await rebuilt(url, table, at)
 
 
@@ -163,7 +165,7 @@ async def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.Monk
     begun, over = asyncio.Event(), asyncio.Event()
 
     async def long_one() -> None:
-        async with rebuild._only_rebuild(Database(database_url), job_runs.TABLE):
+        async with rebuild._rebuild_session(Database(database_url), job_runs.TABLE):
             begun.set()
             await over.wait()
 

@@ -165,5 +165,5 @@ async def test_a_table_that_still_differs_gets_no_version(
     rebuilt = await rebuild.rebuild(
         Database(outdated_url), job_runs.TABLE, differences.append, lambda *_: None
     )
-    assert rebuilt.checked.differences == len(differences) == 21
+    assert rebuilt.comparison.differences == len(differences) == 21
     assert await stale(outdated_url) == [("job_runs", None)]

@@ -15,7 +15,7 @@ from eventlog.keys import LogFiles
 from eventlog.rebuild import verify as ranges
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked, verify
+from eventlog.rebuild.verify import Comparison, verify
 from projections import job_runs
 from tests.support.logs import TESTER, parts, query
 from tests.support.sample_logs.archives import archive_now, ended_run
@@ -63,7 +63,7 @@ async def launched_url(database_url: str) -> str:
 
 async def compared(
     url: str, progress: Progress = in_silence, archive: Path | None = None
-) -> tuple[list[Difference], Checked]:
+) -> tuple[list[Difference], Comparison]:
     """Compare the table of runs with the log."""
     differences: list[Difference] = []
     database = Database(url, LogFiles(archive))
@@ -98,7 +98,7 @@ async def test_every_difference_is_mended_whatever_the_ranges(launched_url: str)
     rebuilt = await rebuild(Database(launched_url), job_runs.TABLE, differences.append, in_silence)
     assert rebuilt.repaired == len(expected)
     assert differences == []
-    assert await compared(launched_url) == ([], rebuilt.checked)
+    assert await compared(launched_url) == ([], rebuilt.comparison)
 
 
 OLDEST = """

@@ -43,7 +43,7 @@ def test_copied_rows_are_the_written_ones(
     database_url: str, values: list[tuple[Json, str]]
 ) -> None:
     rows = rows_with(values)
-    line = staging.copy_line(TABLE)
+    line = staging.line_writer(TABLE)
     with psycopg.connect(database_url) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         insert = insert_sql(TABLE, tuple(TABLE.columns))

@@ -15,7 +15,7 @@ from eventlog.database.connection import Database
 from eventlog.rebuild import staging as rebuild_statements
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked, verify
+from eventlog.rebuild.verify import Comparison, verify
 from projections import failure_watch
 from projections.table import Table
 from projections.tables import TABLES
@@ -24,7 +24,7 @@ from tests.support.logs import TESTER, parts, query, registered
 Found = list[Difference]
 
 
-async def differences(url: str, tables: Sequence[Table] = TABLES) -> tuple[Found, list[Checked]]:
+async def differences(url: str, tables: Sequence[Table] = TABLES) -> tuple[Found, list[Comparison]]:
     result: Found = []
     checked = await verify(Database(url), tables, result.append, lambda *_: None)
     assert sum(one.differences + one.unreadable for one in checked) == len(result)

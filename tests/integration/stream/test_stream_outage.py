@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from api.extension import Parts
+from api.extension import ExtensionParts
 from catalog.build import BuildTarget
 from catalog.commands import Catalog
 from domain.jobs.launching import Launch
@@ -113,13 +113,13 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
 ) -> None:
     failures = [RuntimeError("for a test")]
 
-    async def details_of(self: Parts, step: Step) -> JsonObject:
+    async def details_of(self: ExtensionParts, step: Step) -> JsonObject:
         del self, step
         if failures:
             raise failures.pop()
         return NO_DETAILS
 
-    monkeypatch.setattr(Parts, "details_of", details_of)
+    monkeypatch.setattr(ExtensionParts, "details_of", details_of)
     with in_process(database_url, tmp_path / "data") as api, stream(api.client) as opened:
         ack = opened.next()
         eventually(lambda: api.hub.subscribers == 1, what="the client's joining the hub")

@@ -12,7 +12,7 @@ import orjson
 
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
-from eventlog.archive.archiver import Archived, archiver
+from eventlog.archive.archiver import ArchivedFile, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
@@ -33,8 +33,8 @@ async def archive_now(
     *,
     max_events: int = 100_000,
     older_than: timedelta = NOW,
-    on_archived: Callable[[Archived], None] = lambda _: None,
-) -> list[Archived]:
+    on_archived: Callable[[ArchivedFile], None] = lambda _: None,
+) -> list[ArchivedFile]:
     """Archive every run that has ended, a certain time ago at least."""
     files = []
     async with (
@@ -94,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print("archiving", flush=True)
 
-    def tell(file: Archived) -> None:
+    def tell(file: ArchivedFile) -> None:
         print(orjson.dumps(file.present()).decode(), flush=True)
 
     asyncio.run(

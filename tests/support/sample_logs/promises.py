@@ -7,13 +7,13 @@ from uuid import UUID
 
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
-from eventlog.rebuild.histories import CheckedHistories, check_histories
+from eventlog.rebuild.histories import HistoryCheck, check_histories
 from projections.histories.rules import Finding
 
 
 async def find_broken(
     database: Database, acknowledged: Iterable[UUID] = ()
-) -> tuple[list[Finding], CheckedHistories]:
+) -> tuple[list[Finding], HistoryCheck]:
     """Return every broken promise, and what else came out."""
     findings: list[Finding] = []
     promised = list(acknowledged)
@@ -22,7 +22,7 @@ async def find_broken(
     return findings, checked
 
 
-async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> CheckedHistories:
+async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> HistoryCheck:
     """Fail where a promise is broken, or the log lacks a run or an event with one of these ids.
 
     That the clock was set back is only worth knowing.
@@ -33,9 +33,7 @@ async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> Checked
     return checked
 
 
-def kept(
-    url: str, acknowledged: Iterable[str] = (), archive: Path | None = None
-) -> CheckedHistories:
+def kept(url: str, acknowledged: Iterable[str] = (), archive: Path | None = None) -> HistoryCheck:
     """Do the same outside of a loop, for ids as clients get them."""
     database = Database(url, LogFiles(archive))
     return asyncio.run(keep(database, map(UUID, acknowledged)))

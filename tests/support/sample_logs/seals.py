@@ -81,7 +81,7 @@ class SealedLog:
     async def export(self, name: str) -> Path:
         """Keep the last head elsewhere; return the file."""
         async with pool(self.url) as connections:
-            head = await Prover(connections, self.archive, self.keys).exported()
+            head = await Prover(connections, self.archive, self.keys).export()
         file = self.directory / name
         file.write_bytes(head)
         return file

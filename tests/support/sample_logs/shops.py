@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles, MasterKeyFile
-from eventlog.rebuild.rebuild import Rebuilt, rebuild
+from eventlog.rebuild.rebuild import RebuildResult, rebuild
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES
@@ -48,7 +48,7 @@ class Shop:
         assert sum(one.differences for one in checked) == 0
         await promises.keep(self.database)
 
-    async def rebuild(self) -> Rebuilt:
+    async def rebuild(self) -> RebuildResult:
         return await rebuild(self.database, job_runs.TABLE, _fail, lambda *_: None)
 
     def parameters(self) -> list[Any]:

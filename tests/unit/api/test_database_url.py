@@ -4,7 +4,7 @@ import pytest
 
 from api.bootstrap.database_url import (
     DatabaseUrlError,
-    readable_url,
+    libpq_url,
     url_without_password,
     without_secrets,
 )
@@ -23,7 +23,7 @@ SECRET = "sec-retpw"
     ],
 )
 def test_urls_of_other_programs_are_read(url: str, read: str | None) -> None:
-    assert readable_url(url) == (read or url.strip())
+    assert libpq_url(url) == (read or url.strip())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_urls_of_other_programs_are_read(url: str, read: str | None) -> None:
 )
 def test_a_wrong_url_is_explained_without_its_password(url: str, reason: str) -> None:
     with pytest.raises(DatabaseUrlError) as refused:
-        readable_url(url)
+        libpq_url(url)
     message = str(refused.value)
     assert reason in message
     assert "postgresql://USER:PASSWORD@HOST" in message

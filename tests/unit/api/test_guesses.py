@@ -7,7 +7,7 @@ from api.access import (
     MAX_ACCEPTED,
     MAX_ADDRESSES,
     TOTAL_BURST,
-    Guesses,
+    GuessLimiter,
     TooManyGuessesError,
 )
 
@@ -19,12 +19,12 @@ class Clock:
         return self.now_s
 
 
-def guess(guesses: Guesses, address: str, token: str, *, right: bool = False) -> None:
+def guess(guesses: GuessLimiter, address: str, token: str, *, right: bool = False) -> None:
     guesses.check(address, token)
     guesses.record(address, token, is_correct=right)
 
 
-def exhaust(guesses: Guesses, address: str) -> None:
+def exhaust(guesses: GuessLimiter, address: str) -> None:
     for number in range(ADDRESS_BURST):
         guess(guesses, address, f"wrong {number}")
     with pytest.raises(TooManyGuessesError):
@@ -33,7 +33,7 @@ def exhaust(guesses: Guesses, address: str) -> None:
 
 def test_an_address_may_guess_so_often_and_then_once_a_second() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = GuessLimiter(clock)
     exhaust(guesses, "192.0.2.1")
     clock.now_s = 1.5
     guess(guesses, "192.0.2.1", "wrong once more")
@@ -44,7 +44,7 @@ def test_an_address_may_guess_so_often_and_then_once_a_second() -> None:
 
 
 def test_whoever_was_right_from_there_is_not_locked_out_and_others_are() -> None:
-    guesses = Guesses(Clock())
+    guesses = GuessLimiter(Clock())
     guess(guesses, "192.0.2.1", "good", right=True)
     exhaust(guesses, "192.0.2.1")
     guesses.check("192.0.2.1", "good")
@@ -54,7 +54,7 @@ def test_whoever_was_right_from_there_is_not_locked_out_and_others_are() -> None
 
 
 def test_a_token_that_was_taken_away_is_a_guess_like_others() -> None:
-    guesses = Guesses(Clock())
+    guesses = GuessLimiter(Clock())
     guess(guesses, "192.0.2.1", "good", right=True)
     guess(guesses, "192.0.2.1", "good")
     exhaust_rest = ADDRESS_BURST - 1
@@ -65,7 +65,7 @@ def test_a_token_that_was_taken_away_is_a_guess_like_others() -> None:
 
 
 def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
-    guesses = Guesses(Clock())
+    guesses = GuessLimiter(Clock())
     for number in range(ADDRESS_BURST):
         guess(guesses, f"2001:db8:0:1::{number:x}", "wrong")
     with pytest.raises(TooManyGuessesError):
@@ -75,7 +75,7 @@ def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
 
 def test_however_many_addresses_and_tokens_come_memory_is_bounded() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = GuessLimiter(clock)
     for number in range(3 * MAX_ADDRESSES):
         clock.now_s = number  # So slow that together they are no guessers.
         guess(guesses, f"host-{number}", "wrong")
@@ -85,7 +85,7 @@ def test_however_many_addresses_and_tokens_come_memory_is_bounded() -> None:
 
 def test_all_addresses_together_may_guess_so_often_and_then_a_few_a_second() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = GuessLimiter(clock)
     guess(guesses, "192.0.2.1", "good", right=True)
     for number in range(TOTAL_BURST):
         guess(guesses, f"10.1.{number // 256}.{number % 256}", "wrong")

@@ -7,7 +7,7 @@ import pytest
 
 from domain.ports import Offer
 from eventlog import workers
-from eventlog.explain import explain_then
+from eventlog.explain import explain_past
 from tests.integration.claims.test_explanations import Found, Story, explained, launched
 from tests.support.logs import TESTER, Parts, registered
 
@@ -175,7 +175,7 @@ async def test_a_pause_of_the_past_is_explained_after_its_end(part: Parts) -> No
     position = await part.reader.head()
     await part.jobs.resume_job("job", TESTER)
     async with part.pool.connection() as connection:
-        then = await explain_then(connection, part.files, UUID(run_id), position)
+        then = await explain_past(connection, part.files, UUID(run_id), position)
     explanation, _ = cast("tuple[Found, int]", then)
     [reason] = explanation["reasons"]
     assert (reason["code"], reason["details"]["reason"]) == ("job_paused", "no data yet")

@@ -14,7 +14,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
-from eventlog.explain import explain_then
+from eventlog.explain import explain_past
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
 from tests.support.logs import TESTER, Parts, parts, query, registered, select_anew
@@ -73,7 +73,7 @@ async def test_it_is_said_of_the_past_whose_turn_it_was(part: Parts) -> None:
     positions: list[int] = []
     async with part.pool.connection() as connection:
         for run_id in runs[1:]:
-            explanation = await explain_then(connection, part.files, UUID(run_id), position)
+            explanation = await explain_past(connection, part.files, UUID(run_id), position)
             assert explanation is not None
             facts: Any = explanation[0]
             behind = [
@@ -101,7 +101,7 @@ async def test_whoever_takes_no_turns_is_not_behind_those_whose_turn_comes_later
     await launched(part, "fair", parameters={"t": "b"})
     position = query(part.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
     async with part.pool.connection() as connection:
-        explanation = await explain_then(connection, part.files, UUID(free), position)
+        explanation = await explain_past(connection, part.files, UUID(free), position)
     assert explanation is not None
     assert explanation[0]["reasons"] == []
     await part.executions.succeed(UUID(last), claim.holder, None, Report())

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.run_events import STATUSES
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import open_past
 from eventlog.keys import LogFiles
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows
@@ -70,7 +70,7 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
     page, following = await lists.list_runs(connection, run_filter, limit, offset)
     assert [run["id"] for run in page] == expected[:limit], conditions
     assert following == next_offset, conditions
-    async with opened(connection, LogFiles(), None) as past:
+    async with open_past(connection, LogFiles(), None) as past:
         page, following = await past.runs(run_filter, limit, offset)
     assert [run["id"] for run in page] == expected[:limit], conditions
     assert following == next_offset, conditions

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.clock import to_iso
-from eventlog.archive.retention import Ended, GroupScan, select_due
+from eventlog.archive.retention import EndedRun, GroupScan, select_due
 from tests.unit.given import NOON
 
 HOUR = timedelta(hours=1)
@@ -19,7 +19,7 @@ YOUNG = "young"
 LEFT = "left"
 
 
-def _run(kind: str, scan: int) -> Ended:
+def _run(kind: str, scan: int) -> EndedRun:
     created_at = NOON - 5 * HOUR
     completed_at = created_at
     if kind == KEPT:  # It was launched long ago, and took until just now.
@@ -67,7 +67,7 @@ def test_what_a_page_comes_to(
     assert selection.longest_due == (5 * HOUR if due else timedelta(0))
 
 
-def _ended(completed_at: datetime) -> Ended:
+def _ended(completed_at: datetime) -> EndedRun:
     return {**_run(DUE, 1), "completed_at": to_iso(completed_at)}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from eventlog.runs_before import runs_before_then
+from eventlog.runs_before import runs_before_in_past
 from projections.flow.candidates import QUEUE_START, Candidate, queue_position
 from projections.flow.selection import (
     DEPTH,
@@ -302,7 +302,7 @@ def test_nine_tenants_hardly_notice_the_flood_of_the_tenth(slots: int) -> None:
 
 def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named() -> None:
     runs = [run(value, index) for index, value in enumerate("aabc")]
-    before = runs_before_then(runs[1], runs, "9", [], is_cut=True)
+    before = runs_before_in_past(runs[1], runs, "9", [], is_cut=True)
     assert before.next(runs[1]) == [runs[0], runs[2], runs[3]]
-    before = runs_before_then(runs[2], runs, "9", [], is_cut=True)
+    before = runs_before_in_past(runs[2], runs, "9", [], is_cut=True)
     assert before.next(runs[2]) == [runs[0]]
