@@ -44,7 +44,7 @@ from api.views.metrics import Positions, Scrapes
 from api.views.status import Readiness
 from apphub_jobs.version import VERSION
 from domain.run_followers import RunFollower
-from eventlog.database.connection import StartupWait
+from eventlog.database.startup import StartupWait
 from eventlog.history.run_changes import RunCounts
 from eventlog.seal.sealer import Sealer
 from worker.watcher import Watcher

@@ -15,7 +15,8 @@ from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from cli.options import DatabaseOptions, failure
 from cli.process.announcement import services
 from domain.errors import LogUnavailableError, OutcomeUnknownError
-from eventlog.database.connection import ServerError, StartupWait, check_server
+from eventlog.database.server_check import ServerError, check_server
+from eventlog.database.startup import StartupWait
 from migrations import runner
 from worker.logs.object_store import LogStoreError
 

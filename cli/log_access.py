@@ -14,7 +14,8 @@ from cli.database import migrated_database
 from cli.options import KeyedLogOptions, LogOptions, SealingOptions, failure
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.retention import Archiving
-from eventlog.database.connection import Database, StartupWait
+from eventlog.database.connection import Database
+from eventlog.database.startup import StartupWait
 from eventlog.keys import LogFiles
 from eventlog.personal import check
 from eventlog.seal.sealer import Sealing

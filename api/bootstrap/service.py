@@ -27,10 +27,10 @@ from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
 from eventlog.archive.retention import RetentionArchiver
 from eventlog.database.clock import DatabaseClock, ShiftedClock
-from eventlog.database.connection import StartupWait
 from eventlog.database.continuity import Continuity
 from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from eventlog.database.listener import Listener
+from eventlog.database.startup import StartupWait
 from eventlog.entry_points import OfferedEntryPoints
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import PastSelection

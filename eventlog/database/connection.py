@@ -1,18 +1,14 @@
-"""Connections of the service and of operators, and checks that a server can keep the log.
+"""Connections of the service and of operators.
 
 First the service's connections and pools (`Database`), and how their values are read; then
-operators' sessions, which read whole tables for minutes; then the checks of a server
-(`check_server`); last how a start waits for a database that is away (`StartupWait`).
+operators' sessions, which read whole tables for minutes.
 """
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from time import monotonic, sleep
-from typing import Any, TypeVar
-from uuid import uuid4
+from time import monotonic
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -25,15 +21,8 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    PositionsUsedError,
-    SubjectKeysUnavailableError,
-)
 from eventlog.database.continuity import Continuity
-from eventlog.database.failures import is_unavailable, raise_unavailable
+from eventlog.database.failures import raise_unavailable
 from eventlog.keys import LogFiles
 from projections.rows import Connection
 
@@ -251,173 +240,3 @@ async def try_lock(session: Connection, lock: int) -> bool:
         await session.execute("ROLLBACK")
         return False
     return True
-
-
-# Checks that a server can keep the log, before anything is done there.
-
-MINIMUM_VERSION = 150_000
-"""PostgreSQL 15, as libpq counts versions."""
-
-ENCODING = "UTF8"
-
-NOTIFY_TIMEOUT_S = 2.0
-
-Session = psycopg.Connection[tuple[object, ...]]
-
-
-class ServerError(Exception):
-    """The server cannot keep the log; the message says why and what to do."""
-
-
-def check_server(url: str) -> None:
-    """Check that a server can keep the log.
-
-    Raises:
-        ServerError: it cannot, and waiting does not change that.
-        psycopg.OperationalError: the server cannot be reached.
-    """
-    with _session(url) as session:
-        _check_version(session)
-        _check_encoding(session)
-        if _is_pooled(session):
-            _check_pooler(session, url)
-
-
-def _session(url: str) -> Session:
-    return psycopg.connect(Database(url).conninfo, autocommit=True)
-
-
-def _check_version(session: Session) -> None:
-    version = session.info.server_version
-    if version < MINIMUM_VERSION:
-        release = version // 10_000
-        raise ServerError(f"the database is PostgreSQL {release}; 15 or newer is needed")
-
-
-def _check_encoding(session: Session) -> None:
-    encoding = session.info.parameter_status("server_encoding")
-    if encoding != ENCODING:
-        raise ServerError(
-            f"the database's encoding is {encoding}, which cannot hold every text; it must be"
-            f" {ENCODING}: CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0, copy the"
-            " data there by pg_dump, and use that database"
-        )
-
-
-def _is_pooled(session: Session) -> bool:
-    """Return whether there is a pooler between this process and the server."""
-    return session.info.backend_pid != _value(session, "SELECT pg_backend_pid()")
-
-
-def _check_pooler(session: Session, url: str) -> None:
-    """Check that prepared statements stay: either the pooler or the session must keep them."""
-    name = f"apphub_{uuid4().hex}"
-    session.pgconn.prepare(name.encode(), b"SELECT 1")
-    query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
-    is_prepared = _value(session, query) == 1
-    if is_prepared and not _keeps_session(session, url, name):
-        raise ServerError(
-            "the pooler in front of the database gives each transaction another session and forgets"
-            " prepared statements: set its max_prepared_statements to 100 or more (PgBouncer 1.21"
-            " or newer), or let it pool sessions, or give PostgreSQL's own address"
-        )
-
-
-def _keeps_session(session: Session, url: str, channel: str) -> bool:
-    """Return whether the session stays the same: only then do notifications of others arrive."""
-    session.execute(f"LISTEN {channel}".encode())
-    with _session(url) as other:
-        other.execute(f"NOTIFY {channel}".encode())
-    return any(session.notifies(timeout=NOTIFY_TIMEOUT_S, stop_after=1))
-
-
-def _value(session: Session, query: str) -> object:
-    row = session.execute(query.encode()).fetchone()
-    if row is None:
-        raise ServerError(f"the database answers nothing to {query}")
-    return row[0]
-
-
-# A start waits for a database that is away, in each of its steps.
-#
-# A server may also go away after the first check: it may restart, or recover from a crash. So each
-# step of a start that uses the database is repeated until it succeeds; each may be done twice. The
-# service's log says what the start waits for, at first and every `WARN_EVERY_S`.
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
-
-PAUSE_S = 1.0
-"""Between two tries to reach a server that is away."""
-
-WARN_EVERY_S = 5.0
-
-_REFUSALS = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "no password supplied",
-)
-"""Parts of error messages after which waiting does not help."""
-
-AWAY = (psycopg.Error, LogUnavailableError, OutcomeUnknownError, OverloadedError)
-"""What a step may raise while the database is away."""
-
-
-class StartupWait:
-    """Waits for a database that is away, for `max_wait_s` each time."""
-
-    def __init__(self, max_wait_s: float = 0.0) -> None:
-        self._max_wait_s = max_wait_s
-        self._away_since: float | None = None
-        self._warned_at = float("-inf")
-
-    def wait(self, step: Callable[[], T]) -> T:
-        """Do a step of the start; repeat it while the database is away.
-
-        Raises the step's last error once the wait is over, or at once if waiting does not help.
-        """
-        while True:
-            try:
-                result = step()
-            except AWAY as error:
-                sleep(self._pause_s(error))
-            else:
-                self._away_since = None
-                return result
-
-    async def wait_async(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Do the same without blocking the event loop."""
-        while True:
-            try:
-                result = await step()
-            except AWAY as error:
-                await asyncio.sleep(self._pause_s(error))
-            else:
-                self._away_since = None
-                return result
-
-    def _pause_s(self, error: Exception) -> float:
-        """Return how long to pause before the next try; raise the error if there is none."""
-        now = monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        remaining_s = self._away_since + self._max_wait_s - now
-        if remaining_s <= 0 or not _is_temporary(error):
-            raise error
-        if now - self._warned_at > WARN_EVERY_S:
-            self._warned_at = now
-            reason = " ".join(str(error).split())
-            logger.warning(
-                "the database is away, waiting for up to %.0f s: %s", remaining_s, reason
-            )
-        return min(PAUSE_S, remaining_s)
-
-
-def _is_temporary(error: Exception) -> bool:
-    if isinstance(error, (SubjectKeysUnavailableError, PositionsUsedError)):
-        return False  # An operator must do something first.
-    if any(refusal in str(error) for refusal in _REFUSALS):
-        return False
-    return not isinstance(error, psycopg.Error) or is_unavailable(error)
