@@ -33,8 +33,9 @@ from eventlog.backup.load import LoadResult, load
 from eventlog.backup.restarts import Restarts, read_restarts
 from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
 from eventlog.database.connection import Database, operator_session
-from eventlog.keys import LogFiles, MasterKeyFile, SealKeyError, SealKeys, read_keys
+from eventlog.keys import LogFiles, MasterKeyFile
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.seal.keys import SealKeyError, SealKeys, read_keys
 from eventlog.seal.seal import SealError, read_kept
 from eventlog.seal.verify import verify_seals
 from migrations import runner

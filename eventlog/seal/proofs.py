@@ -14,7 +14,7 @@ from eventlog.archive.reading import event_at
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.encoding import RawRow, UnrepresentableEventError, encoded, to_document, to_raw_row
-from eventlog.keys import SealKeys
+from eventlog.seal.keys import SealKeys
 from eventlog.seal.seal import (
     SealError,
     SignedHead,

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from eventlog.database.sql import LOG_ID
-from eventlog.keys import SealKeys
+from eventlog.seal.keys import SealKeys
 from eventlog.seal.tree import HASH_SIZE, Frontier, Leaf
 from projections.rows import Connection
 from runtime.files import write_whole

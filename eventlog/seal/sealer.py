@@ -28,7 +28,7 @@ from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Signal
 from eventlog.encoding import FIRST
-from eventlog.keys import SealKeyError, SealKeys, create_keys, read_keys
+from eventlog.seal.keys import SealKeyError, SealKeys, create_keys, read_keys
 from eventlog.seal.seal import (
     INSERT_SEAL,
     NO_PREVIOUS,

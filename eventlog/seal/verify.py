@@ -11,8 +11,8 @@ from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.failures import raise_unavailable
 from eventlog.encoding import RawRow
-from eventlog.keys import SealKeys
 from eventlog.seal.check import Report, SealCheck
+from eventlog.seal.keys import SealKeys
 from eventlog.seal.seal import SEALED_EVENTS, KeptHead, all_seals, check_seal
 from eventlog.seal.tree import Leaf, to_leaves
 from projections.rows import Connection, read_value

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from eventlog.database import connection as server
+from eventlog.database import server_check as server
 from eventlog.database.connection import Database
 from tests.support.processes import Process
 from tests.support.slow import slow

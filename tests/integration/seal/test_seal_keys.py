@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.keys import SealKeyError, SealKeys, create_keys, read_keys
+from eventlog.seal.keys import SealKeyError, SealKeys, create_keys, read_keys
 from eventlog.seal.seal import SealError
 from tests.support.sample_logs.seals import SealedLog, edit, sealed_log, sealer, unsealed
 

@@ -14,10 +14,11 @@ from eventlog import encoding
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.keys import LogFiles, SealKeys, create_keys, read_keys
+from eventlog.keys import LogFiles
 from eventlog.seal import seal as seal_statements
 from eventlog.seal import tree as stored_events
 from eventlog.seal.check import Report
+from eventlog.seal.keys import SealKeys, create_keys, read_keys
 from eventlog.seal.proofs import Prover
 from eventlog.seal.seal import (
     NO_PREVIOUS,

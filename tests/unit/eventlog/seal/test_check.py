@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.keys import SealKeys
 from eventlog.seal.check import Report, SealCheck
+from eventlog.seal.keys import SealKeys
 from eventlog.seal.seal import (
     NO_PREVIOUS,
     Head,
