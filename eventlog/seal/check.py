@@ -311,21 +311,25 @@ class SealCheck:
         self._log_id = log_id
         self._kept = KeptHeads(kept, log_id, self.findings)
         self._kept_count = len(kept)
+        # The tree of all events up to the last one that was taken, or listed by a closed seal.
         self._tree = Frontier()
-        self._is_uncertain = False
-        self._good: SignedHead | None = None
-        self._good_seals = 0
-        self._numbers: set[int] = set()
-        self._doubts: list[str] = []
+        self._is_tree_wrong = False
+        self._last_valid: SignedHead | None = None
+        self._valid_seals = 0
+        # Of seals since the last valid one.
+        self._untrusted_numbers: set[int] = set()
+        self._pending_problems: list[str] = []
+        # The open seal: its list, the index of the next listed event, the position at which the
+        # list begins, and the positions of its events before that.
         self._seal: VerifiedSeal | None = None
         self._entries: list[Leaf] = []
-        self._next = 0
+        self._next_index = 0
         self._first_listed = END
         self._unlisted = array("q")
         self._events = 0
         self._unsealed = 0
-        self._first = 1
-        self._last = 1
+        self._first_position = 1
+        self._last_position = 1
         self._first_unsealed = 1
 
     def open(self, seal: VerifiedSeal) -> int | None:
@@ -336,22 +340,24 @@ class SealCheck:
         """
         last_number = 0
         last_hash = NO_PREVIOUS
-        if self._good is not None:
-            last_number = self._good.head.number
-            last_hash = self._good.hash
+        if self._last_valid is not None:
+            last_number = self._last_valid.head.number
+            last_hash = self._last_valid.hash
         if seal.signed is None or seal.number <= last_number:
-            self._doubt(seal)
+            self._record_untrusted(seal)
             return None
         head = seal.signed.head
         expected = last_number + 1
-        self._doubt_missing(expected, head.number)
+        self._record_missing(expected, head.number)
         is_next = head.number == expected
         if is_next and head.previous != last_hash:
-            self._doubts.append(f"seal {head.number} does not follow from the one before it")
+            self._pending_problems.append(
+                f"seal {head.number} does not follow from the one before it"
+            )
         self._kept.record_seal(seal.signed)
         self._seal = seal
         entries = seal.entries or []
-        self._list(entries)
+        self._set_entries(entries)
         if entries and is_next:
             # Right after a valid seal, every event must be listed.
             self._first_listed = FIRST
@@ -360,21 +366,21 @@ class SealCheck:
     def open_tail(self) -> None:
         """Begin with the events after the last seal."""
         self._seal = None
-        self._list([])
+        self._set_entries([])
 
     def take(self, leaves: Sequence[Leaf]) -> None:
         """Check the next events."""
         count = len(leaves)
         if not self._events:
-            self._first, _ = leaves[0]
+            self._first_position, _ = leaves[0]
         self._events += count
-        self._last, _ = leaves[-1]
+        self._last_position, _ = leaves[-1]
         if self._seal is None:
-            self._take_unsealed(leaves)
+            self._take_tail(leaves)
             return
-        end = self._next + count
-        if self._entries[self._next : end] == leaves:
-            self._next = end
+        end = self._next_index + count
+        if self._entries[self._next_index : end] == leaves:
+            self._next_index = end
             return
         for leaf in leaves:
             self._compare(leaf)
@@ -394,33 +400,33 @@ class SealCheck:
         if self._tree.size != head.size or root != head.root:
             unlisted = self._report_contradiction(seal, head.position, start, unlisted)
         first, until = unlisted
-        self._report(self._doubts, first, until)
+        self._report(self._pending_problems, first, until)
         if self._entries:
             first, _ = self._entries[0]
             until = head.position
         self._report(seal.problems, first, until)
-        self._good = seal.signed
-        self._good_seals += 1
-        self._numbers = set()
-        self._doubts = []
+        self._last_valid = seal.signed
+        self._valid_seals += 1
+        self._untrusted_numbers = set()
+        self._pending_problems = []
         self._unlisted = array("q")
 
     def finish(self) -> Report:
         """End the check: the whole log has been taken."""
-        first = self._after_good()
+        first = self._after_last_valid()
         if self._unsealed:
             first = self._first_unsealed
-        self._report(self._doubts, first, self._last)
-        if self._events and self._good is None and not self._doubts:
+        self._report(self._pending_problems, first, self._last_position)
+        if self._events and self._last_valid is None and not self._pending_problems:
             text = "nothing of this log is sealed, so nothing can be proven"
-            self.findings.add("seal", first, text, self._last)
-        self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
+            self.findings.add("seal", first, text, self._last_position)
+        self._kept.conclude(self._tree, self._after_last_valid(), min(self._first_position, 1))
         in_order = sorted(self.findings.reported, key=lambda finding: finding.range)
         return Report(
             log_id=self._log_id,
             events=self._events,
-            seals=self._good_seals,
-            last=self._good,
+            seals=self._valid_seals,
+            last=self._last_valid,
             unsealed=self._unsealed,
             kept=self._kept_count,
             findings=in_order,
@@ -428,29 +434,29 @@ class SealCheck:
             first=self.findings.first,
         )
 
-    def _doubt(self, seal: VerifiedSeal) -> None:
+    def _record_untrusted(self, seal: VerifiedSeal) -> None:
         """Record why a seal is not trusted; it is reported with the next valid one."""
-        self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
-        self._numbers.add(seal.number)
+        self._pending_problems += seal.problems or [f"there is more than one seal {seal.number}"]
+        self._untrusted_numbers.add(seal.number)
 
-    def _doubt_missing(self, first: int, end: int) -> None:
-        missing = [number for number in range(first, end) if number not in self._numbers]
+    def _record_missing(self, first: int, end: int) -> None:
+        missing = [number for number in range(first, end) if number not in self._untrusted_numbers]
         for start, last in pairs(to_runs(missing)):
-            doubt = f"seals {start} to {last} are missing"
+            problem = f"seals {start} to {last} are missing"
             if start == last:
-                doubt = f"seal {start} is missing"
-            self._doubts.append(doubt)
+                problem = f"seal {start} is missing"
+            self._pending_problems.append(problem)
 
-    def _list(self, entries: list[Leaf]) -> None:
+    def _set_entries(self, entries: list[Leaf]) -> None:
         self._entries = entries
-        self._next = 0
+        self._next_index = 0
         self._first_listed = END
         if entries:
             self._first_listed, _ = entries[0]
 
     def _unlisted_range(self, head: Head) -> tuple[int, int]:
         """Return the first and last position that the seal covers but no list names."""
-        first = self._after_good()
+        first = self._after_last_valid()
         if self._unlisted:
             first = self._unlisted[0]
         until = head.position
@@ -459,7 +465,7 @@ class SealCheck:
             until = first_listed - 1
         return first, until
 
-    def _take_unsealed(self, leaves: Sequence[Leaf]) -> None:
+    def _take_tail(self, leaves: Sequence[Leaf]) -> None:
         if not self._unsealed:
             self._first_unsealed, _ = leaves[0]
         self._unsealed += len(leaves)
@@ -482,7 +488,7 @@ class SealCheck:
         if entry != leaf:
             text = f"the event was altered after {self._name} had sealed it"
             self.findings.add("altered", position, text)
-        self._next += 1
+        self._next_index += 1
 
     def _skip_to(self, position: int) -> None:
         """Report the listed events before the position that are missing."""
@@ -492,12 +498,12 @@ class SealCheck:
             if listed >= position:
                 return
             self.findings.add("removed", listed, text)
-            self._next += 1
+            self._next_index += 1
 
     def _next_entry(self) -> Leaf | None:
-        if self._next == len(self._entries):
+        if self._next_index == len(self._entries):
             return None
-        return self._entries[self._next]
+        return self._entries[self._next_index]
 
     def _report_contradiction(
         self, seal: VerifiedSeal, position: int, start: int, unlisted_range: tuple[int, int]
@@ -516,13 +522,13 @@ class SealCheck:
         sealed = seal.tree
         first, until = unlisted_range
         # An event may have been removed right after the last one that is certain.
-        first = min(first, self._after_good())
-        if sealed is not None and not self._is_uncertain:
+        first = min(first, self._after_last_valid())
+        if sealed is not None and not self._is_tree_wrong:
             first, until = self._narrow_down(sealed, start, first, until)
-        if self._unlisted or not self._is_uncertain:
+        if self._unlisted or not self._is_tree_wrong:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
-        self._is_uncertain = sealed is None
+        self._is_tree_wrong = sealed is None
         if sealed is not None:
             self._tree = Frontier(sealed.size, sealed.peaks)
             if sealed.size in self._kept.watched:
@@ -559,8 +565,8 @@ class SealCheck:
             return "the last seal"
         return f"seal {self._seal.number}"
 
-    def _after_good(self) -> int:
+    def _after_last_valid(self) -> int:
         """Return the first position after the last valid seal."""
-        if self._good is None:
+        if self._last_valid is None:
             return 1
-        return self._good.head.position + 1
+        return self._last_valid.head.position + 1
