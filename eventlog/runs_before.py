@@ -156,7 +156,7 @@ if it is served before the run's value. Returns N (`rounds`), the number of all 
 (`starts`), and the queue position of the last of them."""
 
 
-class _Count(TypedDict):
+class _QueueCount(TypedDict):
     job_definition_id: ReadOnly[str]
     entry_point: ReadOnly[str]
     in_group: ReadOnly[bool]
@@ -236,7 +236,7 @@ def _sum(count: int | None, starts: int) -> int | None:
 async def _runs_before_position(connection: Connection, values: Mapping[str, object]) -> RunsBefore:
     """Return the runs that start before a queue position, with those of groups in their order."""
     rows = await read_rows(connection, Candidate, BEFORE, values)
-    counts = await read_rows(connection, _Count, COUNT, values)
+    counts = await read_rows(connection, _QueueCount, COUNT, values)
     runs = rows[:MAX_BEFORE]
     if sum(count["number"] for count in counts) > MAX_COUNTED:
         # Not all runs were counted, and to read each group could take seconds.
