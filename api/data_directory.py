@@ -102,8 +102,8 @@ def _operators_account(account: str) -> pwd.struct_passwd:
             f" make one: useradd --system {account}"
         )
         raise PlacementError(msg)
-    shared = find_account(SHARED_ACCOUNT)
-    if entry.pw_uid == 0 or (shared is not None and entry.pw_uid == shared.pw_uid):
+    shared_account = find_account(SHARED_ACCOUNT)
+    if entry.pw_uid == 0 or (shared_account is not None and entry.pw_uid == shared_account.pw_uid):
         msg = (
             f"--postgres-account: {account!r} is not for the private PostgreSQL: it must be an"
             " account that nothing else runs as; leave the option out to have one made"
@@ -377,9 +377,10 @@ def _copy(root: Path, directories: Iterable[Path], target: Path) -> None:
 
 def is_passable(path: Path) -> bool:
     """Return whether every user may pass through this directory and all its parents."""
-    resolved = path.resolve()
+    resolved_path = path.resolve()
     return all(
-        directory.stat().st_mode & stat.S_IXOTH for directory in (resolved, *resolved.parents)
+        directory.stat().st_mode & stat.S_IXOTH
+        for directory in (resolved_path, *resolved_path.parents)
     )
 
 

@@ -70,13 +70,13 @@ class Hosts:
 
     def accept(self, host: str) -> bool:
         """Return whether a request with this header `Host` is meant for the API."""
-        accepted = self._cache.get(host)
-        if accepted is not None:
-            return accepted
-        accepted = self._accept(host)
+        is_accepted = self._cache.get(host)
+        if is_accepted is not None:
+            return is_accepted
+        is_accepted = self._accept(host)
         if len(self._cache) < MAX_CACHED_HOSTS:
-            self._cache[host] = accepted
-        return accepted
+            self._cache[host] = is_accepted
+        return is_accepted
 
     def _accept(self, host: str) -> bool:
         parts = _HOST.fullmatch(host)

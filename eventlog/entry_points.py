@@ -73,11 +73,11 @@ class OfferedEntryPoints:
             since: the monotonic time in seconds from which on a read is recent enough; None for
                 now.
         """
-        now = monotonic()
-        if self._offers(entry_point) and now - self._read_at_s < FRESH_S:
+        now_s = monotonic()
+        if self._offers(entry_point) and now_s - self._read_at_s < FRESH_S:
             return True
-        needed = now if since is None else since
-        while self._read_at_s < needed:
+        needed_since_s = now_s if since is None else since
+        while self._read_at_s < needed_since_s:
             await self._read_once()
         return self._offers(entry_point)
 

@@ -90,10 +90,12 @@ class FailureSearch:
         self, connection: Connection, events: Sequence[Envelope]
     ) -> list[FailureFinding]:
         """Return the failed attempts, without those of runs that have no row."""
-        failed = [event for event in events if event.topic in FAILED]
-        facts = await failure_search.facts_of(connection, [event.aggregate_id for event in failed])
+        failed_events = [event for event in events if event.topic in FAILED]
+        facts = await failure_search.facts_of(
+            connection, [event.aggregate_id for event in failed_events]
+        )
         failures: list[FailureFinding] = []
-        for event in failed:
+        for event in failed_events:
             run = facts.get(event.aggregate_id)
             if run is not None:
                 failures.append(_finding_of(event, run))
@@ -103,7 +105,7 @@ class FailureSearch:
         self, connection: Connection, events: Sequence[Envelope]
     ) -> list[FailedAttempt]:
         """Return the failed attempts of all runs that recover by these events."""
-        recovered: list[FailedAttempt] = []
+        recovered_attempts: list[FailedAttempt] = []
         for event in events:
             if event.topic != SUCCEEDED:
                 continue
@@ -111,8 +113,8 @@ class FailureSearch:
             run_ids = recovered_by(run_id, await failure_search.family_of(connection, run_id))
             facts = await failure_search.facts_of(connection, run_ids)
             for failed_id, run in facts.items():
-                recovered += await self._failures_of(connection, failed_id, run)
-        return recovered
+                recovered_attempts += await self._failures_of(connection, failed_id, run)
+        return recovered_attempts
 
     async def _failures_of(
         self, connection: Connection, run_id: UUID, run: RunFacts

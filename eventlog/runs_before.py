@@ -208,12 +208,12 @@ async def runs_before_now(
         others = await _runs_before_position(connection, values)
         return _with_groups(run, replace(others, is_cut=True), {})
     depth = min(last["rounds"] + 1, DEPTH)
-    own = await read_group(connection, group, now, depth, MAX_VALUES)
+    own_group = await read_group(connection, group, now, depth, MAX_VALUES)
     position = {"scheduled_at": last["scheduled_at"], "id": last["id"]}
     others = await _runs_before_position(connection, {**values, **position, "in_group": True})
     count = _sum(others.count, last["starts"])
     of_job = _sum(others.of_job, last["starts"])
-    return _with_groups(run, replace(others, count=count, of_job=of_job), {group: own})
+    return _with_groups(run, replace(others, count=count, of_job=of_job), {group: own_group})
 
 
 def _with_groups(

@@ -89,8 +89,8 @@ def _secrets_of_url(url: str) -> set[str]:
 
 def _secrets_of_keywords(url: str) -> set[str]:
     """Return what may be a piece of the password in `host=… password=…`."""
-    quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
-    secrets = {secret.strip("'") for secret in quoted}
+    quoted_values = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
+    secrets = {secret.strip("'") for secret in quoted_values}
     # A word without a name may be the rest of a password that holds a blank.
     secrets |= {piece for piece in url.split() if "=" not in piece}
     return secrets

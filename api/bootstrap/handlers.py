@@ -126,7 +126,7 @@ def handler_source(
     pythons_of_lists: dict[str, str] = {}
     for name in modules:
         pythons_of_lists |= listed_handlers(Path(name)) if name.endswith(LISTS) else {name: ""}
-    named = modules_of(list(pythons_of_lists))
+    named_modules = modules_of(list(pythons_of_lists))
     argvs = {name: command.argv for name, command in commands_by_name.items()}
     variables_of = dict(access.variables_of)
     for name, command in commands_by_name.items():
@@ -135,21 +135,21 @@ def handler_source(
             variables_of[f"command.{name}"] = (*own_variables, *command.pass_env)
     access = replace(access, variables_of=variables_of)
     return HandlerSource(
-        list(named.modules.values()),
+        list(named_modules.modules.values()),
         argvs,
         access,
-        named.directories,
-        _interpreters(named, pythons_of_lists, named_interpreters(pythons)),
+        named_modules.directories,
+        _interpreters(named_modules, pythons_of_lists, named_interpreters(pythons)),
     )
 
 
 def _interpreters(
-    named: NamedModules, pythons_of_lists: Mapping[str, str], options: Mapping[str, str]
+    named_modules: NamedModules, pythons_of_lists: Mapping[str, str], options: Mapping[str, str]
 ) -> dict[str, Interpreter]:
     """Return the interpreter of each module that is not run by the service's own.
 
     Args:
-        named: the modules.
+        named_modules: the modules that the operator names.
         pythons_of_lists: by name the path that a file of handlers gives; empty for none.
         options: by name the path that `--python` gives; by "" the one for all modules.
 
@@ -157,17 +157,17 @@ def _interpreters(
         ValueError: an option names no module, or an interpreter that does not exist.
     """
     for owner in options:
-        if owner and owner not in {*named.modules, *named.modules.values()}:
-            names = ", ".join(named.modules) or "none"
+        if owner and owner not in {*named_modules.modules, *named_modules.modules.values()}:
+            names = ", ".join(named_modules.modules) or "none"
             msg = f"--python: no handlers are called {owner!r}; there are: {names}"
             raise ValueError(msg)
     interpreters: dict[str, Interpreter] = {}
-    for name, module in named.modules.items():
+    for name, module in named_modules.modules.items():
         path = options.get(name) or options.get(module) or pythons_of_lists[name] or options.get("")
         if path:
             interpreter = interpreter_at(path)
         else:
-            directory = directory_of_module(module, named.directories)
+            directory = directory_of_module(module, named_modules.directories)
             interpreter = default_interpreter(directory, os.environ)
         if interpreter is not None:
             interpreters[module] = interpreter

@@ -83,15 +83,15 @@ def service_files(
     Raises:
         ValueError: a directory that handlers may change does not exist.
     """
-    needed = [
+    needed_paths = [
         Path(path).resolve()
         for path in (os.getcwd(), SERVICE_ROOT, sys.prefix)  # noqa: PTH109
     ]
     hidden = [str(path) for path in _attempt_directories()]
     visible: list[str] = []
-    for own in _own_paths(environment, data_dir, *others):
-        is_needed = any(path.is_relative_to(own) for path in needed)
-        (visible if is_needed else hidden).append(str(own))
+    for own_path in _own_paths(environment, data_dir, *others):
+        is_needed = any(path.is_relative_to(own_path) for path in needed_paths)
+        (visible if is_needed else hidden).append(str(own_path))
     access = Access(hidden=hidden, writable=_writable(writable), withheld=_withheld(account))
     return ServiceFiles(access, visible)
 

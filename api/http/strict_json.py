@@ -48,25 +48,25 @@ class BodyLimit:
 
 def _declared_length(scope: Scope) -> int | None:
     """Return the body's `Content-Length`; None without one, or with a transfer encoding."""
-    declared = b""
+    content_length = b""
     for name, value in scope["headers"]:
         if name == b"content-length":
-            declared = value
+            content_length = value
         elif name == b"transfer-encoding":
             return None
-    if not declared.isdigit():
+    if not content_length.isdigit():
         return None
-    return int(declared)
+    return int(content_length)
 
 
 def _counting(receive: Receive) -> Receive:
-    received = 0
+    received_bytes = 0
 
     async def receive_counting() -> Message:
-        nonlocal received
+        nonlocal received_bytes
         message = await receive()
-        received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > MAX_BODY_BYTES:
             raise HTTPException(413, _TOO_LARGE, _CLOSE)
         return message
 

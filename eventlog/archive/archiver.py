@@ -263,9 +263,9 @@ class Archiver:
     async def clean_up(self) -> None:
         """Remove unfinished files of killed commands, and list files that no archive refers to."""
         rows = await read_rows(self.connection, _File, "SELECT file FROM log_archives")
-        referenced = {row["file"] for row in rows}
-        complete = await asyncio.to_thread(self._remove_unfinished)
-        self.leftovers = sorted(complete - referenced)
+        referenced_files = {row["file"] for row in rows}
+        complete_files = await asyncio.to_thread(self._remove_unfinished)
+        self.leftovers = sorted(complete_files - referenced_files)
 
     def _remove_unfinished(self) -> set[str]:
         """Remove unfinished files; return the names of the complete ones. Blocks on the disk."""
@@ -368,16 +368,16 @@ class Archiver:
     ) -> None:
         """Read the file back, and compare it with the log event by event."""
         rows_of_file = self._read_back(writer)
-        compared = 0
+        compared_events = 0
         async for rows in self._rows(batch):
             count = len(rows)
             if await asyncio.to_thread(list, islice(rows_of_file, count)) != rows:
                 raise ArchiveError(
                     writer.path, "does not hold what the log holds; nothing was archived"
                 )
-            compared += count
-            progress(0.4 + 0.5 * compared / batch.events)
-        if next(rows_of_file, None) is not None or compared != batch.events:
+            compared_events += count
+            progress(0.4 + 0.5 * compared_events / batch.events)
+        if next(rows_of_file, None) is not None or compared_events != batch.events:
             raise ArchiveError(
                 writer.path, "has not the same number of events as the log; nothing was archived"
             )

@@ -184,29 +184,29 @@ async def _ended_histories(
 ) -> dict[UUID, History]:
     """Return the histories of the runs that ended by their events; unreadable runs are skipped."""
     histories: dict[UUID, History] = {}
-    ended: set[UUID] = set()
+    ended_ids: set[UUID] = set()
     folder = Folder(job_runs.TABLE, _log_unreadable)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
             run_id, version, position, topic, state, correlation_id, cause = event
-            _add_if_ended(ended, folder.add((run_id, version, position, topic, state)), limits)
+            _add_if_ended(ended_ids, folder.add((run_id, version, position, topic, state)), limits)
             history = histories.setdefault(run_id, History())
             history.positions.append(position)
             history.head_correlation_id = correlation_id
             if version == 1:
                 history.first_correlation_id = correlation_id
                 history.first_causation_id = cause
-    _add_if_ended(ended, folder.end(), limits)
-    return {run_id: histories[run_id] for run_id in ended}
+    _add_if_ended(ended_ids, folder.end(), limits)
+    return {run_id: histories[run_id] for run_id in ended_ids}
 
 
 def _log_unreadable(error: FoldError) -> None:
     logger.warning("%s is not archived: %s", error.aggregate_id, error)
 
 
-def _add_if_ended(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
+def _add_if_ended(ended_ids: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
     if row is None:
         return
     run = job_runs.TABLE.own(row)
     if limits.allow(run):
-        ended.add(UUID(run["id"]))
+        ended_ids.add(UUID(run["id"]))

@@ -205,8 +205,8 @@ def file_problem(
     digest = sha256()
     size = 0
     try:
-        with path.open("rb") as opened:
-            while chunk := opened.read(HASHED_AT_ONCE):
+        with path.open("rb") as content:
+            while chunk := content.read(HASHED_AT_ONCE):
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
@@ -228,9 +228,9 @@ def unreadable(path: Path, error: OSError) -> ArchiveError:
     )
 
 
-def damaged(path: Path, how: str) -> ArchiveError:
+def damaged(path: Path, damage: str) -> ArchiveError:
     """Return the error of a damaged file."""
-    return ArchiveError(path, f"is damaged ({how}): put it back from a copy")
+    return ArchiveError(path, f"is damaged ({damage}): put it back from a copy")
 
 
 def to_event_row(document: Document) -> EventRow:

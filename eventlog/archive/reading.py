@@ -109,10 +109,10 @@ async def check_archives(database: Database) -> AsyncGenerator[ArchiveCheck]:
 async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
     if row["topic"] is None:
         return f"archive file {row['file']}: the log has no event that records it"
-    recorded = decode_state(row["topic"], row["state"])
+    event_fields = decode_state(row["topic"], row["state"])
     columns: Row = row
     for column, field in _FIELDS.items():
-        if columns[column] != recorded.get(field):
+        if columns[column] != event_fields.get(field):
             return (
                 f"archive file {row['file']}: the index's {column} is not what the log's event says"
             )
@@ -199,12 +199,12 @@ async def events_at(
     Raises:
         ArchiveError: they cannot be read.
     """
-    requested: set[int] = set()
+    requested_positions: set[int] = set()
     for positions in positions_by_archive.values():
-        requested.update(positions)
+        requested_positions.update(positions)
     blocks = await blocks_holding(connection, positions_by_archive)
-    events = await asyncio.to_thread(_read_events, directory, blocks, requested)
-    missing = requested.difference(events)
+    events = await asyncio.to_thread(_read_events, directory, blocks, requested_positions)
+    missing = requested_positions.difference(events)
     if missing:  # The hashes are right, so the index must have been edited.
         names = ", ".join(sorted({block.file for block in blocks}))
         problem = f"has no event at position {min(missing)}, though the database's index says so"
@@ -244,9 +244,9 @@ async def events_between(
             is_beyond = until is not None and position > until
             if position > after and not is_beyond:
                 heappush(waiting, (position, document))
-    rest = _pop_before(waiting, None)
-    if rest:
-        yield rest
+    remaining = _pop_before(waiting, None)
+    if remaining:
+        yield remaining
 
 
 def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:

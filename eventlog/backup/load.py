@@ -86,15 +86,15 @@ async def load(
         # Without their versions, tables count as incomplete until they are rebuilt.
         await connection.execute("DELETE FROM projection_versions; DELETE FROM log_identity")
         loader = _Loader(connection, source, to_position, progress)
-        loaded = await loader.load()
+        result = await loader.load()
         if keys is not None:
             await keys.insert(connection)
         # Positions are never given out again, even if their events are left out: else clients that
         # have seen those would miss new events at the same positions.
-        drawn = max(source.manifest.drawn, loaded.position)
+        drawn = max(source.manifest.drawn, result.position)
         if drawn:
             await connection.execute(_SET_POSITION, {"drawn": drawn})
-    return loaded
+    return result
 
 
 class _Loader:
@@ -118,13 +118,13 @@ class _Loader:
         await self._copy(sql.EVENTS_TABLE, keep)
         index = self._tables["log_archives"]
         archives = [_fields(index, line) for line in self._source.lines(index.file)]
-        kept = await self._load_archives(archives)
+        kept_archives = await self._load_archives(archives)
         await self._copy("log_seals", keep)
         position = await read_value(self._connection, int, sql.HEAD)
         count = f"SELECT count(*) AS events FROM {sql.EVENTS_TABLE}"
-        events = await read_value(self._connection, int, count) + _events_in(kept)
+        events = await read_value(self._connection, int, count) + _events_in(kept_archives)
         in_set = self._source.manifest.events + _events_in(archives)
-        return LoadResult(position, events, in_set - events, [row["file"] for row in kept])
+        return LoadResult(position, events, in_set - events, [row["file"] for row in kept_archives])
 
     async def _load_archives(self, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
         """Load the index of the archives that an event of the log records; return its rows.
@@ -132,17 +132,17 @@ class _Loader:
         Archives that were made after the position to restore to have no such event. Their events
         are put back into the log.
         """
-        recorded = await self._recorded(UUID(row["id"]) for row in rows)
-        kept = [row for row in rows if UUID(row["id"]) in recorded]
+        recorded_ids = await self._recorded(UUID(row["id"]) for row in rows)
+        kept_rows = [row for row in rows if UUID(row["id"]) in recorded_ids]
         if any(Path(row["file"]).name != row["file"] for row in rows):
             raise BackupError("the set names an archive file that is a path")
         for row in rows:
-            if row not in kept:
+            if row not in kept_rows:
                 await self._put_back(self._source.directory / ARCHIVES / row["file"])
-        numbers = {row["number"].encode() for row in kept}
+        numbers = {row["number"].encode() for row in kept_rows}
         for name in ("log_archives", "archived_blocks", "archived_runs"):
             await self._copy(name, lambda line: line.split(b"\t", 1)[0] in numbers)
-        return kept
+        return kept_rows
 
     async def _recorded(self, archives: Iterable[UUID]) -> set[UUID]:
         """Return the ids of those archives that an event of the log records."""

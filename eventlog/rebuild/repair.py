@@ -290,11 +290,11 @@ async def fold_to_present(
         FoldError: as `Folder.add`.
     """
     master_keys = files.master_keys
-    folded = dict(rows)
+    folded_rows = dict(rows)
     versions = dict.fromkeys(ids, 0)
     for aggregate_id, row_before in rows.items():
         versions[aggregate_id] = row_before["aggregate_version"]
-    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
+    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded_rows]
     plain = await _decrypted(first_plain_states(connection, master_keys, new))
     values = {
         "ids": list(versions),
@@ -308,15 +308,15 @@ async def fold_to_present(
             row = as_row(_HistoryRow, record)
             archive = row["archive"]
             if archive is None:
-                _fold_row(table, folded, row, plain)
+                _fold_row(table, folded_rows, row, plain)
             else:
                 marks.append((archive, row))
     for archive, mark in marks:
         archived = await _archived_events(connection, files, archive, mark)
         plain = await _decrypted(plain_states(connection, master_keys, map(event_of, archived)))
         for event in archived:
-            _fold_row(table, folded, event, plain)
-    return folded
+            _fold_row(table, folded_rows, event, plain)
+    return folded_rows
 
 
 async def _archived_events(
@@ -336,7 +336,7 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
 
 
 def _fold_row(
-    table: Table, folded: dict[UUID, ProjectedRow], row: _EventRow, plain: Mapping[UUID, bytes]
+    table: Table, folded_rows: dict[UUID, ProjectedRow], row: _EventRow, plain: Mapping[UUID, bytes]
 ) -> None:
     aggregate_id = UUID(row["originator_id"])
     version = row["originator_version"]
@@ -344,5 +344,5 @@ def _fold_row(
     if version == 1:
         state = plain.get(aggregate_id, state)
     event = (aggregate_id, version, row["notification_id"], row["topic"], state)
-    before = cast("dict[str, object] | None", folded.get(aggregate_id))
-    folded[aggregate_id] = table.own(folded_on(table, before, event))
+    before = cast("dict[str, object] | None", folded_rows.get(aggregate_id))
+    folded_rows[aggregate_id] = table.own(folded_on(table, before, event))

@@ -151,21 +151,23 @@ class SharedSnapshots:
 
     async def _copy_archives(self) -> None:
         """Fill the temporary table `unarchived` with all archived events."""
-        expected = await read_value(self.log, int, staging.COUNT_ARCHIVED)
+        expected_events = await read_value(self.log, int, staging.COUNT_ARCHIVED)
         await self.log.execute("TRUNCATE unarchived")
-        copied = 0
+        copied_events = 0
         # Each chunk is read before its COPY: a session executes one statement at a time.
         async with aclosing(events_between(self.log, self.archive, 0)) as chunks:
             async for chunk in chunks:
                 await self._copy_chunk(chunk)
-                copied += len(chunk)
+                copied_events += len(chunk)
         now = await read_value(self.log, int, staging.COUNT_ARCHIVED)
-        if copied != expected and expected == now:
-            problem = f"leads to {copied} of {expected} archived events: it was edited"
+        if copied_events != expected_events and expected_events == now:
+            problem = (
+                f"leads to {copied_events} of {expected_events} archived events: it was edited"
+            )
             raise ArchiveError("index", problem)
         # If more events were archived meanwhile, `_try_begin` notices it.
-        self._unarchived_count = copied
-        if copied:
+        self._unarchived_count = copied_events
+        if copied_events:
             await self.log.execute(staging.ORDER_UNARCHIVED)
 
     async def _copy_chunk(self, chunk: Sequence[Document]) -> None:

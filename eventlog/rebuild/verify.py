@@ -311,7 +311,7 @@ async def compare_ranges(
         progress(f"{table.name}: comparing", total.rows, total.rows)
         await snapshots.release()
 
-    folded = 0
+    folded_events = 0
     comparing: asyncio.Task[None] | None = None
     first: UUID | None = FIRST_ID
     try:
@@ -319,8 +319,8 @@ async def compare_ranges(
             async with snapshots.next() as snapshot_id:
                 stager = _Stager(snapshots, table, snapshot_id, comparing)
                 next_id = await stager.stage(first)
-            folded += stager.staged.events
-            progress(f"{table.name}: folding", folded, max(folded, events))
+            folded_events += stager.staged.events
+            progress(f"{table.name}: folding", folded_events, max(folded_events, events))
             part = Range(KeyRange(first, next_id), stager.staged)
             # It is awaited by the next range's stager before that writes, or at the end below.
             comparing = asyncio.create_task(compare_range(part))

@@ -494,10 +494,10 @@ class SealCheck:
         """Report the listed events before the position that are missing."""
         text = f"the event was removed after {self._name} had sealed it"
         while (entry := self._next_entry()) is not None:
-            listed, _ = entry
-            if listed >= position:
+            listed_position, _ = entry
+            if listed_position >= position:
                 return
-            self.findings.add("removed", listed, text)
+            self.findings.add("removed", listed_position, text)
             self._next_index += 1
 
     def _next_entry(self) -> Leaf | None:
@@ -519,33 +519,35 @@ class SealCheck:
         Returns:
             This range, narrowed down by the peaks.
         """
-        sealed = seal.tree
+        sealed_tree = seal.tree
         first, until = unlisted_range
         # An event may have been removed right after the last one that is certain.
         first = min(first, self._after_last_valid())
-        if sealed is not None and not self._is_tree_wrong:
-            first, until = self._narrow_down(sealed, start, first, until)
+        if sealed_tree is not None and not self._is_tree_wrong:
+            first, until = self._narrow_down(sealed_tree, start, first, until)
         if self._unlisted or not self._is_tree_wrong:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
-        self._is_tree_wrong = sealed is None
-        if sealed is not None:
-            self._tree = Frontier(sealed.size, sealed.peaks)
-            if sealed.size in self._kept.watched:
+        self._is_tree_wrong = sealed_tree is None
+        if sealed_tree is not None:
+            self._tree = Frontier(sealed_tree.size, sealed_tree.peaks)
+            if sealed_tree.size in self._kept.watched:
                 self._kept.compare_tree(self._tree, position)
         return first, until
 
-    def _narrow_down(self, sealed: Frontier, start: int, first: int, until: int) -> tuple[int, int]:
+    def _narrow_down(
+        self, sealed_tree: Frontier, start: int, first: int, until: int
+    ) -> tuple[int, int]:
         """Return the range of positions that differ, narrowed down by the peaks of both trees."""
         unlisted = self._unlisted
         count = len(unlisted)
-        difference, end = first_difference(sealed, self._tree)
+        difference, end = first_difference(sealed_tree, self._tree)
         # As indexes into the events that no list names.
         difference -= start
         end -= start
         if 0 < difference <= count:
             first = unlisted[difference - 1] + 1
-        is_as_long = sealed.size == self._tree.size
+        is_as_long = sealed_tree.size == self._tree.size
         if is_as_long and 0 < end < count:
             until = unlisted[end - 1]
         return first, until
