@@ -1,7 +1,7 @@
 """The dashboard's page and its files. They hold no data, so they need no token.
 
-First the files, which are read once and addressed by their content (`Web`), then the page with its
-policy (`Document`), then the routes. `build.mjs` builds the files from their sources in `web/`.
+First the files, read once and addressed by their content (`Web`), then the page with its policy
+(`Document`), then the routes. `build.mjs` makes the files of their sources, in `web/`.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from api.http.dependencies import service_of
 from domain.errors import NotFoundError
 
 BUILT = Path(__file__).parent / "built"
-"""The directory of the files for browsers."""
+"""The folder of what a browser gets."""
 
 PAGE = "index.html"
 
@@ -69,7 +69,7 @@ class Web:
 
     @cached_property
     def build(self) -> str:
-        """A hash of the page and all files, by which another build has other addresses."""
+        """A hash of the page and all files: another build has other addresses."""
         digest = hashlib.sha256(self.page.encode())
         for name, file in sorted(self.files.items()):
             digest.update(f"\0{name}\0".encode())
