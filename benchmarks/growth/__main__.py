@@ -179,7 +179,7 @@ async def _fold_whole_log(url: str) -> JsonObject:
         "rebuild_of_an_empty_table_s": round(perf_counter() - emptied, 1),
     }
     _say(f"{histories.events:,} events: {took}")
-    if any(table.differences for table in (*checked, rebuilt.checked)):
+    if any(table.differences for table in (*checked, rebuilt.comparison)):
         raise SystemExit("the tables do not agree with the log")
     return took
 

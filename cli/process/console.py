@@ -70,7 +70,7 @@ async def print_runs(streams: Streams) -> None:
             await until_one_ends(
                 _print_messages(stream, terminal), _summarise(terminal), stream.until_over()
             )
-            reason = stream.ended or FELL_BEHIND
+            reason = stream.end_reason or FELL_BEHIND
         await asyncio.to_thread(terminal.say, reason)
 
 
