@@ -21,21 +21,21 @@ from api.extension import part_of
 from api.http.dependencies import (
     MAX_HISTORY_PAGE,
     ConnectionDep,
+    HistoryLimit,
     MayRead,
     Offset,
     OptionalCursor,
     OriginDep,
-    HistoryLimit,
     ServiceDep,
-    parse_words,
     history_meta,
-    split_words,
+    parse_words,
     position_of,
+    split_words,
     storable,
 )
-from api.http.errors import JSON, NO_STORE, JsonResponse, data, stream_data, page, page_meta
+from api.http.errors import JSON, NO_STORE, JsonResponse, data, page, page_meta, stream_data
 from api.http.strict_json import PlatformRoute
-from api.routes.launches import response_with_warnings, launch_warnings_of_job
+from api.routes.launches import launch_warnings_of_job, response_with_warnings
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.runs import Launching
 from catalog import app_search, build_rows, repository_rows

@@ -16,7 +16,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from api.shapes.base import Shape, RequestBody
+from api.shapes.base import RequestBody, Shape
 from catalog.app_search import Sort
 from catalog.build import BuildStatus, BuildTarget
 from catalog.repository import App, IngestStatus, MetadataStrategy
