@@ -28,10 +28,10 @@ play: $(VENV)/.runtime ## Run a service in which something has happened, and say
 up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
-test: $(VENV)/.dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
+test: $(VENV)/.compiled $(if $(shell command -v npm),node_modules/.package-lock.json) ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
 	$(call pytest,not slow)
 
-test-slow: $(VENV)/.dev ## Run the rest of them: those that kill again and again, simulate a cluster, or make much data
+test-slow: $(VENV)/.compiled ## Run the rest of them: those that kill again and again, simulate a cluster, or make much data
 	$(call pytest,slow)
 
 test-failed: $(VENV)/.dev ## Run the tests that failed last once more, one after the other, until one fails again
@@ -192,9 +192,13 @@ clean: ## Remove the environment and caches
 # $(1): the environment.
 compile = $(1)/bin/python -m compileall -q -j 0 $(1)/lib $(SOURCES)
 
+$(VENV)/.compiled: $(VENV)/.dev
+	$(call compile,$(VENV))
+	@touch $@
+
 # $(1): which of the tests, by their mark. Each worker reads all tests: it need not compile them each time as well.
 define pytest
-	$(call compile,$(VENV))
+	$(BIN)/python -m compileall -q -j 0 $(SOURCES)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "$(1)" $(ARGS)
 endef
 
