@@ -99,7 +99,7 @@ def _run(directory: Path, *command: str) -> "subprocess.CompletedProcess[str]":
         env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
 

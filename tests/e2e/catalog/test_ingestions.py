@@ -111,7 +111,7 @@ def test_ingestions_of_one_app_take_turns_however_they_are_launched(
     assert {answer.status_code for answer in direct} == {202}
     assert {answer.status_code for answer in retried} <= {202, 409}
     page = client.get("/job-runs", params={"job": "repository-ingest", "limit": 50}).json()["data"]
-    runs = [wait_for_run(client, item["run"]["id"], timeout_s=60) for item in page]
+    runs = [wait_for_run(client, item["run"]["id"], timeout_s=90) for item in page]
     assert len(runs) >= 11
     times = sorted((run["startedAt"], run["completedAt"]) for run in runs)
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times

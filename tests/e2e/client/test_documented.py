@@ -57,7 +57,7 @@ def test_the_documented_examples_work(
                 {"slug": "count", "name": "Count", "type": "batch", "entryPoint": "texts.count"}
             )
             run = client.launch("count", {"text": "to be or not"})
-            assert run.result(timeout=60) == 4
+            assert run.result(timeout=90) == 4
             assert run.refresh()["metrics"]["words"] == 4
 
 

@@ -86,7 +86,7 @@ class Site:
         common = ("--port", "0", "--data-dir", str(directory), "--seal-every-s", "0.1")
         with (
             started("up", *common, *handlers) as process,
-            httpx.Client(base_url=process.url(), timeout=60) as client,
+            httpx.Client(base_url=process.url(), timeout=90) as client,
         ):
             yield client
 

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from migrations import runner
 from tests.e2e.support import launch, register, server_pids
 from tests.support.processes import descendants, eventually, run_to_end, started, wait_for_run
+from tests.support.slow import slow
 
 
 def _alive(pids: list[int]) -> list[int]:
@@ -28,7 +29,7 @@ def _alive(pids: list[int]) -> list[int]:
     return alive
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, slow(signal.SIGTERM)])
 def test_up_runs_everything_and_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -61,7 +62,7 @@ def test_what_up_started_stops_when_up_is_killed(tmp_path: Path) -> None:
 def test_a_stop_at_any_moment_of_the_start_is_clean(
     command: str, database_url: str, tmp_path: Path
 ) -> None:
-    for delay_s in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1):
+    for delay_s in (0.1, 0.2, 0.3, 0.5, 0.8):
         port = ("--port", "0") if command == "serve" else ()
         with started(
             command, *port, "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url

@@ -50,7 +50,7 @@ def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
         url = "http" + terminal.text.partition("ready http")[2].split()[0]
         for part in ("tell", "new", "keys: r launches", "example", str(data_dir)):
             terminal.wait_for(part)
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=90) as client:
             running = launch(client, "tell", parameters={"gate": str(gate)})
             reached = gate.with_suffix(".reached")
             eventually(reached.exists, 60, what="the run being under way")
@@ -61,21 +61,21 @@ def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
             terminal.wait_for("version 1 -> 2")
             terminal.wait_for("timeoutMs: none -> 30000")
             # The definition is registered after the handlers are there.
-            second = wait_for_run(client, launch(client, "tell"), timeout_s=60)
+            second = wait_for_run(client, launch(client, "tell"), timeout_s=90)
             assert second["result"] == "second"
             gate.touch()
-            assert wait_for_run(client, running, timeout_s=60)["result"] == "first"
+            assert wait_for_run(client, running, timeout_s=90)["result"] == "first"
 
             file.write_text("def tell(:\n")
             terminal.wait_for("SyntaxError")
             terminal.wait_for("until then the previous handlers stay")
-            again = wait_for_run(client, launch(client, "tell"), timeout_s=60)
+            again = wait_for_run(client, launch(client, "tell"), timeout_s=90)
             assert again["result"] == "second"
 
             write("third", ', timeout="30s"')
             terminal.wait_for("the new handlers are in use", times=2)
             assert "version 2 ->" not in terminal.text
-            third = wait_for_run(client, launch(client, "tell"), timeout_s=60)
+            third = wait_for_run(client, launch(client, "tell"), timeout_s=90)
             assert third["result"] == "third"
 
             terminal.press("?")

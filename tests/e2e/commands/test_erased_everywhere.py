@@ -94,7 +94,7 @@ def site(directory: Path) -> Iterator[Site]:
         api = stack.enter_context(started(*serve))
         url = api.url()
         worker = stack.enter_context(started("worker", *handlers, *options))
-        client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
+        client = stack.enter_context(httpx.Client(base_url=url, timeout=90))
         yield Site(client, directory, (api, worker))
 
 

@@ -105,7 +105,7 @@ class _Followers:
 
     def follow(self, url: str) -> None:
         """Follow the log of a run that does not start, and the stream in both of its forms."""
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=90) as client:
             if client.get("/jobs/tell").status_code == 404:
                 register(client, "tell", "tell")
             run_id = launch(client, "tell", delayMs=3_600_000)
@@ -122,7 +122,7 @@ class _Followers:
             thread.start()
             self._threads.append(thread)
         for _ in self._threads:
-            assert self._is_following.acquire(timeout=60)
+            assert self._is_following.acquire(timeout=90)
 
     def _read(self, url: str) -> None:
         with (

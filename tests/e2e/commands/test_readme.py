@@ -99,7 +99,7 @@ def test_of_several_first_commands_one_makes_the_environment(checkout: Path) -> 
         )
         for number in "123"
     ]
-    done = [process.communicate(timeout=60) for process in started_at_once]
+    done = [process.communicate(timeout=90) for process in started_at_once]
     assert [output for output, _ in done] == [b"1\n", b"2\n", b"3\n"]
     assert [printed.count(b"installing") for _, printed in done].count(1) == 1
 
@@ -119,7 +119,7 @@ def test_the_environment_is_renewed_where_its_requirements_have_changed(checkout
 def test_an_environment_that_cannot_be_made_says_so(checkout: Path) -> None:
     (checkout / "Makefile").write_text(".venv/.runtime:\n\tfalse\n")
     done = subprocess.run(
-        [checkout / "bin" / "apphub-jobs"], capture_output=True, text=True, check=False, timeout=60
+        [checkout / "bin" / "apphub-jobs"], capture_output=True, text=True, check=False, timeout=90
     )
     assert done.returncode == 1
     assert "could not be made" in done.stderr
@@ -132,7 +132,7 @@ def _typed(checkout: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=90,
     ).stderr
 
 
@@ -157,7 +157,7 @@ def test_the_requests_print_what_the_readme_shows(tmp_path: Path) -> None:
                 capture_output=True,
                 text=True,
                 check=True,
-                timeout=60,
+                timeout=90,
             )
             assert done.stdout.strip() == expected.strip(), typed
     finally:

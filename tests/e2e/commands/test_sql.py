@@ -1,27 +1,20 @@
 """`apphub-jobs sql`: reading the database as a role that can do nothing else."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess, run
+from subprocess import CompletedProcess
 
 import psycopg
 import pytest
 
-from tests.support.processes import started, without_settings
+from tests.support.processes import run_to_end, started, without_settings
 
 
-def run_sql(*arguments: str, stdin: str = "", **environment: str) -> CompletedProcess[str]:
+def run_sql(*arguments: str, **environment: str) -> CompletedProcess[str]:
     """Run the command to its end."""
-    return run(
-        [sys.executable, "-m", "cli", "sql", *arguments],
-        env={**without_settings(), **environment},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return run_to_end("sql", *arguments, **environment)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +44,15 @@ def test_a_query_is_answered_and_nothing_can_be_written(data_dir: Path) -> None:
 
 def test_a_file_of_reports_is_read_and_ends_at_its_first_mistake(data_dir: Path) -> None:
     reports = "SELECT 1 AS one;\nSELECT nothing;\nSELECT 2 AS two;\n"
-    answer = run_sql("--csv", "--data-dir", str(data_dir), stdin=reports)
+    answer = subprocess.run(
+        [sys.executable, "-m", "cli", "sql", "--csv", "--data-dir", str(data_dir)],
+        env=without_settings(),
+        input=reports,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert answer.returncode == 3
     assert answer.stdout.splitlines() == ["one", "1"]
     assert 'column "nothing" does not exist' in answer.stderr

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
@@ -31,11 +32,11 @@ from tests.support.slow import slow
 HANDLERS = ("--handlers", "tests.support.handlers")
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Process]:
-    """Run `up` with the tests' handlers on a private database; it starts programs, no forks."""
-    data_dir = ("--data-dir", str(tmp_path / "data"))
-    with started("up", "--port", "0", *data_dir, *HANDLERS, module="apphub_jobs") as process:
+@contextmanager
+def running_up(tmp_path: Path, **variables: str) -> Iterator[Process]:
+    """Run `up` with the tests' handlers; it starts programs, no forks."""
+    command = ("up", "--port", "0", "--data-dir", str(tmp_path / "data"), *HANDLERS)
+    with started(*command, module="apphub_jobs", **variables) as process:
         process.url()
         yield process
 
@@ -51,41 +52,42 @@ def _child(process: Process, command: str) -> int:
     return child
 
 
-def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_path: Path) -> None:
-    url = up.url()
-    output = "\n".join(up.errors)
-    for part in (
-        f"AppHub Jobs {VERSION}",
-        f"{url} (open: without tokens)",
-        f"{url}/docs",
-        str(tmp_path / "data"),
-        "a private PostgreSQL",
-        "test.noop",
-        "(tests.support.handlers)",
-        "(built in)",
-        "Ctrl-C",
-    ):
-        assert part in output
-    with httpx.Client(base_url=url, timeout=90) as client:
-        register(client, "echo", "test.echo")
-        register(client, "broken", "test.fail", retryPolicy={"maxAttempts": 2})
-        good, bad = launch(client, "echo"), launch(client, "broken")
-        wait_for_run(client, good)
-        wait_for_run(client, bad)
-        up.wait_for_line(f"{bad}", errors=True)
-    for what, line in (
-        ("started", f"echo  {good}"),
-        ("succeeded", f"s  {good}"),
-        ("failed", "attempt 1 of 2: failing on purpose, attempt 1; the next attempt"),
-        ("failed", f"attempt 2 of 2: failing on purpose, attempt 2  {bad}"),
-    ):
-        printed = up.wait_for_line(line, errors=True)
-        assert what in printed
-    assert up.stop(signal.SIGINT) == 0
-    stopping = up.wait_for_line("stopping: ", errors=True)
-    assert "handed back" in stopping
-    assert up.errors[-1] == "stopped"
-    assert up.lines == [f"ready {url}"]
+def test_it_tells_where_all_is_of_each_run_and_how_it_stops(tmp_path: Path) -> None:
+    with running_up(tmp_path) as up:
+        url = up.url()
+        output = "\n".join(up.errors)
+        for part in (
+            f"AppHub Jobs {VERSION}",
+            f"{url} (open: without tokens)",
+            f"{url}/docs",
+            str(tmp_path / "data"),
+            "a private PostgreSQL",
+            "test.noop",
+            "(tests.support.handlers)",
+            "(built in)",
+            "Ctrl-C",
+        ):
+            assert part in output
+        with httpx.Client(base_url=url, timeout=90) as client:
+            register(client, "echo", "test.echo")
+            register(client, "broken", "test.fail", retryPolicy={"maxAttempts": 2})
+            good, bad = launch(client, "echo"), launch(client, "broken")
+            wait_for_run(client, good)
+            wait_for_run(client, bad)
+            up.wait_for_line(f"{bad}", errors=True)
+        for what, line in (
+            ("started", f"echo  {good}"),
+            ("succeeded", f"s  {good}"),
+            ("failed", "attempt 1 of 2: failing on purpose, attempt 1; the next attempt"),
+            ("failed", f"attempt 2 of 2: failing on purpose, attempt 2  {bad}"),
+        ):
+            printed = up.wait_for_line(line, errors=True)
+            assert what in printed
+        assert up.stop(signal.SIGINT) == 0
+        stopping = up.wait_for_line("stopping: ", errors=True)
+        assert "handed back" in stopping
+        assert up.errors[-1] == "stopped"
+        assert up.lines == [f"ready {url}"]
 
 
 def test_what_python_may_keep_nowhere_else_is_kept_compiled_in_the_data_directory(
@@ -115,7 +117,7 @@ def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_ur
             module="apphub_jobs",
             APPHUB_DATABASE_URL=database_url,
         ) as process,
-        httpx.Client(base_url=process.url(), timeout=60) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         register(client, "count", "test.count")
         parameters = {"lines": 1, "until": str(gate)}
@@ -136,16 +138,19 @@ def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_ur
 
 
 @pytest.mark.parametrize(("command", "name"), [("serve", "the API"), slow("worker", "the worker")])
-def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: str) -> None:
-    killed = _child(up, command)
-    os.kill(killed, signal.SIGKILL)
-    up.wait_for_line(f"{name} was killed by SIGKILL; another one starts", errors=True)
-    with httpx.Client(base_url=up.url(), timeout=90) as client:
-        # The port is kept open, so that this waits for the next API.
-        register(client, "echo", "test.echo")
-        run = wait_for_run(client, launch(client, "echo"), timeout_s=60)
-    assert run["status"] == "succeeded"
-    assert _child(up, command) != killed
+def test_who_is_killed_is_named_and_replaced(
+    tmp_path: Path, database_url: str, command: str, name: str
+) -> None:
+    with running_up(tmp_path, APPHUB_DATABASE_URL=database_url) as up:
+        killed = _child(up, command)
+        os.kill(killed, signal.SIGKILL)
+        up.wait_for_line(f"{name} was killed by SIGKILL; another one starts", errors=True)
+        with httpx.Client(base_url=up.url(), timeout=90) as client:
+            # The port is kept open, so that this waits for the next API.
+            register(client, "echo", "test.echo")
+            run = wait_for_run(client, launch(client, "echo"), timeout_s=90)
+        assert run["status"] == "succeeded"
+        assert _child(up, command) != killed
 
 
 def test_a_part_that_cannot_start_ends_everything(capfd: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +215,9 @@ def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", [["up"], slow(["dev", __file__])])
-def test_it_starts_where_nobody_has_given_it_an_input(tmp_path: Path, command: list[str]) -> None:
+def test_it_starts_where_nobody_has_given_it_an_input(
+    tmp_path: Path, database_url: str, command: list[str]
+) -> None:
     words = (sys.executable, "-m", "apphub_jobs", *command, "--port", "0")
     shell = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words]
     process = subprocess.Popen(
@@ -218,7 +225,7 @@ def test_it_starts_where_nobody_has_given_it_an_input(tmp_path: Path, command: l
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=without_settings(),
+        env={**without_settings(), "APPHUB_DATABASE_URL": database_url},
     )
     assert process.stdout is not None
     with process, process.stdout as output:

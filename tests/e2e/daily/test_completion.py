@@ -25,7 +25,7 @@ def completed(words: str, **variables: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert done.stderr == ""
     return set(done.stdout.split())
@@ -64,7 +64,7 @@ def test_a_shell_can_be_taught(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert "_APPHUB_JOBS_COMPLETE" in done.stdout, done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -69,7 +69,7 @@ def test_a_run_goes_by_the_start_of_its_id_everywhere(shell: Shell) -> None:
     shell.run("runs", "watch", again.stdout.strip())
     canceled = shell.run("runs", "cancel", start)
     assert "already ended" in canceled.stderr or "succeeded" in canceled.stderr
-    with httpx.Client(base_url=shell.url, timeout=60) as client:
+    with httpx.Client(base_url=shell.url, timeout=90) as client:
         one, other = (launch(client, "greet", parameters={"name": "A"}) for _ in range(2))
     # Without a key ids begin with the time: some hours have the same start.
     many = shell.run("runs", "show", one[:6])

@@ -140,7 +140,7 @@ def test_the_chapter_s_examples_work(shell: Shell) -> None:
         capture_output=True,
         text=True,
         env={**shell.environment, "APPHUB_URL": shell.url},
-        timeout=60,
+        timeout=90,
     )
     assert done.returncode == 0, done.stderr
     lines_printed = done.stdout.splitlines()

@@ -35,7 +35,7 @@ class _Launch:
     def __init__(self, url: httpx.URL, number: int) -> None:
         self._body = json.dumps({"parameters": {"number": number}}).encode()
         self.number = number
-        self.socket = socket.create_connection((url.host, url.port), timeout=60)
+        self.socket = socket.create_connection((url.host, url.port), timeout=90)
         head = (
             f"POST /jobs/job/run HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(self._body)}\r\n"

@@ -65,7 +65,7 @@ def test_delays_and_back_offs_pass_by_moving_the_clock(service: JobService) -> N
     service.drain()
     assert run.refresh().status == "pending"
     service.advance(hours=0.1)
-    assert run.result(timeout=60) == 3
+    assert run.result(timeout=90) == 3
 
 
 def test_a_timeout_passes_by_moving_the_clock(service: JobService) -> None:
@@ -75,7 +75,7 @@ def test_a_timeout_passes_by_moving_the_clock(service: JobService) -> None:
     assert is_running(service, run.id)
     service.advance(hours=0.2)
     with pytest.raises(RunExpiredError, match="timeoutMs of 7200000"):
-        run.result(timeout=60)
+        run.result(timeout=90)
     duration_ms = run.document.duration_ms
     assert duration_ms is not None
     assert duration_ms > 7_200_000

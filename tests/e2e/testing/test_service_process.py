@@ -36,7 +36,7 @@ def test_a_killed_test_process_leaves_no_service(tmp_path: Path) -> None:
             starter.kill()
     eventually(
         lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()],
-        timeout_s=60,
+        timeout_s=90,
         what="the end of what was started",
     )
 

@@ -117,7 +117,7 @@ def test_a_client_orders_waits_and_lists(
         assert (preview.count, preview.refused) == (25, [])
         assert preview.sample[0].id == runs[-1]["id"]
         started = client.bulk.start("cancel", where, "tidy up")
-        done = client.bulk.wait(started.id, timeout=60)
+        done = client.bulk.wait(started.id, timeout=90)
         assert (done.status, done.done, done.is_over) == ("completed", 25, True)
         assert client.bulk.show(started.id) == done
         assert client.bulk.show(started.id, as_of=shared.head()) == done

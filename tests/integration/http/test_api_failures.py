@@ -111,7 +111,7 @@ def test_what_failed_so_is_launched_anew(shared: SharedApi, tour: Tour) -> None:
     started = tour.call(operation, 202, at=name, json=order, **key)
     assert started["filter"] == [f"job={job}", f"failureGroup={name}", "retried=false"]
     with Client(str(shared.client.base_url)) as client:
-        done = client.bulk.wait(started["id"], timeout=60)
+        done = client.bulk.wait(started["id"], timeout=90)
         assert (done.status, done.done, done.total) == ("completed", 1, 1)
         same = client.failures.retry(name, "mended", parameters={"day": 7}, idempotency_key=name)
         assert same == done

@@ -102,7 +102,7 @@ class Writers:
                 await asyncio.sleep(random.uniform(0, 0.3))
 
     async def _use_the_catalog(self) -> None:
-        async with httpx.AsyncClient(base_url=self._api_url, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=self._api_url, timeout=90) as client:
             while True:
                 app = {"id": f"app-{uuid4()}", "name": "An app", "repoUrl": "/srv/x"}
                 (await client.post("/apps", json=app)).raise_for_status()

@@ -37,7 +37,7 @@ def test_a_worker_judges_bombs_and_keeps_its_lease(
         innocent = launch(client, "innocent", parameters={"forMs": 8_000})
         wait_for_run(client, innocent, "running")
         bombs = [launch(client, "bomb") for _ in range(BOMBS)]
-        judged = [wait_for_run(client, bomb, timeout_s=60) for bomb in bombs]
+        judged = [wait_for_run(client, bomb, timeout_s=90) for bomb in bombs]
         kept = wait_for_run(client, innocent)
     assert {run["failureReason"] for run in judged} == {"invalid_result"}
     assert kept["status"] == "succeeded"

@@ -109,7 +109,7 @@ class Follower:
         query = self.query if self.position is None else {**self.query, "after": "0"}
         fields: dict[str, str] = {}
         async with (
-            httpx.AsyncClient(timeout=60, trust_env=False) as client,
+            httpx.AsyncClient(timeout=90, trust_env=False) as client,
             client.stream(
                 "GET", f"{self.url}/events/stream", params=query, headers=headers
             ) as answer,

@@ -28,6 +28,6 @@ def test_the_core_is_whole_without_the_catalog() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert (done.stdout.splitlines(), done.stderr) == (["[]", "[]", "set()"], "")

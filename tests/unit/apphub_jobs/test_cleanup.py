@@ -23,4 +23,4 @@ assert not isinstance(_signal.getsignal(signal.SIGUSR1), LikeAny)
 
 
 def test_a_signal_handler_is_restored_even_if_the_present_one_equals_everything() -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=90)

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.errors import QuarantinedError
-from domain.quarantine import MOST, REASON_CHARACTERS, Quarantine
+from domain.quarantine import REASON_CHARACTERS, Quarantine
 
 
 def test_a_reason_that_quotes_a_large_event_is_cut() -> None:
@@ -18,9 +18,9 @@ def test_a_reason_that_quotes_a_large_event_is_cut() -> None:
 
 
 def test_the_oldest_are_forgotten_where_there_are_very_many() -> None:
-    quarantine = Quarantine()
-    for number in range(MOST + 1):
+    quarantine = Quarantine(most=3)
+    for number in range(4):
         quarantine.add(UUID(int=number), "newer")
-    assert len(quarantine.ids) == MOST
+    assert len(quarantine.ids) == 3
     assert UUID(int=0) not in quarantine
-    assert UUID(int=MOST) in quarantine
+    assert UUID(int=3) in quarantine

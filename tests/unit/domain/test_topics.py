@@ -148,7 +148,7 @@ def test_all_topics_resolve_in_a_process_that_was_only_composed() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert done.stderr == ""
     assert done.stdout.split() == topics

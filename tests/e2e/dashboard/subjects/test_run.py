@@ -108,7 +108,7 @@ def _paste(text: str, way: str, directory: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert done.returncode == 0, done.stderr
     if way == "curl":

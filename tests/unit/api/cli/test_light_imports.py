@@ -42,7 +42,7 @@ def test_a_command_imports_nothing_that_only_others_need(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=90,
     )
     assert (done.stdout, done.stderr) == ("\n", "")
 

@@ -82,6 +82,6 @@ def _end_of(program: str) -> tuple[int, str, str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
     )
     return done.returncode, done.stdout, done.stderr
