@@ -40,7 +40,7 @@ from tests.support.sample_logs.histories import SLUGS, make_history
 from tests.support.sample_logs.seals import SealedLog
 from worker.followers import FailureGrouper
 
-STEPS = int(os.environ.get("APPHUB_ARCHIVE_STEPS", "400"))
+STEPS = int(os.environ.get("APPHUB_ARCHIVE_STEPS", "250"))
 
 OF_ARCHIVES = "log_archive.archived"
 

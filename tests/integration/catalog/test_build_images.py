@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.building.builds import Builds, image_in, log_says
 from tests.support.building.stores import made_store, pulled
 from tests.support.git.origins import commit, git, made
+from tests.support.slow import slow
 from worker.executors.local.workplace import remove
 from worker.executors.port import Attempt
 
@@ -198,16 +200,23 @@ def test_no_image_file_of_the_host_is_a_base_image(
     ] == [{"org.opencontainers.image.ref.name": tag}]
 
 
+READING = (
+    "FROM {}\nCOPY greeting /mine",
+    "FROM {} AS other\nFROM localhost/busybox\nCOPY --from=other /greeting /\n",
+    "FROM localhost/busybox\nCOPY --from={} /greeting /\nRUN cat /greeting",
+    "FROM localhost/busybox\nRUN --mount=type=bind,from={},target=/o cat /o/greeting",
+)
+
+STORES = ("[vfs@{}]", "[vfs@{}+{}-run]", "[{}]")
+
+
 @pytest.mark.parametrize(
-    "instruction",
+    ("instruction", "path"),
     [
-        "FROM {}\nCOPY greeting /mine",
-        "FROM {} AS other\nFROM localhost/busybox\nCOPY --from=other /greeting /\n",
-        "FROM localhost/busybox\nCOPY --from={} /greeting /\nRUN cat /greeting",
-        "FROM localhost/busybox\nRUN --mount=type=bind,from={},target=/o cat /o/greeting",
+        pair if pair[0] == READING[0] or pair[1] == STORES[0] else slow(*pair)
+        for pair in product(READING, STORES)
     ],
 )
-@pytest.mark.parametrize("path", ["[vfs@{}]", "[vfs@{}+{}-run]", "[{}]"])
 def test_no_image_of_another_store_of_the_host_is_read(
     builds: Builds, tmp_path: Path, instruction: str, path: str
 ) -> None:

@@ -18,6 +18,7 @@ from eventlog.database.connection import Database
 from tests.integration.decisions.test_claims_by_a_hint import counted_trips
 from tests.support.logs import TESTER, Parts, now, parts, query, registered, select_anew
 from tests.support.sample_logs import promises
+from tests.support.slow import slow
 
 STEPS = 300
 
@@ -134,7 +135,7 @@ class _Walk:
         query(self._services[0].url, END_WRITER, writer.info.backend_pid)
 
 
-@pytest.mark.parametrize("seed", [5, 12])
+@pytest.mark.parametrize("seed", [5, slow(12)])
 async def test_claims_are_those_of_one_who_has_never_looked_before(
     database_url: str, seed: int
 ) -> None:
