@@ -125,28 +125,54 @@ share of the claim's slots, but at least the depth of the query."""
 
 GROUP_RUNS_AT_PRESENT = GROUP_RUNS.replace("%(now)s", AT_PRESENT)
 
-ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
-ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
-"""Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept."""
+ONE_PLAN = """
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+        set_config('enable_sort', 'off', true)
+"""
+ANY_PLAN = """
+    SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_sort', 'on', true)
+"""
+"""Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept. And before
+the first ANALYZE PostgreSQL expects one run in a group: for each value it would read all pending
+runs by another index, and sort them."""
 
 
-_WAITS_IN_GROUP = (
-    _WAITS.replace("%(job_id)s", "(SELECT %(job_id)s::uuid)")
-    .replace("%(entry_point)s", "(SELECT %(entry_point)s::text)")
-    .replace("%(priority)s", "(SELECT %(priority)s::integer)")
+_OF_GROUP = "(SELECT %(job_id)s::uuid), (SELECT %(entry_point)s::text), (SELECT %(priority)s::int)"
+
+_GROUP_COLUMNS = "job_definition_id, entry_point, priority"
+
+
+def _first_value(condition: str, order: str) -> str:
+    """Return SQL for the value of the first run by an index, NULL if it is of another group.
+
+    The condition is the beginning of the range, not that it is of the group: so PostgreSQL expects
+    many runs, and goes by the index of this order whatever it knows of the table.
+    """
+    return f"""
+        (SELECT CASE WHEN ({_GROUP_COLUMNS}) = ({_OF_GROUP}) THEN fair_value END FROM (
+            SELECT {_GROUP_COLUMNS}, fair_value FROM job_runs
+            WHERE {condition} ORDER BY {order} LIMIT 1
+        ) AS run)
+    """
+
+
+def _first_waiting(comparison: str) -> str:
+    condition = f"""
+        {IS_PENDING} AND fair_value IS NOT NULL
+        AND ({_GROUP_COLUMNS}, fair_value) {comparison}
+    """
+    return _first_value(condition, f"{_GROUP_COLUMNS}, fair_value")
+
+
+_LAST_STARTED = _first_value(
+    f"last_turn IS NOT NULL AND ({_GROUP_COLUMNS}) <= ({_OF_GROUP})",
+    "job_definition_id DESC, entry_point DESC, priority DESC, last_turn DESC",
 )
 
 NEXT_VALUES = f"""
-    SELECT (
-        SELECT fair_value FROM job_runs WHERE {GROUP} AND last_turn IS NOT NULL
-        ORDER BY last_turn DESC LIMIT 1
-    ) AS last_value, coalesce((
-        SELECT fair_value FROM job_runs WHERE {_WAITS_IN_GROUP} AND fair_value > step.value
-        ORDER BY entry_point, priority, fair_value LIMIT 1
-    ), (
-        SELECT fair_value FROM job_runs WHERE {_WAITS_IN_GROUP}
-        ORDER BY entry_point, priority, fair_value LIMIT 1
-    )) AS next_value
+    SELECT {_LAST_STARTED} AS last_value, coalesce(
+        {_first_waiting(f"> ({_OF_GROUP}, step.value)")}, {_first_waiting(f">= ({_OF_GROUP}, '')")}
+    ) AS next_value
     FROM json_array_elements_text((SELECT %(values)s::json)) WITH ORDINALITY AS step (value, number)
     ORDER BY number
 """
@@ -344,5 +370,8 @@ async def read_group(
     query = GroupQuery(group, depth, values)
     none: list[str] = []
     parameters = {**query.parameters, "now": now, "saturated_keys": none, "full_values": none}
+    await connection.execute(ONE_PLAN)
     cursor = await connection.execute(GROUP_RUNS, parameters)
-    return query.group_from(await cursor.fetchall())
+    rows = await cursor.fetchall()
+    await connection.execute(ANY_PLAN)
+    return query.group_from(rows)
