@@ -440,6 +440,7 @@ EXAMPLES: Mapping[str, JsonObject] = {
     "pauseJob": {"reason": "the warehouse moves"},
     "launchRun": {"parameters": {"region": "eu", "days": 7}, "delayMs": 60_000},
     "cancelRun": {"reason": "launched by mistake"},
+    "retryRun": {"parameters": {"region": "us", "days": 7}, "priority": 10},
     "eraseSubject": {"subject": "customer-4711", "reason": "asked for by letter"},
     "startBulkOperation": {
         "action": "cancel",

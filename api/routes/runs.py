@@ -57,6 +57,7 @@ from api.shapes.runs import (
     CountsMeta,
     Explained,
     LaunchedRun,
+    RetryBody,
     Run,
     RunCounts,
     RunPageMeta,
@@ -65,6 +66,7 @@ from api.shapes.runs import (
 from api.views.lists import Present, all_events, executions_after, open_view, view_meta, with_jobs
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.definition import RUNTIMES
+from domain.jobs.launching import NO_CHANGES
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject
 from eventlog.explain import explain_now, explain_past
@@ -334,19 +336,25 @@ async def cancel_run(
     response_model=LaunchedRun,
     responses={
         200: {"model": LaunchedRun, "description": "the existing run, which is kept"},
-        **failures(400, 404, 409, 429),
+        **failures(400, 404, 409, 413, 415, 429),
     },
 )
 async def retry_run(
-    run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
+    run_id: str,
+    service: ServiceDep,
+    origin: OriginDep,
+    key: KeyDep,
+    body: Annotated[RetryBody | None, Body()] = None,
 ) -> JsonResponse:
-    """Launch an ended run again; the new run's `context.retryOf` names the old one.
+    """Launch an ended run again, with changes if there is a body.
 
-    With an `Idempotency-Key` a repeated request returns the first new run again.
+    The new run's `context.retryOf` names the old one. With an `Idempotency-Key` a repeated request
+    returns the first new run again.
 
     If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
-    launched = await service.jobs.retry(run_id_of(run_id), origin, key)
+    changes = NO_CHANGES if body is None else body.changes()
+    launched = await service.jobs.retry(run_id_of(run_id), origin, key, changes)
     return await launch_response(launched, service)
 
 

@@ -630,16 +630,20 @@ class AsyncRun(Generic[R]):
         self.document = RunDocument(await self._transport.data(runs.cancel(self.id, reason)))
         return self.document
 
-    async def retry(self, *, idempotency_key: str | None = None) -> "AsyncRun[R]":
+    async def retry(
+        self, *, parameters: Mapping[str, Json] | None = None, idempotency_key: str | None = None
+    ) -> "AsyncRun[R]":
         """Launch a new run with the parameters of this one, which has ended; return the new run.
 
         Args:
+            parameters: all of the new run's, instead of this one's.
             idempotency_key: calls with the same key launch one new run.
 
         Raises:
             ConflictError: the run has not ended.
+            InvalidRequestError: the parameters do not satisfy the job's schema.
         """
-        run = await self._transport.data(runs.retry(self.id, idempotency_key))
+        run = await self._transport.data(runs.retry(self.id, parameters, idempotency_key))
         return AsyncRun(self._transport, RunDocument(run), self._convert)
 
     async def events(self) -> list[dict[str, Any]]:

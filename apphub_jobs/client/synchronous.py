@@ -627,16 +627,20 @@ class Run(Generic[R]):
         self.document = RunDocument(self._transport.data(runs.cancel(self.id, reason)))
         return self.document
 
-    def retry(self, *, idempotency_key: str | None = None) -> "Run[R]":
+    def retry(
+        self, *, parameters: Mapping[str, Json] | None = None, idempotency_key: str | None = None
+    ) -> "Run[R]":
         """Launch a new run with the parameters of this one, which has ended; return the new run.
 
         Args:
+            parameters: all of the new run's, instead of this one's.
             idempotency_key: calls with the same key launch one new run.
 
         Raises:
             ConflictError: the run has not ended.
+            InvalidRequestError: the parameters do not satisfy the job's schema.
         """
-        run = self._transport.data(runs.retry(self.id, idempotency_key))
+        run = self._transport.data(runs.retry(self.id, parameters, idempotency_key))
         return Run(self._transport, RunDocument(run), self._convert)
 
     def events(self) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ from domain.errors import (
 from domain.filters import PARAMETERS, Conditions
 from domain.identifiers import SlotClaim, bulk_id_for_key, only_repeat_id
 from domain.jobs.definition import JobDefinition
+from domain.jobs.launching import Changes
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
@@ -234,7 +235,8 @@ class BulkOperations:
             run.request_cancel(self._application.clock(), order.reason)
         else:
             definition = await self._application.definition(run.definition_id)
-            await repeated(self._application, run, definition, origin.actor, order.patch)
+            changes = Changes(patch=order.patch or {})
+            await repeated(self._application, run, definition, origin.actor, changes)
 
 
 def _parameter_paths(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
@@ -467,7 +469,12 @@ class BulkSteps:
             definition = await self._application.definition(run.definition_id)
             batch.definitions[run.definition_id] = definition
         new = await repeated(
-            self._application, run, definition, operation.requested_by, order.patch, new_id
+            self._application,
+            run,
+            definition,
+            operation.requested_by,
+            Changes(patch=order.patch or {}),
+            new_id,
         )
         if batch.repeated and (new.personal or batch.has_slot_of(new)):
             return False

@@ -28,7 +28,7 @@ from domain.errors import (
 )
 from domain.identifiers import UniqueSlot
 from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
-from domain.jobs.launching import Launch, request
+from domain.jobs.launching import NO_CHANGES, Changes, Launch, request
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.lru_cache import LruCache
@@ -304,23 +304,28 @@ class Jobs(Definitions):
         await self.decide_and_save(decide, origin)
 
     async def retry(
-        self, run_id: UUID, origin: Origin, idempotency_key: str | None = None
+        self,
+        run_id: UUID,
+        origin: Origin,
+        idempotency_key: str | None = None,
+        changes: Changes = NO_CHANGES,
     ) -> Launched:
         """Launch a new run that repeats an ended one, by the current version of its job.
 
-        With the same idempotency key, return the first new run again.
+        With the same idempotency key and the same changes, return the first new run again.
 
         Raises:
             NotFoundError: `run_not_found`.
             ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters were
-                erased; `idempotency_key_reused`, those of the first new run were erased;
-                `parameter_is_personal`, as `repeated_personal` says.
-            InvalidInputError: the job's schema does not allow the run's parameters any more.
+                erased, and the changes give no others; `idempotency_key_reused`, those of the
+                first new run were erased, or it has other changes; `parameter_is_personal`, as
+                `repeated_personal` says.
+            InvalidInputError: the job's schema does not allow the parameters.
         """
         new_id: UUID | None = None
         if idempotency_key is not None:
             new_id = identifiers.retry_id_for_key(origin.actor, run_id, idempotency_key)
-        launch = Launch(idempotency_key=idempotency_key)
+        launch = Launch(idempotency_key=idempotency_key, body=changes.launch.body)
         for _ in range(MAX_DECISIONS):
             if new_id is not None:
                 earlier = await launched_before(self, new_id, launch)
@@ -329,20 +334,18 @@ class Jobs(Definitions):
             # Meanwhile its subject may be erased, or its job revised.
             with suppress(VersionConflictError):
                 try:
-                    return await self._repeat(run_id, origin, new_id, idempotency_key)
+                    return await self._repeat(run_id, origin, new_id, idempotency_key, changes)
                 except RunIsThereError as there:
                     return Launched(there.run_id, None, is_kept=True)
         raise VersionConflictError(f"what run {run_id} depends on keeps changing")
 
     async def _repeat(
-        self, run_id: UUID, origin: Origin, new_id: UUID | None, key: str | None
+        self, run_id: UUID, origin: Origin, new_id: UUID | None, key: str | None, changes: Changes
     ) -> Launched:
         now = self.clock()
         old = await self.run(run_id)
         definition = await self.definition(old.definition_id)
-        new = await repeated(
-            self, old, definition, origin.actor, new_id=new_id, idempotency_key=key
-        )
+        new = await repeated(self, old, definition, origin.actor, changes, new_id, key)
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)
         unit = Unit(

@@ -28,10 +28,9 @@ from domain.errors import (
 )
 from domain.identifiers import SlotClaim, UniqueSlot
 from domain.jobs.definition import JobDefinition
-from domain.jobs.launching import Launch, new_run, relaunch, repeated_personal
+from domain.jobs.launching import NO_CHANGES, Changes, Launch, new_run, relaunch, repeated_personal
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, Report, Requested
-from domain.json_values import JsonObject
 from domain.schema.validation import decided, merged
 
 REPLACED = "replaced"
@@ -237,7 +236,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     old: JobRun,
     definition: JobDefinition,
     by: str,
-    patch: JsonObject | None = None,
+    changes: Changes = NO_CHANGES,
     new_id: UUID | None = None,
     idempotency_key: str | None = None,
 ) -> Repeated:
@@ -248,36 +247,40 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         old: the ended run.
         definition: of its job.
         by: who requests it.
-        patch: parameters that replace those of the old run.
+        changes: what it has otherwise than the old run.
         new_id: the new run's; None for a random one.
         idempotency_key: under which it is requested.
 
     Raises:
-        ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
-            `parameter_is_personal`, as `repeated_personal` says.
+        ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone,
+            and the changes give no others; `parameter_is_personal`, as `repeated_personal` says.
         RunIsThereError: an older run is kept, as runs of the job are unique.
         SlotTakenError: the older run has just started or ended.
         InvalidInputError: the job's schema does not allow the parameters.
     """
     if old.status not in FINAL:
         raise ConflictError("run_not_ended", f"job run is still {old.status}")
-    if old.erased:
-        erased = ", ".join(old.erased)
-        message = f"personal data among its parameters have been erased: {erased}"
+    missing = changes.missing(old.erased)
+    if missing:
+        message = (
+            f"personal data among its parameters have been erased: {', '.join(missing)};"
+            " a retry has to give new ones"
+        )
         raise ConflictError("run_erased", message)
     pinned = await application.pinned_spec(old.definition_id, old.definition_version)
-    launch = relaunch(pinned, old, await _first_due_at(application, old))
+    launch = relaunch(pinned, old, await _first_due_at(application, old), changes)
+    if changes.has_parameters:
+        entry_point = definition.spec.entry_point
+        launch = await application.followers.complete_launch(application, entry_point, launch)
     if idempotency_key is not None:
         launch = replace(launch, idempotency_key=idempotency_key)
-    if patch:
-        launch = replace(launch, parameters={**launch.parameters, **patch})
     new_id = new_id or application.new_id()
     now = application.clock()
     run = await decided(lambda: new_run(definition, launch, new_id, by, now))
     personal = repeated_personal(definition, old, run)
     slot = slot_of(definition, launch)
     # No subject of the run may be erased meanwhile, and the job may not change.
-    expects = {**dict.fromkeys(map(UUID, old.personal), 0), definition.id: definition.version}
+    expects = {**dict.fromkeys(map(UUID, old.kept_personal), 0), definition.id: definition.version}
     handover = await claim_slot(application, definition, slot, new_id)
     return Repeated(run, expects, personal, handover)
 

@@ -1,12 +1,12 @@
 """Launching: from a request and a definition to a new run. Pure: clock and ids are arguments.
 
 First the values by which limits count a run (`groups_of`), then the launch itself (`Launch`,
-`new_run`, `request`), and the launch that repeats a run (`relaunch`).
+`new_run`, `request`), and the launch that repeats a run (`relaunch`), with changes if need be.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -234,7 +234,44 @@ def request(
     return first_events(fields, run_id, now)
 
 
-def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
+@dataclass(frozen=True)
+class Changes:
+    """What a launch that repeats a run says otherwise than the launch of that run.
+
+    Attributes:
+        launch: has the new values; None means 'as the definition says'.
+        names: the fields of `launch` that are new.
+        patch: parameters that are replaced one by one.
+    """
+
+    launch: Launch = field(default_factory=Launch)
+    names: Collection[str] = ()
+    patch: JsonObject = field(default_factory=dict)
+
+    @property
+    def has_parameters(self) -> bool:
+        """Return whether any parameter is new."""
+        return "parameters" in self.names or bool(self.patch)
+
+    def applied_to(self, repeat: Launch) -> Launch:
+        """Return the launch with the new values."""
+        values = {name: getattr(self.launch, name) for name in self.names}
+        changed = replace(repeat, body=self.launch.body, **values)
+        return replace(changed, parameters={**changed.parameters, **self.patch})
+
+    def missing(self, erased: Sequence[str]) -> list[str]:
+        """Return those of the erased parameters that have no new value."""
+        if "parameters" in self.names:
+            return []
+        return [name for name in erased if name not in self.patch]
+
+
+NO_CHANGES = Changes()
+
+
+def relaunch(
+    pinned: JobSpec, old: JobRun, first_due_at: datetime, changes: Changes = NO_CHANGES
+) -> Launch:
     """Return a launch that repeats an ended run.
 
     It has the run's parameters and context, and what its launch said otherwise than the job.
@@ -243,19 +280,21 @@ def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
         pinned: the job's content in the version that the run was launched with.
         old: the run.
         first_due_at: when its first attempt was due.
+        changes: what is new.
     """
-    context = old.context or {}
     start_deadline_ms: int | None = None
     if old.start_deadline_at is not None:
         start_deadline_ms = ms_between(first_due_at, old.start_deadline_at)
-    return Launch(
+    same = Launch(
         parameters=old.parameters,
-        context={**context, "retryOf": str(old.id)},
+        context=old.context,
         timeout_ms=_override(old.timeout_ms, pinned.timeout_ms),
         max_attempts=_override(old.max_attempts, pinned.max_attempts),
         priority=_override(old.priority, pinned.priority),
         start_deadline_ms=_override(start_deadline_ms, pinned.start_deadline_ms),
     )
+    launch = changes.applied_to(same)
+    return replace(launch, context={**(launch.context or {}), "retryOf": str(old.id)})
 
 
 def _override(had: int | None, pinned: int | None) -> int | None:
@@ -268,14 +307,17 @@ def _override(had: int | None, pinned: int | None) -> int | None:
 def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
     """Return `Unit.personal` of a run that repeats another; what was encrypted is encrypted again.
 
+    Erased values have no key any more: what the new run has instead is encrypted as the job says.
+
     Raises:
         ConflictError: `parameter_is_personal`, a later version of the job limits runs by such a
             parameter, whose value the log would keep unencrypted.
     """
     spec = definition.spec
     before: dict[str, str | UUID] = {}
-    for key_id, names in old.personal.items():
-        before |= dict.fromkeys(names, UUID(key_id))
+    for key_id, names in old.kept_personal.items():
+        present = [name for name in names if name in new.parameters]
+        before |= dict.fromkeys(present, UUID(key_id))
     for name in spec.open_parameters:
         if name in before:
             message = f"runs are limited by {name!r} now, which is personal data of this one"

@@ -182,6 +182,12 @@ class JobRun(Stateful[RunState], Aggregate):
         """The personal parameters whose values were erased with their subject."""
         return cast("list[str]", self.state.get("erased") or [])
 
+    @property
+    def kept_personal(self) -> dict[str, list[str]]:
+        """What `personal` returns, without the keys of erased subjects."""
+        erased = {*self.erased}
+        return {key: names for key, names in self.personal.items() if not erased & {*names}}
+
     # Commands of the launcher
 
     def request_cancel(

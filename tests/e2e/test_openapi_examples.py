@@ -81,6 +81,7 @@ def _send_those_of_jobs(tour: Tour) -> None:
     slug = tour.send("registerJob")["slug"]
     run = tour.send("launchRun", slug)
     assert tour.send("cancelRun", run["id"])["status"] == "canceled"
+    assert tour.send("retryRun", run["id"])["priority"] == 10
     assert tour.send("reviseJob", slug)["version"] == 2
     assert tour.send("pauseJob", slug)["paused"]["reason"]
 

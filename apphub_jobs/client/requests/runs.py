@@ -169,10 +169,13 @@ def cancel(run_id: str, reason: str | None) -> Request:
     return Request(method="POST", path=run_path(run_id, "cancel"), body=reason_body(reason))
 
 
-def retry(run_id: str, idempotency_key: str | None) -> Request:
+def retry(
+    run_id: str, parameters: Mapping[str, Any] | None, idempotency_key: str | None
+) -> Request:
     """Retry a run as a new run; repeatable by its idempotency key."""
+    body = None if parameters is None else {"parameters": dict(parameters)}
     headers = idempotency_header(idempotency_key)
-    return Request(method="POST", path=run_path(run_id, "retry"), headers=headers)
+    return Request(method="POST", path=run_path(run_id, "retry"), body=body, headers=headers)
 
 
 def final_events_query(slug: str) -> Mapping[str, str]:

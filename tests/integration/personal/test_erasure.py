@@ -9,7 +9,7 @@ import pytest
 
 from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
-from domain.jobs.launching import Launch
+from domain.jobs.launching import Changes, Launch
 from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
 from eventlog import personal as personal_statements
@@ -136,6 +136,25 @@ async def test_a_retry_keeps_the_data_encrypted_and_of_an_erased_run_is_refused(
         with pytest.raises(ConflictError) as refused:
             await part.jobs.retry(one, TESTER)
         assert refused.value.code == "run_erased"
+    await shop.verify()
+
+
+async def test_an_erased_run_is_retried_with_other_parameters_which_are_encrypted(
+    shop: Shop, part: Parts
+) -> None:
+    run_id = await shop.ended(part)
+    await part.subjects.erase(ALICE, None, TESTER)
+    others: dict[str, Any] = {
+        "customerId": "clara-51b2e7",
+        "address": {"street": "Oak Lane 51b2e7"},
+    }
+    changes = Changes(Launch(parameters=others), {"parameters"})
+    again = await part.jobs.retry(run_id, TESTER, changes=changes)
+    assert shop.parameters() == [GONE, others]
+    assert places_of(shop.url, "Oak Lane 51b2e7") == {"job_runs.parameters"}
+    await part.jobs.cancel(again.run_id, None, TESTER)
+    await part.subjects.erase("clara-51b2e7", None, TESTER)
+    assert shop.parameters() == [GONE, dict.fromkeys(others, "[erased]")]
     await shop.verify()
 
 

@@ -214,6 +214,35 @@ def test_a_retry_is_a_new_run_that_names_the_old(shared: SharedApi) -> None:
     assert requested["causationId"] == ended["eventId"]
 
 
+def test_a_retry_with_changes_is_the_services_own_and_stands_beside_its_origin(
+    shared: SharedApi,
+) -> None:
+    slug = shared.register(timeoutMs=7_000)["slug"]
+    old = shared.launch(
+        slug, {"parameters": {"a": 1, "b": 2}, "context": {"kept": 1}, "timeoutMs": 9_000}
+    )
+    path = f"/job-runs/{old['id']}"
+    shared.client.post(f"{path}/cancel")
+    body: Json = {"parameters": {"a": 3}, "timeoutMs": None, "delayMs": 60_000}
+    body["context"] = {"retryOf": str(uuid4())}
+    first, second, other = (
+        shared.client.post(f"{path}/retry", json=one, headers={"Idempotency-Key": "k"})
+        for one in (body, body, {**body, "priority": 1})
+    )
+    new = first.json()["data"]
+    assert (new["parameters"], new["timeoutMs"]) == ({"a": 3}, 7_000)
+    assert new["context"] == {"retryOf": old["id"]}
+    assert new["scheduledAt"] > new["createdAt"]
+    assert second.json()["data"]["id"] == new["id"]
+    check_failure(other, 409, "idempotency_key_reused")
+    # A launcher that names the run itself makes no retry of it.
+    shared.launch(slug, {"context": {"retryOf": old["id"]}})
+    related = shared.get(f"{path}/related")["data"]
+    assert [run["id"] for run in related["retries"]] == [new["id"]]
+    refused = shared.client.post(f"{path}/retry", json={"timeoutMs": 1})
+    assert (refused.status_code, refused.json()["issues"][0]["path"]) == (400, "/timeoutMs")
+
+
 def test_a_run_that_has_not_ended_is_not_retried(shared: SharedApi) -> None:
     run = shared.launch(shared.register()["slug"])
     before = shared.count_events()

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import InvalidInputError
 from domain.jobs.definition import JobDefinition, JobSpec
-from domain.jobs.launching import MAX_AHEAD, Launch, new_run, relaunch, request
+from domain.jobs.launching import MAX_AHEAD, Changes, Launch, new_run, relaunch, request
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested
 from domain.json_values import JsonObject
@@ -160,6 +160,19 @@ def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
     assert again.parameters["day"] == "monday"
     assert again.context == {"why": "test", "retryOf": str(RUN_ID)}
     assert (again.timeout_ms, again.max_attempts, again.priority) == (9_000, 1, None)
+
+
+def test_a_relaunch_has_what_is_changed_and_all_else_of_the_run() -> None:
+    definition = defined()
+    old = ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1)
+    launch = Launch(context={"new": 1, "retryOf": "another"}, timeout_ms=None, body={"sent": True})
+    changes = Changes(launch, {"context", "timeout_ms"}, patch={"week": 7})
+    again = relaunch(definition.spec, old, NOON, changes)
+    assert again.parameters["day"] == "monday"
+    assert again.parameters["week"] == 7
+    assert again.context == {"new": 1, "retryOf": str(RUN_ID)}
+    assert (again.timeout_ms, again.max_attempts) == (None, 1)
+    assert again.body == {"sent": True}
 
 
 def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
