@@ -5,6 +5,7 @@ First how runs are printed, in tables and in full; then the commands.
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -24,6 +25,7 @@ from apphub_jobs.client import (
     stream_of,
 )
 from apphub_jobs.client.documents import LogStream, RunOrder, RunStatus
+from apphub_jobs.client.synchronous import Launcher
 from apphub_jobs.contract import Json
 from cli.options import command
 from cli.run_ids import RunId, RunIds, find_run, short_length
@@ -229,6 +231,61 @@ runs_app = typer.Typer(
 )
 
 
+@dataclass(frozen=True)
+class LaunchingOptions:
+    """What a launch says beside its parameters; the rest is as the job says."""
+
+    delay: Annotated[
+        str | None, typer.Option(help="How long after the launch it is due, such as 30s or 5m.")
+    ] = None
+    priority: Annotated[
+        int | None, typer.Option(min=-100, max=100, help="Runs of higher priority start first.")
+    ] = None
+    timeout: Annotated[
+        str | None, typer.Option(help="How long an attempt may run, such as 30s or 5m.")
+    ] = None
+    max_attempts: Annotated[
+        int | None, typer.Option(min=1, max=10, help="How many attempts it has at most.")
+    ] = None
+    start_deadline: Annotated[
+        str | None,
+        typer.Option(help="It expires if it does not start within this time after it is due."),
+    ] = None
+    context: Annotated[
+        str | None, typer.Option(help="What is stored with the run: a JSON object.")
+    ] = None
+
+    def launcher(self, client: Client) -> Launcher:
+        """Return what launches with these options.
+
+        Raises:
+            typer.BadParameter: one of them is wrong; the message names it.
+        """
+        return client.options(
+            delay=_duration(self.delay, "--delay"),
+            priority=self.priority,
+            timeout=_duration(self.timeout, "--timeout"),
+            max_attempts=self.max_attempts,
+            start_deadline=_duration(self.start_deadline, "--start-deadline"),
+            context=None if self.context is None else _object(self.context, "--context"),
+        )
+
+
+def _duration(text: str | None, option: str) -> timedelta | None:
+    return None if text is None else duration_of_option(text, option)
+
+
+def _object(text: str, option: str) -> dict[str, Json]:
+    try:
+        value: Json = orjson.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        msg = f"{option} must be a JSON object, such as '{{\"ticket\": 4711}}'"
+        raise typer.BadParameter(msg)
+    return value
+
+
 @command(run_app)
 def run(  # noqa: PLR0913 - one for each option
     *,
@@ -240,6 +297,7 @@ def run(  # noqa: PLR0913 - one for each option
         str | None, typer.Option(help="A file of parameters, JSON or YAML; - for standard input.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the run's end.")] = True,
+    launching: LaunchingOptions,
     waiting: WaitingOptions,
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -255,7 +313,8 @@ def run(  # noqa: PLR0913 - one for each option
     with connected(to) as client:
         with suggest_job(client, slug):
             schema = client.job(slug).parameters_schema
-        launched = _launch(client, slug, parse_parameters(parameters or (), params, schema))
+        launcher = launching.launcher(client)
+        launched = _launch(launcher, slug, parse_parameters(parameters or (), params, schema))
         for warning in launched.warnings:
             print_note(f"warning: {warning}")
         if not wait:
@@ -268,9 +327,9 @@ def run(  # noqa: PLR0913 - one for each option
     raise typer.Exit(code)
 
 
-def _launch(client: Client, slug: str, parameters: Mapping[str, Json]) -> Run[Json]:
+def _launch(launcher: Launcher, slug: str, parameters: Mapping[str, Json]) -> Run[Json]:
     try:
-        return client.launch(slug, parameters)
+        return launcher.launch(slug, parameters)
     except InvalidRequestError as error:
         remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
         raise exit_with(f"{error}; {remedy}", ERROR) from None

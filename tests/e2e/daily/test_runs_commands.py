@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from select import select
 from typing import Any
@@ -61,6 +62,21 @@ def test_how_it_ended_is_the_exit_code(shell: Shell, status: str, code: int) -> 
     assert (done.returncode, done.stdout) == (code, "")
     assert f"end-as {status}" in done.stderr
     assert "as it was told" in done.stderr
+
+
+def test_a_launch_has_the_options_that_are_given(shell: Shell) -> None:
+    times = ("--delay", "1h", "--timeout", "90s", "--start-deadline", "5m")
+    others = ("--priority", "-7", "--max-attempts", "3", "--context", '{"ticket": 4711}')
+    done = shell.run("run", "greet", "name=Eve", "--no-wait", "--json", *times, *others)
+    run = document(done.stdout)
+    shell.run("runs", "cancel", run["id"])
+    assert (run["timeoutMs"], run["maxAttempts"], run["priority"]) == (90_000, 3, -7)
+    assert run["context"] == {"ticket": 4711}
+    created, due = (datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt"))
+    assert due - created == timedelta(hours=1)
+    for wrong in (("--delay", "soon"), ("--context", "[1]"), ("--context", "no JSON")):
+        refused = shell.run("run", "greet", "name=Eve", *wrong)
+        assert (refused.returncode, wrong[0] in refused.stderr) == (2, True)
 
 
 def test_who_gives_up_waiting_says_where_the_run_goes_on(shell: Shell) -> None:
