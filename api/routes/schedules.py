@@ -141,22 +141,32 @@ async def trigger_schedule(
     "/{schedule_id}/backfill",
     status_code=202,
     response_model=Data[Backfill],
-    responses=failures(400, 404, 409, 413, 415, 429),
+    responses={
+        200: {"model": Data[Backfill], "description": "what would be launched"},
+        **failures(400, 404, 409, 413, 415, 429),
+    },
     description="Launch past ticks that have no run, by the version of the schedule that was valid"
     " when each was due, even while other runs are open or the schedule is paused. Excluded ticks"
     " stay excluded; for times before the schedule was created its first version counts. A call"
     " launches at most a hundred; continue from `continueFrom`. A repeated call launches no tick"
-    " twice, unless its backfilled run was canceled.",
+    " twice, unless its backfilled run was canceled. With `dryRun` it counts the ticks, at most a"
+    " thousand a call, and launches none.",
 )
 async def backfill_schedule(
     schedule_id: str, body: BackfillBody, service: ServiceDep, origin: OriginDep
 ) -> JsonResponse:
-    """Launch past ticks of a schedule that have no run."""
+    """Launch past ticks of a schedule that have no run, or count them."""
+    if body.dry_run:
+        missing = await service.schedules.preview_backfill(schedule_id, body.begin, body.end)
+        return _backfill([], len(missing.ticks), missing.continue_from, 200)
     backfill = await service.schedules.backfill(schedule_id, body.begin, body.end, origin)
     runs: list[Json] = [str(run_id) for run_id in backfill.runs]
-    next_begin = backfill.continue_from
+    return _backfill(runs, len(runs), backfill.continue_from, 202)
+
+
+def _backfill(runs: list[Json], count: int, next_begin: datetime | None, status: int) -> JsonResponse:
     continue_from = None if next_begin is None else to_iso(next_begin)
-    return data({"runs": runs, "continueFrom": continue_from}, 202)
+    return data({"runs": runs, "count": count, "continueFrom": continue_from}, status)
 
 
 TICKS = "schedule.tick_*"

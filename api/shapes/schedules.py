@@ -136,12 +136,14 @@ class BackfillBody(RequestBody):
 
     begin: Time = Field(alias="from")
     end: Time = Field(alias="to")
+    dry_run: bool = Field(default=False, description="only count the ticks that would be launched")
 
 
 class Backfill(Shape):
-    """The runs that a backfill has launched."""
+    """The runs that a backfill has launched, or with `dryRun` how many it would launch."""
 
     runs: list[str] = Field(description="ids of the launched runs, in the order of their ticks")
+    count: int = Field(description="how many ticks were launched; with `dryRun`, would be")
     continue_from: AwareDatetime | None = Field(
         description="the `from` of the next call; null if all is done"
     )

@@ -37,6 +37,19 @@ from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, Past, PastTick
 
 
+@dataclass(frozen=True)
+class MissingTicks:
+    """Ticks that a backfill would launch.
+
+    Attributes:
+        ticks: in the order in which they were due.
+        continue_from: where the next call begins; None if the end is reached.
+    """
+
+    ticks: Sequence[PastTick]
+    continue_from: datetime | None
+
+
 @dataclass
 class Backfilled:
     """The result of one call of `Schedules.backfill`.
@@ -178,6 +191,18 @@ class Schedules(Ticking):
         schedule_id = identifiers.schedule_id(slug)
         return await launch_past_ticks(self._application, schedule_id, begin, min(end, now), origin)
 
+    async def preview_backfill(self, slug: str, begin: datetime, end: datetime) -> MissingTicks:
+        """Return the ticks that a backfill would launch now; nothing is done.
+
+        Raises:
+            InvalidInputError: the range does not lie in the past.
+            NotFoundError: `schedule_not_found`.
+        """
+        now = self._application.clock()
+        check_range(begin, end, now)
+        schedule_id = identifiers.schedule_id(slug)
+        return await _missing_ticks(self._application, schedule_id, begin, min(end, now))
+
     # Deciding ------------------------------------------------------------------------------------
 
     async def _decide_and_act(
@@ -310,19 +335,26 @@ async def launch_past_ticks(
         ConflictError: `job_deleted`, `invalid_parameters`, `too_many_runs` or `runs_are_unique`,
             nothing can be launched.
     """
-    past = await _past(application, schedule_id)
-    first = list(islice(past.ticks(begin, end), MAX_LOOKED_AT + 1))
-    looked_at, next_ones = first[:MAX_LOOKED_AT], first[MAX_LOOKED_AT:]
-    launchable = [tick for tick in looked_at if not tick.is_excluded]
-    missing = await _without_run(application, schedule_id, launchable)
-    done = Backfilled()
-    for portion in _portions(missing[:MAX_BACKFILLED]):
+    missing = await _missing_ticks(application, schedule_id, begin, end)
+    done = Backfilled(continue_from=missing.continue_from)
+    for portion in _portions(missing.ticks[:MAX_BACKFILLED]):
         done.runs += await _launch(application, schedule_id, portion, origin)
         await asyncio.sleep(0)  # Others have waited for this one.
-    remaining = [*missing[MAX_BACKFILLED:], *next_ones]
-    if remaining:
-        done.continue_from = remaining[0].due_at
+    for tick in missing.ticks[MAX_BACKFILLED : MAX_BACKFILLED + 1]:
+        done.continue_from = tick.due_at
     return done
+
+
+async def _missing_ticks(
+    application: LogApplication, schedule_id: UUID, begin: datetime, end: datetime
+) -> MissingTicks:
+    """Return ticks due from `begin` to `end` that have no run, of the first `MAX_LOOKED_AT`."""
+    past = await _past(application, schedule_id)
+    first = list(islice(past.ticks(begin, end), MAX_LOOKED_AT + 1))
+    launchable = [tick for tick in first[:MAX_LOOKED_AT] if not tick.is_excluded]
+    missing = await _without_run(application, schedule_id, launchable)
+    continue_from = first[MAX_LOOKED_AT].due_at if len(first) > MAX_LOOKED_AT else None
+    return MissingTicks(missing, continue_from)
 
 
 def has_too_many_runs(schedule: Schedule, launches: int) -> bool:

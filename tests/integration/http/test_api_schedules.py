@@ -58,13 +58,15 @@ def test_every_call_answers_as_its_schema_says(tour: Tour, job: str) -> None:
     assert tour.call("GET /schedules/{schedule_id}/ticks", 200, at=name) == []
     past = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
     backfill = "POST /schedules/{schedule_id}/backfill"
+    preview = tour.call(backfill, 200, at=name, json={**past, "dryRun": True})
+    assert preview == {"runs": [], "count": 1, "continueFrom": None}
     done = tour.call(backfill, 202, at=name, json=past)
     # Before it was created, its first version counts: one tick, at three.
     assert (len(done["runs"]), done["continueFrom"]) == (1, None)
     [filled] = tour.call("GET /schedules/{schedule_id}/ticks", 200, at=name)
     assert (filled["cause"], filled["dueAt"]) == ("backfill", "2026-01-01T03:00:00.000Z")
     again = tour.call(backfill, 202, at=name, json=past)
-    assert again == {"runs": [], "continueFrom": None}
+    assert again == {"runs": [], "count": 0, "continueFrom": None}
     tour.call(backfill, 400, at=name, json={"from": past["to"], "to": past["from"]})
     tour.call(backfill, 400, at=name, json={**past, "from": "0001-01-01T00:00:00Z"})
     deleted = tour.call("DELETE /schedules/{schedule_id}", 200, at=name)
