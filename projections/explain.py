@@ -35,6 +35,7 @@ from projections.flow.selection import (
     serves_entry_point,
 )
 from projections.job_runs import RunRow
+from runtime.text import in_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,7 +377,7 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
         which = f"with the same value of {rate.key}"
     started = _counted(rate.limit, f"run {which} has", f"runs {which} have")
     message = (
-        f"{started} started within {rate.period_ms} ms,"
+        f"{started} started within {in_words(rate.period_ms)},"
         f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
     return Reason("rate_limited", message, True, _since(run, around), details)
