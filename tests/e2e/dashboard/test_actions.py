@@ -147,17 +147,26 @@ def test_a_job_is_revised_from_its_page(screen: Screen, world: World) -> None:
 
 def test_a_run_is_edited_and_launched_again(screen: Screen, world: World) -> None:
     page = screen.page
-    run_id = world.launch("scan-secrets", repository="docs")
+    run_id = world.launch("scan-secrets", repository="private-attic")
     world.ended(run_id)
     screen.open(f"?view=run&id={run_id}")
     page.get_by_role("button", name="Edit and rerun").click()
     form = page.get_by_role("dialog")
+    form.get_by_label("Repository").fill("docs")
     form.get_by_label("Depth").fill("3")
     form.get_by_role("button", name="Launch").click()
     heading = page.locator("h1 .id")
     expect(heading).not_to_have_text(run_id)
     again = world.ended(heading.inner_text())
     assert again["parameters"] == {"repository": "docs", "depth": 3, "branch": "main"}
+    assert again["context"]["retryOf"] == run_id
+    page.locator(".facts").get_by_role("link", name=run_id[:18]).click()
+    expect(heading).to_have_text(run_id)
+    repeat = page.get_by_role("region", name="Why it failed").locator(".needs li")
+    expect(repeat).to_contain_text(again["id"][:18])
+    expect(repeat).to_contain_text("succeeded")
+    repeat.get_by_role("link", name="other parameters").click()
+    expect(page.locator(".differences")).to_contain_text("parameters.depth")
 
 
 def test_the_slider_shows_the_past_while_runs_go_on(screen: Screen, world: World) -> None:

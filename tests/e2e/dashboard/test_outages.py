@@ -48,6 +48,17 @@ def test_a_lost_connection_is_said_and_resumed_without_a_gap(screen: Screen, wor
     expect(page.locator(".bar-note")).to_have_count(0)
 
 
+def test_without_a_network_the_page_says_so_at_once(stranger: Screen) -> None:
+    stranger.is_outage_expected = True
+    page = stranger.page
+    stranger.open()
+    expect(page.locator(".connection")).to_have_text("Live")
+    page.context.set_offline(True)
+    expect(page.locator(".connection")).to_have_text("Connection lost")
+    page.context.set_offline(False)
+    expect(page.locator(".connection")).to_have_text("Live")
+
+
 def test_what_could_not_be_shown_is_as_soon_as_the_service_is_back(
     stranger: Screen, world: World
 ) -> None:

@@ -98,10 +98,13 @@ def test_what_is_not_there_is_said_with_its_code_and_where_else_to_look(screen: 
     page.get_by_text("404 · run_not_found").wait_for()
     page.get_by_role("link", name="Runs with “00000000-0000”").click()
     expect(page.get_by_text("No run matches the filter")).to_be_visible()
+    for query in ("view=run", "view=run&id=../jobs", "view=job&id=scan-secrets/runs"):
+        page.goto(f"{screen.url}/?{query}")
+        page.get_by_text("404 · not_found").wait_for()
     page.goto(f"{screen.url}/?view=schedule&id=gone")
     expect(page.get_by_role("link", name="Runs of gone")).to_be_visible()
     page.get_by_role("link", name="All schedules").click()
-    expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
+    expect(page.get_by_role("heading", name="Schedules", exact=True)).to_be_visible()
 
 
 def test_workers_tell_their_slots_and_those_that_share_processes(screen: Screen) -> None:

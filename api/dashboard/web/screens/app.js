@@ -5,7 +5,7 @@
 import { useSignal } from "@preact/signals";
 
 import { Answered, attempt, Duration, html, RunLink, shortId, Status, Time } from "../parts.js";
-import { address, get, mayAct, post, useAnswer, useNewest, useRefresh } from "../state.js";
+import { address, get, inPath, mayAct, post, useAnswer, useNewest, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
 
 const MOST = 50;
@@ -15,7 +15,7 @@ export function Screen() {
 	const asked = useAnswer(
 		async (signal) => {
 			const [app, builds, history] = await Promise.all([
-				get(`/apps/${id}`, [], signal),
+				get(`/apps/${inPath(id)}`, [], signal),
 				get(`/apps/${id}/builds`, [["limit", MOST]], signal),
 				get(`/apps/${id}/history`, [["limit", MOST]], signal),
 			]);

@@ -8,7 +8,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
 } from "../parts.js";
-import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, problemOf, useAnswer, useNewest, world } from "../state.js";
+import { address, asOf, get, inPath, mayAct, moment, navigate, newKey, pageOf, post, problemOf, useAnswer, useNewest, world } from "../state.js";
 import { conditions } from "../state/filters.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -19,7 +19,7 @@ export function Screen() {
 	const asked = useAnswer(
 		async (signal) => {
 			if (!id) return load(null, signal);
-			const { data } = await get(`/bulk/${id}`, moment.value, signal);
+			const { data } = await get(`/bulk/${inPath(id)}`, moment.value, signal);
 			return { rows: [data], next: null };
 		},
 		[id],

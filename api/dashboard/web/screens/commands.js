@@ -2,9 +2,7 @@
 
 // The same launch as a command or a program. Pure.
 
-/** @typedef {Pick<Api.Run, "slug" | "parameters">} Launch */
-
-const body = (/** @type {Launch} */ run) => JSON.stringify({ parameters: run.parameters }, null, 2);
+/** A job, and the body that launches it. @typedef {{slug: string, body: {parameters: Record<string, any>, [option: string]: any}}} Launch */
 
 /** For a POSIX shell: within single quotes only they need care. */
 const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -15,30 +13,52 @@ function serviceAt(page) {
 	return origin + pathname.slice(0, -1);
 }
 
-/** @param {Launch} run @param {string} page @param {boolean} needsToken */
-export function asCurl(run, page, needsToken) {
+/** @param {Launch} launch @param {string} page @param {boolean} needsToken */
+export function asCurl({ slug, body }, page, needsToken) {
 	const parts = [
-		`curl -X POST ${quoted(`${serviceAt(page)}/jobs/${run.slug}/run`)}`,
+		`curl -X POST ${quoted(`${serviceAt(page)}/jobs/${slug}/run`)}`,
 		"-H 'Content-Type: application/json'",
 		...(needsToken ? ['-H "Authorization: Bearer $APPHUB_TOKEN"'] : []),
-		`-d ${quoted(body(run))}`,
+		`-d ${quoted(JSON.stringify(body, null, 2))}`,
 	];
 	return parts.join(" \\\n  ");
 }
 
-/** @param {Launch} run @param {string} page */
-export function asCommand(run, page) {
-	const command = `apphub-jobs run ${run.slug} --url ${quoted(serviceAt(page))} --params -`;
-	return `printf %s ${quoted(JSON.stringify(run.parameters))} |\n  ${command}`;
+/** What the body of a launch calls its options, and what the command line and Python do. */
+const OPTIONS = {
+	delayMs: ["--delay", "delay"],
+	timeoutMs: ["--timeout", "timeout"],
+	maxAttempts: ["--max-attempts", "max_attempts"],
+	priority: ["--priority", "priority"],
+	startDeadlineMs: ["--start-deadline", "start_deadline"],
+	context: ["--context", "context"],
+};
+
+/**
+ * @param {Launch} launch @param {0 | 1} language
+ * @returns {[name: string, value: any][]} its options; what is milliseconds in a body is a text such as `1500ms`
+ */
+const optionsIn = ({ body }, language) =>
+	Object.entries(OPTIONS)
+		.filter(([field]) => body[field] !== undefined)
+		.map(([field, names]) => [names[language], field.endsWith("Ms") ? `${body[field]}ms` : body[field]]);
+
+/** @param {Launch} launch @param {string} page */
+export function asCommand(launch, page) {
+	const options = optionsIn(launch, 0).map(([name, value]) =>
+		`${name} ${typeof value === "object" ? quoted(JSON.stringify(value)) : value}`);
+	const command = ["apphub-jobs run", launch.slug, "--url", quoted(serviceAt(page)), ...options, "--params -"].join(" ");
+	return `printf %s ${quoted(JSON.stringify(launch.body.parameters))} |\n  ${command}`;
 }
 
-/** @param {Launch} run @param {string} page */
-export function asPython(run, page) {
+/** @param {Launch} launch @param {string} page */
+export function asPython(launch, page) {
+	const options = optionsIn(launch, 1).map(([name, value]) => `${name}=${python(value)}`).join(", ");
 	return [
 		"from apphub_jobs import Client",
 		"",
 		`with Client("${serviceAt(page)}") as client:`,
-		`    run = client.launch("${run.slug}", ${python(run.parameters)})`,
+		`    run = client${options && `.options(${options})`}.launch("${launch.slug}", ${python(launch.body.parameters)})`,
 		"    print(run.result())",
 	].join("\n");
 }

@@ -8,7 +8,7 @@ import { useRef } from "preact/hooks";
 
 import { absolute, Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
 import {
-	address, all, ApiError, asOf, change, get, mayAct, minutesOff, moment, pageOf, pagesOf, post, present, useAnswer, useRefresh,
+	address, all, ApiError, asOf, change, get, inPath, mayAct, minutesOff, moment, pageOf, pagesOf, post, present, useAnswer, useRefresh,
 } from "../state.js";
 import { stillOrder } from "../state/filters.js";
 import { bucketsOf, failuresOf } from "../state/statistics.js";
@@ -70,7 +70,7 @@ async function load(id, status, job, signal, cursor = null) {
  * @param {string} id @param {AbortSignal} [signal] @returns {Promise<Api.FailureGroup>}
  */
 async function groupOf(id, signal) {
-	if (asOf.value === "") return (await get(`/failures/${id}`, [], signal)).data;
+	if (asOf.value === "") return (await get(`/failures/${inPath(id)}`, [], signal)).data;
 	const groups = await all("/failures", moment.value, signal);
 	const found = groups.find((/** @type {Api.FailureGroup} */ { fingerprint }) => fingerprint === id);
 	if (!found) throw new ApiError(404, "failure_not_found", texts.failures.notThen);

@@ -8,7 +8,7 @@ import { signal, useSignal } from "@preact/signals";
 
 import { absolute, announce, Answered, Differences, html, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
-	address, all, get, hadHappened, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
+	address, all, get, hadHappened, inPath, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
@@ -30,7 +30,7 @@ const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Ver
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(
-		async (signal) => (await get(`/jobs/${id}`, [["limit", MOST_RUNS], ...moment.value], signal)).data,
+		async (signal) => (await get(`/jobs/${inPath(id)}`, [["limit", MOST_RUNS], ...moment.value], signal)).data,
 		[id],
 	);
 	/** @type {Partial<Api.JobWithRuns>} */

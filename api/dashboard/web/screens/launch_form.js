@@ -2,6 +2,7 @@
 
 /** @import { On } from "../parts.js" */
 /** @import { ApiError } from "../state/api.js" */
+/** @import { Launch } from "./commands.js" */
 /** @import { Field, Issue } from "./schema.js" */
 
 import { signal, useSignal } from "@preact/signals";
@@ -10,7 +11,9 @@ import { useMemo, useRef } from "preact/hooks";
 import { announce, html, RunLink } from "../parts.js";
 import { navigate, newKey, post, problemOf } from "../state.js";
 import { texts } from "../texts.js";
-import { emptied, emptyOf, fits, formOf, initialOf, isRounded, issuesAt, objectOf, optionOf, unlisted, withValue } from "./schema.js";
+import {
+	emptied, emptyOf, fits, formOf, hasSecret, initialOf, isRounded, issuesAt, objectOf, optionOf, unlisted, withValue,
+} from "./schema.js";
 
 /**
  * The run that is launched again, with the parameters, options and context of its own launch.
@@ -18,6 +21,13 @@ import { emptied, emptyOf, fits, formOf, initialOf, isRounded, issuesAt, objectO
  */
 
 /** @typedef {{draft: ParametersDraft, options: Options}} Written */
+
+const wide = matchMedia("(min-width: 1100px)");
+
+/** Whether fields and JSON fit beside each other. */
+const isWide = signal(wide.matches);
+
+wide.addEventListener("change", () => (isWide.value = wide.matches));
 
 /** What has been written and not been launched, by what is launched: it outlives a look at another page. */
 const unsaved = signal(/** @type {Map<string, Written>} */ (new Map()));
@@ -32,6 +42,7 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
 	const writtenNow = () => unsaved.value.get(form) ?? beginningOf(job, origin);
 	const { draft, options } = writtenNow();
+	const erased = erasedIn(origin?.parameters ?? {});
 	/** @param {Partial<Written>} part */
 	const keep = (part) => (unsaved.value = new Map(unsaved.value).set(form, { ...writtenNow(), ...part }));
 	const forget = () => (unsaved.value = new Map([...unsaved.value].filter(([one]) => one !== form)));
@@ -45,10 +56,10 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 		problem.value = { message: parameters ? "" : words.badJson, issues: [] };
 		if (!parameters) return;
 		try {
-			const body = { ...bodyOf(options, origin), parameters };
-			const order = `${job.slug} ${JSON.stringify(body)}`;
+			const { path, body } = orderOf(job, { ...bodyOf(options), parameters }, origin);
+			const order = `${path} ${JSON.stringify(body)}`;
 			if (sent.order !== order) sent = { order, key: newKey() };
-			const { data } = await post(`/jobs/${job.slug}/run`, body, { "Idempotency-Key": sent.key });
+			const { data } = await post(path, body, { "Idempotency-Key": sent.key });
 			sent = { order: "", key: "" };
 			forget();
 			announce(words.launched(data.id));
@@ -62,8 +73,9 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	};
 	return html`<form class="stack launch" onSubmit=${submit} noValidate>
 		${origin && html`<p class="quiet">${words.rerunOf} <${RunLink} id=${origin.id} /></p>`}
+		${erased.length > 0 && html`<p class="note">${words.erased} ${erased.map((name) => html`<code key=${name}>${name}</code> `)}</p>`}
 		<${ParametersInput} job=${job} draft=${draft} onChange=${(/** @type {ParametersDraft} */ changed) => keep({ draft: changed })}
-			issues=${problem.value.issues} isWrong=${problem.value.message !== ""} />
+			issues=${problem.value.issues} isWrong=${problem.value.message !== ""} showsBoth=${isWide.value} />
 		<${OptionsInput} options=${options} onChange=${(/** @type {Options} */ changed) => keep({ options: changed })}
 			issues=${problem.value.issues} />
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
@@ -76,13 +88,25 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 
 /** @param {Api.Definition} job @param {Origin} [origin] @returns {Written} */
 const beginningOf = (job, origin) =>
-	({ draft: { typed: origin?.parameters, raw: null }, options: origin ? optionsOf(origin, job) : {} });
+	({ draft: { typed: origin && withoutErased(origin.parameters), raw: null }, options: origin ? optionsOf(origin, job) : {} });
+
+// What a run had whose personal data were erased: that is gone, and the mark that stands for it must not be launched.
+
+const ERASED = "[erased]";
+
+/** @param {Record<string, unknown>} parameters */
+const erasedIn = (parameters) => Object.keys(parameters).filter((name) => parameters[name] === ERASED);
+
+/** @param {Record<string, unknown>} parameters */
+const withoutErased = (parameters) =>
+	Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== ERASED));
 
 /** Go to the first field with which something is wrong, once it is drawn. @param {HTMLFormElement} form */
 export const focusInvalid = (form) =>
 	requestAnimationFrame(() => /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]"))?.focus());
 
-// Parameters of a job, by its schema: `typed` is their value, `raw` their JSON while that is what is written.
+// Parameters of a job, by its schema: `typed` is their value, `raw` their JSON while that is what is written. Fields and
+// JSON stand beside each other, and follow each other, or there is a switch between them.
 
 /** @typedef {{typed?: Record<string, any>, raw: string | null}} ParametersDraft */
 
@@ -97,31 +121,44 @@ export function parametersOf({ typed, raw }, job) {
 
 /**
  * @param {{job: Api.Definition, draft: ParametersDraft, onChange: (draft: ParametersDraft) => void, issues: Issue[],
- *   isWrong: boolean}} props `issues`: what the service said
+ *   isWrong: boolean, showsBoth?: boolean}} props `issues`: what the service said
  */
-export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
+export function ParametersInput({ job, draft, onChange, issues, isWrong, showsBoth = false }) {
 	const words = texts.jobs;
 	const form = useMemo(() => formOf(job.parametersSchema), [job.parametersSchema]);
 	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields?.length);
-	const isRaw = draft.raw !== null || !hasForm;
 	const value = parametersOf(draft, job);
-	const written = draft.raw ?? JSON.stringify(value, null, 2);
 	const isUnread = value === null;
+	const isBeside = showsBoth && hasForm && !hasSecret(form);
+	const isRaw = draft.raw !== null || !hasForm;
+	const written = draft.raw ?? JSON.stringify(value, null, 2);
+	const write = (/** @type {On} */ { target }) =>
+		onChange({ typed: objectOf(target.value) ?? value ?? draft.typed, raw: target.value });
+	const fill = (/** @type {Record<string, any>} */ typed) => onChange({ typed, raw: null });
 	const show = (/** @type {On} */ { target }) => {
 		if (target.checked) onChange({ ...draft, raw: written });
-		else if (!isUnread) onChange({ typed: value, raw: null });
+		else if (!isUnread) fill(value);
 	};
-	const write = (/** @type {On} */ { target }) => onChange({ ...draft, raw: target.value });
-	const fill = (/** @type {Record<string, any>} */ typed) => onChange({ typed, raw: null });
+	const isInvalid = isUnread || (isWrong && !isBeside);
+	const json = html`<textarea rows="10" aria-label=${texts.run.parameters} aria-invalid=${isInvalid ? "true" : undefined}
+		value=${written} onInput=${write}></textarea>`;
+	// Meanwhile what is no JSON yet, the fields show what it was before: to write there would throw it away.
+	const fields = html`<fieldset class="plain-group" disabled=${isUnread}>
+		<${form.kind === "union" ? UnionInput : Fields} field=${form} value=${value ?? draft.typed} path="" common=${{ id: "field" }}
+			issues=${issues} onChange=${fill} />
+	</fieldset>`;
 	return html`
-		${hasForm && html`
-			<label class="check"><input type="checkbox" checked=${isRaw} disabled=${isUnread} onChange=${show} />${words.raw}</label>
-		`}
-		${isRaw
-			? html`<textarea rows="10" aria-label=${texts.run.parameters} aria-invalid=${isWrong || isUnread ? "true" : undefined}
-				value=${written} onInput=${write}></textarea>`
-			: html`<${form.kind === "union" ? UnionInput : Fields} field=${form} value=${value} path="" common=${{ id: "field" }}
-				issues=${issues} onChange=${fill} />`}
+		${isBeside
+			? html`<div class="beside">
+				${fields}
+				<div class="as-json"><span class="quiet">${words.raw}</span>${json}${isUnread && !isWrong && html`<p class="problem">${words.badJson}</p>`}</div>
+			</div>`
+			: html`
+				${hasForm && html`
+					<label class="check"><input type="checkbox" checked=${isRaw} disabled=${isUnread} onChange=${show} />${words.raw}</label>
+				`}
+				${isRaw ? json : fields}
+			`}
 		${isRounded(value) && html`<p class="note" role="status">${words.rounded}</p>`}
 	`;
 }
@@ -155,14 +192,32 @@ function optionsOf(run, job) {
 	};
 }
 
-/** @param {Options} options @param {Origin} [origin] @throws {SyntaxError} the context is no JSON object */
-function bodyOf(options, origin) {
+/** @param {Options} options @returns {Record<string, any>} @throws {SyntaxError} the context is no JSON object */
+function bodyOf(options) {
 	const numbers = NUMBERS.filter((name) => (options[name] ?? "") !== "").map((name) => [name, Number(options[name])]);
 	const context = options.context ? objectOf(options.context) : {};
 	if (context === null) throw new SyntaxError("the context is no JSON object");
-	if (origin) context.rerunOf = origin.id;
 	return { ...Object.fromEntries(numbers), ...(Object.keys(context).length > 0 && { context }) };
 }
+
+/** A retry has what its origin had: null says that it shall be as the job has it. */
+const AS_THE_JOB_HAS_IT = Object.fromEntries([...NUMBERS, "context"].map((name) => [name, null]));
+
+/**
+ * Where a launch is sent, and what. What has ended is repeated by the service itself, which knows from then on that both
+ * belong together; while it has not, another run is launched beside it, and merely names it.
+ * @param {Api.Definition} job @param {Record<string, any>} body @param {Origin} [origin]
+ * @returns {{path: string, body: Record<string, any>}}
+ */
+function orderOf(job, body, origin) {
+	if (origin?.completedAt) return { path: `/job-runs/${origin.id}/retry`, body: { ...AS_THE_JOB_HAS_IT, ...body } };
+	const context = origin && { context: { ...body.context, rerunOf: origin.id } };
+	return { path: `/jobs/${job.slug}/run`, body: { ...body, ...context } };
+}
+
+/** @param {Api.Definition} job @param {Origin} origin @returns {Launch} the launch of a run, as the form begins with it */
+export const launchOf = (job, origin) =>
+	({ slug: job.slug, body: { parameters: withoutErased(origin.parameters), ...bodyOf(optionsOf(origin, job)) } });
 
 /** @param {{options: Options, onChange: (options: Options) => void, issues: Issue[]}} props */
 function OptionsInput({ options, onChange, issues }) {

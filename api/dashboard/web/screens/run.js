@@ -3,6 +3,7 @@
 /** @import { Asked } from "../state/loading.js" */
 /** @import { Subject as Caused } from "./commands.js" */
 /** @import { Difference } from "./definition.js" */
+/** @import { On } from "../parts.js" */
 /** @import { Origin } from "./launch_form.js" */
 
 import { useSignal } from "@preact/signals";
@@ -12,15 +13,15 @@ import {
 	announce, Answered, attempt, Copy, Dialog, Differences, Duration, html, into, JobLink, Json, Link, orderWithReason, RunLink, shortId, Status, Tabs, Time,
 } from "../parts.js";
 import {
-	address, asOf, change, get, hadHappened, mayAct, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
+	address, asOf, change, get, hadHappened, inPath, mayAct, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
 } from "../state.js";
 import { token } from "../state/api.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
 import { differences } from "./definition.js";
-import { LaunchForm } from "./launch_form.js";
-import { Runs, useRelated } from "./run_failure.js";
+import { LaunchForm, launchOf } from "./launch_form.js";
+import { comparison, Runs, useRelated } from "./run_failure.js";
 import { Log } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
@@ -32,7 +33,7 @@ const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Dat
 
 export function Screen() {
 	const { id } = address.value;
-	const asked = useAnswer(async (signal) => (await get(`/job-runs/${id}`, moment.value, signal)).data, [id]);
+	const asked = useAnswer(async (signal) => (await get(`/job-runs/${inPath(id)}`, moment.value, signal)).data, [id]);
 	return html`<${Answered} asked=${asked} lines=${8} list="runs">
 		${(/** @type {Api.RunWithJob} */ { run, job }) => html`<${Run} asked=${run} job=${job} />`}
 	<//>`;
@@ -110,10 +111,10 @@ function Facts({ run, related }) {
 		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
 		run.priority !== 0 && [words.priority, run.priority],
-		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
+		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} /> · <${Link} to=${comparison(run.id, run.context.retryOf)}>${texts.run.compareGo}<//>`],
 		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
 		related?.bulkOperation && [words.bulk, html`<${Operation} ...${related.bulkOperation} />`],
-		related?.retries.length && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} />`],
+		related?.retries.length && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} origin=${run} />`],
 		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
 	];
 	return html`<dl class="facts card">
@@ -166,26 +167,34 @@ async function retry(run, key) {
 
 /** @param {{run: Api.Run, onClose: () => void}} props */
 function Rerun({ run, onClose }) {
-	const asked = useAnswer(async (signal) => {
+	const asked = useBeginning(run);
+	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
+		<${Answered} asked=${asked}>
+			${(/** @type {Beginning} */ { job, first }) => html`
+				<${LaunchForm} job=${job} origin=${{ ...run, ...givenAt(first) }} onLaunched=${onClose} />
+			`}
+		<//>
+	<//>`;
+}
+
+/** The job of a run, and its first event. @typedef {{job: Api.Definition, first: Api.Event | undefined}} Beginning */
+
+/** @param {Api.Run} run @returns {Asked<Beginning>} */
+const useBeginning = (run) =>
+	useAnswer(async (signal) => {
 		const [job, events] = await Promise.all([
 			get(`/jobs/${run.slug}`, [["limit", 1]], signal),
 			get(`/job-runs/${run.id}/events`, [["limit", 1]], signal),
 		]);
-		return { job: job.data.job, origin: { ...run, ...launchOf(events.data[0]) } };
+		return { job: job.data.job, first: events.data[0] };
 	}, []);
-	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
-		<${Answered} asked=${asked}>
-			${(/** @type {{job: Api.Definition, origin: Origin}} */ known) => html`<${LaunchForm} ...${known} onLaunched=${onClose} />`}
-		<//>
-	<//>`;
-}
 
 /**
  * What a run was launched with: its context, how long it had to wait, and within what time to start. Only its first event says
  * so, for attempts have times of their own, and add to the context, such as their traceback.
  * @param {Api.Event | undefined} event @returns {Pick<Origin, "context" | "delayMs" | "startDeadlineMs">}
  */
-function launchOf(event) {
+function givenAt(event) {
 	const { context = null, start_deadline_at: deadline, scheduled_at: due } = event?.data ?? {};
 	/** @param {string | undefined} from @param {string | undefined} to */
 	const between = (from, to) => (from && to ? Math.max(Date.parse(to) - Date.parse(from), 0) : null);
@@ -194,20 +203,28 @@ function launchOf(event) {
 
 /** @param {{run: Api.Run}} props */
 function CopyAs({ run }) {
-	const page = document.baseURI;
-	const ways = { curl: asCurl(run, page, token() !== ""), CLI: asCommand(run, page), Python: asPython(run, page) };
-	return html`<details class="menu">
+	const isOpen = useSignal(false);
+	return html`<details class="menu" onToggle=${(/** @type {On<HTMLDetailsElement>} */ { target }) => (isOpen.value = target.open)}>
 		<summary>${texts.run.copyAs}</summary>
-		<div class="menu-box stack">
-			${Object.entries(ways).map(([name, text]) => html`<div key=${name}>
-				<h3>${name}</h3>
-				<div class="with-copy">
-					<${Copy} text=${text} label=${texts.copyOf(name)} />
-					<pre class="json"><code>${text}</code></pre>
-				</div>
-			</div>`)}
-		</div>
+		<div class="menu-box stack">${isOpen.value && html`<${Ways} run=${run} />`}</div>
 	</details>`;
+}
+
+/** @param {{run: Api.Run}} props */
+function Ways({ run }) {
+	const asked = useBeginning(run);
+	return html`<${Answered} asked=${asked}>${(/** @type {Beginning} */ { job, first }) => {
+		const launch = launchOf(job, { ...run, ...givenAt(first) });
+		const page = document.baseURI;
+		const ways = { curl: asCurl(launch, page, token() !== ""), CLI: asCommand(launch, page), Python: asPython(launch, page) };
+		return Object.entries(ways).map(([name, text]) => html`<div key=${name}>
+			<h3>${name}</h3>
+			<div class="with-copy">
+				<${Copy} text=${text} label=${texts.copyOf(name)} />
+				<pre class="json"><code>${text}</code></pre>
+			</div>
+		</div>`);
+	}}<//>`;
 }
 
 // Every event of the run, what caused it, and what it says.
@@ -332,7 +349,7 @@ function Choice() {
 
 /** @param {{run: Api.Run, other: string}} props */
 function Comparison({ run, other }) {
-	const asked = useAnswer((signal) => get(`/job-runs/${other}`, moment.value, signal), [other]);
+	const asked = useAnswer(async (signal) => get(`/job-runs/${inPath(other)}`, moment.value, signal), [other]);
 	return html`<${Answered} asked=${asked}>
 		${(/** @type {{data: Api.RunWithJob}} */ { data }) => html`<${Compared} found=${differences(run, data.run)} />`}
 	<//>`;

@@ -105,15 +105,15 @@ function Around({ run, related, worker }) {
 	const words = texts.run.failed;
 	return html`<div class="stack">
 		${worker && html`<p>${texts.run.worker}: <${RunsOfWorker} worker=${worker} /></p>`}
-		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} related=${related} />`}
+		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} run=${run} related=${related} />`}
 		<p>
 			<${Link} to=${{ view: "runs", words: [["job", run.slug], ["status", "failed,expired"]] }}>${words.others(run.slug)}<//>
 		</p>
 	</div>`;
 }
 
-/** @param {{related: Asked<Api.RelatedRuns>}} props */
-function Since({ related }) {
+/** @param {{run: Api.Run, related: Asked<Api.RelatedRuns>}} props */
+function Since({ run, related }) {
 	const words = texts.run.failed;
 	const content = (/** @type {Api.RelatedRuns} */ { failureGroup, retries }) => html`
 		${failureGroup && html`<p>
@@ -122,18 +122,24 @@ function Since({ related }) {
 			${failureGroup.recovered > 0 && `, ${texts.failures.recovered(failureGroup.recovered)}`}
 		</p>`}
 		<p>${retries.length > 0 ? words.retried : words.notRetried}</p>
-		<${Runs} runs=${retries} />
+		<${Runs} runs=${retries} origin=${run} />
 	`;
 	return html`<${Answered} asked=${related} lines=${2}>${content}<//>`;
 }
 
-/** Runs in brief: what became of each. @param {{runs: Api.Run[]}} props */
-export const Runs = ({ runs }) =>
+/** Runs that repeat another one, in brief: what became of each, and whether it was given something else. @param {{runs: Api.Run[], origin: Api.Run}} props */
+export const Runs = ({ runs, origin }) =>
 	runs.length > 0 && html`<ul class="needs">
-		${runs.map(({ id, status, createdAt }) => html`<li key=${id}>
+		${runs.map(({ id, status, createdAt, parameters }) => html`<li key=${id}>
 			<${RunLink} id=${id} /> <${Status} status=${status} /> <small><${Time} at=${createdAt} /></small>
+			${JSON.stringify(parameters) !== JSON.stringify(origin.parameters) && html`
+				<${Link} to=${comparison(id, origin.id)}>${texts.run.failed.otherParameters}<//>
+			`}
 		</li>`)}
 	</ul>`;
+
+/** Where a run stands beside another. @param {string} id @param {string} other */
+export const comparison = (id, other) => ({ view: "run", id, tab: "data", compare: other });
 
 /** @type {Api.RelatedRuns} */
 const NOTHING = { failureGroup: null, retries: [], bulkOperation: null };

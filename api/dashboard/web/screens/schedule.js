@@ -8,7 +8,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, attempt, confirm, html, into, JobLink, Json, Link, NoActions, Pausing, RunLink, Status, Table, Time,
 } from "../parts.js";
-import { address, get, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
+import { address, get, inPath, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
 import { duration, zone } from "../state/times.js";
 import { texts } from "../texts.js";
 import { Coming, ScheduleForm } from "./schedule_form.js";
@@ -33,7 +33,7 @@ export function Screen() {
 		/** @returns {Promise<Known>} */
 		async (signal) => {
 			const [{ data: schedule }, { data: preview }] = await Promise.all([
-				get(`/schedules/${id}`, [], signal),
+				get(`/schedules/${inPath(id)}`, [], signal),
 				get(`/schedules/${id}/preview`, [["n", NEXT]], signal),
 			]);
 			const [ticks, runs] = await Promise.all([newestTicks(id, signal), runsOf([schedule.id], LAST, signal)]);
@@ -181,18 +181,22 @@ function Backfill({ path, again }) {
 	const words = texts.schedules;
 	const from = useSignal("");
 	const to = useSignal("");
+	const launched = useSignal(/** @type {number | null} */ (null)); // How many so far; null while it launches none.
+	const isStopped = useRef(false);
 	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
-		const utc = (/** @type {string} */ local) => new Date(local).toISOString();
+		isStopped.current = false;
 		let begin = utc(from.value);
 		let count = 0;
-		while (begin) {
+		while (begin && !isStopped.current) {
+			launched.value = count;
 			const filled = await attempt(() => post(`${path}/backfill`, { from: begin, to: utc(to.value) }));
-			if (!filled) return again();
-			count += filled.data.runs.length;
+			if (!filled) break;
+			count += filled.data.count;
 			begin = filled.data.continueFrom;
+			announce(words.filled(count));
 		}
-		announce(words.filled(count));
+		launched.value = null;
 		again();
 	};
 	return html`<details class="menu">
@@ -201,7 +205,32 @@ function Backfill({ path, again }) {
 			<label>${words.from}<input type="datetime-local" step="1" required value=${from.value} onInput=${into(from)} /></label>
 			<label>${words.to}<input type="datetime-local" step="1" required value=${to.value} onInput=${into(to)} /></label>
 			<small>${texts.zone(zone())}</small>
-			<button>${words.backfill}</button>
+			${launched.value === null
+				? html`<${BackfillCount} path=${path} from=${from.value} to=${to.value} /><button>${words.backfill}</button>`
+				: html`<p>${words.filled(launched.value)}</p>
+					<button type="button" class="danger" onClick=${() => (isStopped.current = true)}>${words.stop}</button>`}
 		</form>
 	</details>`;
+}
+
+const utc = (/** @type {string} */ local) => new Date(local).toISOString();
+
+/** A thousand ticks each. */
+const MOST_PREVIEWS = 10;
+
+/** How many runs a backfill would launch. @param {{path: string, from: string, to: string}} props */
+function BackfillCount({ path, from, to }) {
+	const words = texts.schedules;
+	const asked = useAnswer(async () => {
+		let begin = from && to && utc(from);
+		let count = 0;
+		for (let call = 0; begin && call < MOST_PREVIEWS; call += 1) {
+			const { data } = await post(`${path}/backfill`, { from: begin, to: utc(to), dryRun: true });
+			count += data.count;
+			begin = data.continueFrom;
+		}
+		return from && to && words.wouldFill(count, begin !== null);
+	}, [from, to]);
+	if (asked.error) return html`<p class="problem">${asked.error.message}</p>`;
+	return html`<p role="status">${asked.answer}</p>`;
 }

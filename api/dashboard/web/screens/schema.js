@@ -227,6 +227,10 @@ export function initialOf(field) {
 	return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
+/** @param {Field} field @returns {boolean} whether it, or a field inside, hides what is written */
+export const hasSecret = ({ isSecret, item, fields = [], options = [] }) =>
+	Boolean(isSecret || (item && hasSecret(item)) || fields.some(hasSecret) || options.some(hasSecret));
+
 /** @param {unknown} value @returns {boolean} whether it holds a number that browsers may have rounded when they read it */
 export function isRounded(value) {
 	if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value);

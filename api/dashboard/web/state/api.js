@@ -65,6 +65,16 @@ function addressOf(path, query = []) {
 	return url;
 }
 
+/**
+ * @param {string} name as the page's address has it, where anything may stand
+ * @returns {string} the name as a part of a path
+ * @throws {ApiError} nothing has such a name: it would lead elsewhere
+ */
+export function inPath(name) {
+	if (/^\.{0,2}$|[/\\]/.test(name)) throw new ApiError(404, "not_found", texts.errors.noName);
+	return encodeURIComponent(name);
+}
+
 /** @param {number | null} after @param {string | null} logId @returns {URL} of the stream, resumed behind a position */
 export function streamAddress(after, logId) {
 	const url = addressOf("/ws", [["after", after], ["logId", logId]]);

@@ -140,6 +140,7 @@ function lose(details) {
 }
 
 addEventListener("online", () => mayAsk() && retryNow());
+addEventListener("offline", () => stream.drop());
 document.addEventListener("visibilitychange", () => {
 	if (!document.hidden && mayAsk() && connection.value.state === "lost") retryNow();
 });

@@ -3,8 +3,8 @@
 // A position may yield several messages; all but its last say `more`. They are handed over together, and only then the
 // position moves, so that a connection lost in between tells them again from the beginning.
 
-/** The server breaks every silence after 15 seconds; a connection that stays silent three times as long is dead. */
-const SILENCE_MS = 45_000;
+/** The server breaks every silence after 15 seconds; a connection that stays silent for ten more is dead. */
+const SILENCE_MS = 25_000;
 
 const SHORTEST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
@@ -101,6 +101,14 @@ export class ResumableStream {
 		if (this.socket && this.isOpen) return;
 		this.stop();
 		this.#connect();
+	}
+
+	/** Take the connection for lost, as when the browser is offline: it would be silent. */
+	drop() {
+		if (!this.socket) return;
+		const socket = this.socket;
+		this.#lost({ code: 1006 });
+		socket.close();
 	}
 
 	#connect() {

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
-def backfill(page: Page, begin: datetime, end: datetime) -> None:
-    """Have past ticks launched, from one second to another."""
+def backfill(page: Page, begin: datetime, end: datetime, preview: str = "") -> None:
+    """Have past ticks launched, from one second to another, once the page says how many."""
     menu = page.locator("details.menu")
     if menu.get_attribute("open") is None:
         menu.locator("summary").click()
     menu.get_by_label("from", exact=True).fill(_local(begin))
     menu.get_by_label("to", exact=True).fill(_local(end))
+    expect(menu.get_by_role("status")).to_contain_text(preview or "will be launched")
     menu.get_by_role("button", name="Backfill").click()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from playwright.sync_api import expect
 
 from domain.json_values import JsonObject
-from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.conftest import NARROW, Screen
 from tests.e2e.dashboard.service.world import World
 
 REASON = "the scanner is being mended"
@@ -93,7 +93,6 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
         channels.get_by_role("button", name="Add").click()
         channels.get_by_label(str(index)).fill(channel)
     channels.get_by_role("button", name="Remove").nth(1).click()
-    form.get_by_label("As JSON").check()
     written = form.get_by_label("Parameters")
     parameters = json.loads(written.input_value())
     assert parameters == {"app": "json", "channels": ["news", "chat"]}
@@ -101,8 +100,14 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
     written.fill("no JSON")
     launch.click()
     expect(form.get_by_role("alert")).to_have_text("This is not a JSON object.")
+    expect(form.get_by_label("App")).to_be_disabled()  # Or what is written would be thrown away.
+    written.fill(json.dumps({**parameters, "version": "4"}))
+    expect(form.get_by_label("Version")).to_have_value("4")
+    page.set_viewport_size(NARROW)  # No two of them fit beside each other.
+    expect(form.get_by_label("Version")).to_have_count(0)
     written.fill(json.dumps({**parameters, "version": "5"}))
     form.get_by_label("As JSON").uncheck()
+    expect(written).to_have_count(0)
     expect(form.get_by_label("Version")).to_have_value("5")
     form.get_by_text("Options").click()
     form.get_by_label("Delay in ms").fill("86400000")
@@ -324,6 +329,38 @@ def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None
     due, last = (datetime.fromisoformat(requested["data"][name]) for name in named)
     assert last - due == timedelta(hours=1)
     expect(page.locator(".facts")).to_contain_text("Rerun of")
+
+
+def test_erased_values_are_not_launched_again(screen: Screen, world: World) -> None:
+    page = screen.page
+    mark = {"type": "string", "x-subject": "customer"}
+    schema = {"properties": {"customer": mark, "day": {"type": "string"}}, "required": ["customer"]}
+    job = {
+        "slug": "remind",
+        "name": "Remind",
+        "type": "manual",
+        "entryPoint": "nobody.does_this",
+        "parametersSchema": {"type": "object", **schema},
+    }
+    with world.client as client:
+        client.post("/jobs", json=job).raise_for_status()
+        run_id = world.launch("remind", customer="erased-in-the-dashboard", day="monday")
+        client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+        erasure = {"subject": "erased-in-the-dashboard"}
+        client.post("/subjects/erase", json=erasure).raise_for_status()
+        screen.open(f"?view=run&id={run_id}")
+        page.get_by_role("button", name="Edit and rerun").click()
+        form = page.locator("form.launch")
+        expect(form.locator(".note")).to_contain_text("these fields are empty: customer")
+        expect(form.get_by_label("customer")).to_have_value("")
+        expect(form.get_by_label("day")).to_have_value("monday")
+        form.get_by_label("customer").fill("another")
+        form.get_by_role("button", name="Launch").click()
+        expect(page.locator("h1 .id")).not_to_have_text(run_id)
+        new = page.locator("h1 .id").inner_text()
+        run = client.post(f"/job-runs/{new}/cancel").raise_for_status().json()["data"]
+        client.delete("/jobs/remind").raise_for_status()
+    assert run["parameters"] == {"customer": "another", "day": "monday"}
 
 
 def test_a_rerun_takes_nothing_from_attempts_of_the_first_run(screen: Screen, world: World) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,11 @@ def test_what_is_copied_launches_the_same_wherever_it_is_pasted(
 ) -> None:
     page = screen.page
     parameters = {"repository": 'it\'s "$HOME" \\n ü', "depth": 2, "branch": "next"}
-    run_id = world.launch("scan-secrets", **parameters)
+    options = {"priority": 7, "timeoutMs": 90_000, "delayMs": 1_500, "context": {"why": "it's I"}}
+    with world.client as client:
+        body = {"parameters": parameters, **options}
+        run = client.post("/jobs/scan-secrets/run", json=body).raise_for_status().json()["data"]
+    run_id = run["id"]
     world.ended(run_id)
     allowed = ["clipboard-read", "clipboard-write"]
     page.context.grant_permissions(allowed, origin=world.url)
@@ -85,7 +90,12 @@ def test_what_is_copied_launches_the_same_wherever_it_is_pasted(
     _paste(text, way, tmp_path)
     again = _newest(world)
     assert again not in {before, run_id}
-    assert world.ended(again)["parameters"] == parameters
+    launched = world.ended(again)
+    assert launched["parameters"] == parameters
+    for name in ("priority", "timeoutMs", "context"):
+        assert launched[name] == options[name]
+    created, due = (datetime.fromisoformat(launched[name]) for name in ("createdAt", "scheduledAt"))
+    assert due - created == timedelta(milliseconds=1_500)
 
 
 def _newest(world: World) -> str:

@@ -141,7 +141,7 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
 
     [pause] = [tick for tick in _ticks(world) if tick["reason"] == "paused"][-1:]
     first = datetime.fromisoformat(pause["dueAt"])
-    backfill(page, first, first + SECOND / 2)
+    backfill(page, first, first + SECOND / 2, preview="1 run will be launched")
     expect(page.get_by_role("status").filter(has_text="1 run launched")).to_be_visible()
     made_up = page.get_by_role("row").filter(has_text="backfill")
     expect(made_up).to_have_count(1)

@@ -5,7 +5,11 @@ import { chainOf } from "../../../../../api/dashboard/web/screens/commands.js";
 import { asCommand, asCurl, asPython } from "../../../../../api/dashboard/web/screens/commands.js";
 import { differences } from "../../../../../api/dashboard/web/screens/definition.js";
 
-const RUN = { slug: "greet", parameters: { name: "O'Hara", deep: [true, null, { a: 1.5 }] } };
+const RUN = { slug: "greet", body: { parameters: { name: "O'Hara", deep: [true, null, { a: 1.5 }] } } };
+
+const WITH_OPTIONS = {
+  slug: "greet", body: { parameters: {}, delayMs: 1500, maxAttempts: 3, priority: -5, context: { why: "it's late" } },
+};
 
 test("the same launch for a shell, whose quotes are its own", () => {
   assert.match(asCurl(RUN, "http://host:1/below/"), /^curl -X POST 'http:\/\/host:1\/below\/jobs\/greet\/run'/);
@@ -13,6 +17,10 @@ test("the same launch for a shell, whose quotes are its own", () => {
   assert.match(
     asCommand(RUN, "http://host:1/below/?view=run"),
     /^printf %s '.*O'\\''Hara.*' \|\n {2}apphub-jobs run greet --url 'http:\/\/host:1\/below' --params -$/,
+  );
+  assert.equal(
+    asCommand(WITH_OPTIONS, "http://host:1/").split(" --url 'http://host:1' ")[1],
+    `--delay 1500ms --max-attempts 3 --priority -5 --context '{"why":"it'\\''s late"}' --params -`,
   );
 });
 
@@ -24,6 +32,10 @@ test("where a token is asked for, it is that of the shell's own environment", ()
 test("the same launch in Python's words", () => {
   assert.match(asPython(RUN, "http://host:1/"), /Client\("http:\/\/host:1"\)/);
   assert.match(asPython(RUN, "http://host:1/"), /client\.launch\("greet", \{"name": "O'Hara", "deep": \[True, None, \{"a": 1\.5\}\]\}\)/);
+  assert.match(
+    asPython(WITH_OPTIONS, "http://host:1/"),
+    /client\.options\(delay="1500ms", max_attempts=3, priority=-5, context=\{"why": "it's late"\}\)\.launch\("greet", \{\}\)/,
+  );
 });
 
 test("what two runs differ in, by path; what always differs is left out", () => {

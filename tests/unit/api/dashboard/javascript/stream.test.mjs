@@ -108,12 +108,25 @@ test("a connection that has been silent too long counts as lost", () => {
   stream.start(1);
   const first = last();
   first.tell(ACK);
-  pass(44_000);
+  pass(24_000);
   first.tell({ type: "heartbeat", data: {}, position: 9 });
-  pass(44_000);
+  pass(24_000);
   assert.equal(seen.sockets.length, 1);
   pass(1_000);
   assert.ok(first.isClosed);
+  pass(250);
+  assert.equal(last().url, "9 L");
+});
+
+test("a connection that was dropped is lost at once, and made anew", () => {
+  const { seen, pass, stream, last } = world();
+  stream.drop(); // Before the first one there is nothing to drop.
+  stream.start(1);
+  const first = last();
+  first.tell(ACK, { type: "heartbeat", data: {}, position: 9 });
+  stream.drop();
+  assert.ok(first.isClosed);
+  assert.equal(seen.states.at(-1)[0], "lost");
   pass(250);
   assert.equal(last().url, "9 L");
 });
