@@ -57,6 +57,8 @@ from cli.terminal import (
 from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option, with_moments
 from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
+from domain.json_values import JsonObject
+from domain.personal import ERASED
 from runtime.text import counted
 
 STYLES = {
@@ -561,8 +563,26 @@ def cancel(
 
 
 @command(runs_app)
-def retry(*, run_ids: RunIds, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Launch ended runs again, with the same parameters."""
+def retry(
+    *,
+    run_ids: RunIds,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE."),
+    ] = None,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch ended runs again, with the same parameters or with some that are changed."""
     with connected(to) as client:
         for run_id in run_ids:
-            _print_launched(find_run(client, run_id).retry(), as_json=as_json)
+            run = find_run(client, run_id)
+            parameters = _changed(client, run.document, changed) if changed else None
+            _print_launched(run.retry(parameters=parameters), as_json=as_json)
+
+
+def _changed(client: Client, run: RunDocument, changed: Sequence[str]) -> JsonObject:
+    """Return the parameters of a run with changes, without values that were erased."""
+    schema = client.job(run.slug).parameters_schema
+    kept = {name: value for name, value in run.parameters.items() if value != ERASED}
+    return {**kept, **parse_parameters(changed, None, schema)}

@@ -113,6 +113,8 @@ def test_a_run_is_shown_with_its_attempts_and_its_log(shell: Shell) -> None:
     text = shell.run("runs", "show", run_id).stdout
     assert f"{group['fingerprint']}, {group['status']}, " in text
     assert f"repeated by   {again} " in text
+    changed = shell.run("runs", "retry", run_id, "--set", "status=canceled", "--json")
+    assert document(changed.stdout)["parameters"] == {**as_json["parameters"], "status": "canceled"}
     greeted = launched(shell, "greet", "name=Eve")
     shell.run("runs", "watch", greeted)
     assert "greeting Eve" in shell.run("runs", "logs", greeted).stdout
