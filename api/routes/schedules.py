@@ -164,7 +164,9 @@ async def backfill_schedule(
     return _backfill(runs, len(runs), backfill.continue_from, 202)
 
 
-def _backfill(runs: list[Json], count: int, next_begin: datetime | None, status: int) -> JsonResponse:
+def _backfill(
+    runs: list[Json], count: int, next_begin: datetime | None, status: int
+) -> JsonResponse:
     continue_from = None if next_begin is None else to_iso(next_begin)
     return data({"runs": runs, "count": count, "continueFrom": continue_from}, status)
 
