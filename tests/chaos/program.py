@@ -179,6 +179,7 @@ def _write_to(output: Path) -> None:
     """Write the steps to standard output, and these and the processes' last words to a file."""
     on_screen = logging.StreamHandler(sys.stdout)
     on_screen.setLevel(logging.INFO)
+    on_screen.addFilter(logging.Filter("tests.chaos"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",
