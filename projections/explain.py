@@ -86,7 +86,8 @@ def _summary(run: RunRow, around: Surroundings, reasons: Sequence[Reason]) -> st
         return _waits(around, binding)
     attempt = f"attempt {run['attempt']} of {run['max_attempts']}"
     if status in FINAL:
-        return ": ".join([f"{status} in {attempt}", *binding])
+        ended = f"{status} in {attempt}" if run["started_at"] else f"{status} before it started"
+        return ": ".join([ended, *binding])
     runs = f"runs on worker {run['worker_id']} since {run['started_at']}, {attempt}"
     return "; ".join([runs, *binding])
 

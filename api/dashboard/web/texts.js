@@ -239,6 +239,7 @@ export const texts = {
 		cancelText:
 			"What it has done so far stays done. A running attempt is asked to stop, and ended if it does not.",
 		canceled: "Cancellation requested",
+		canceledBy: "Canceled by",
 		isNow: (/** @type {string} */ status) => `The run is now ${status}`,
 		tabs: { story: "Story", log: "Log", events: "Events", causes: "Causes", data: "Data" },
 		progress: "Progress",

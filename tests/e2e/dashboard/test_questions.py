@@ -193,7 +193,7 @@ def whether_a_retry_helped(visitor: Visitor) -> None:
 def who_canceled_and_why(visitor: Visitor) -> None:
     """Who canceled this, and why?"""
     visitor.run_with("canceled", "send-release-notes")
-    visitor.sees("anonymous", REASON)
+    visitor.sees("Canceled by anonymous", REASON)
 
 
 def why_a_run_waits(visitor: Visitor) -> None:

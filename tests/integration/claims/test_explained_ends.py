@@ -107,6 +107,8 @@ async def test_who_canceled_it_is_told_and_why(part: Parts) -> None:
             why,
             was_running,
         )
+    unstarted = await explained(part, str(waiting))
+    assert unstarted["summary"].startswith("canceled before it started: ")
 
 
 async def test_a_success_needs_no_reason(part: Parts) -> None:

@@ -229,8 +229,10 @@ function Explanation({ run }) {
 function Told({ explanation, hasEnded }) {
 	const { status, summary, reasons, nextChangeAt, unknown } = explanation;
 	const isSaid = status === "pending" && reasons.some(({ binding }) => binding);
+	const by = reasons.find(({ code }) => code === "canceled")?.details.by;
 	return html`
 		${!isSaid && html`<p class="summary">${hasEnded ? summary : html`<${Sentence} text=${summary} />`}</p>`}
+		${typeof by === "string" && html`<p class="quiet">${texts.run.canceledBy} <bdi>${by}</bdi></p>`}
 		${reasons.length > 0 && !hasEnded && html`<ul class="stack">
 			${reasons.map((reason) => html`<${Reason} key=${reason.code} reason=${reason} />`)}
 		</ul>`}
