@@ -111,7 +111,7 @@ function Facts({ run, related }) {
 		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
 		run.priority !== 0 && [words.priority, run.priority],
-		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} /> · <${Link} to=${comparison(run.id, run.context.retryOf)}>${texts.run.compareGo}<//>`],
+		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} /> <${Link} to=${comparison(run.id, run.context.retryOf)}>${texts.run.compareGo}<//>`],
 		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
 		related?.bulkOperation && [words.bulk, html`<${Operation} ...${related.bulkOperation} />`],
 		related?.retries.length && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} origin=${run} />`],
