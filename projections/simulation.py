@@ -383,7 +383,7 @@ class _Windows(Mapping[Key, RateWindow]):
 
 # The simulation: the same arrivals and durations, and perhaps another limit.
 #
-# The rules are those of claims, for the same function decides. A retry is due as long after the end
+# The rules are those of claims, for the same limits decide. A retry is due as long after the end
 # of the attempt before as it really was.
 
 
