@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -219,7 +219,16 @@ class _Restore:
         text = f"log: {counted(loaded.events, 'event')} up to position {loaded.position}"
         if loaded.omitted:
             text += f"; {counted(loaded.omitted, 'later event')} left out"
-        self.view.fact({"kind": "log", **asdict(loaded)}, text)
+        self.view.fact(
+            {
+                "kind": "log",
+                "position": loaded.position,
+                "events": loaded.events,
+                "left_out": loaded.omitted,
+                "archives": [*loaded.archives],
+            },
+            text,
+        )
         self._print_erased()
         return loaded
 

@@ -138,7 +138,7 @@ def test_a_table_that_was_not_equal_to_the_log_is_noticed(archived: Site) -> Non
     query(archived.source, "DELETE FROM job_runs WHERE status = 'succeeded' RETURNING 1")
     done = archived.restore(archived.back_up())
     assert done.exit_code == 1
-    assert "job_runs: 5 rows, and 0 when it was backed up" in done.stdout
+    assert "job_runs: 5 rows, but 0 at the backup" in done.stdout
     assert query(archived.target, "SELECT count(*) FROM job_runs") == [(5,)]
 
 
@@ -169,7 +169,7 @@ def test_who_was_erased_after_a_backup_stays_erased(site: Site) -> None:
     assert "subjects.key has no key" in site.restore(old).stderr
     done = site.restore(old, *key)
     assert done.exit_code == 0, done.output
-    assert "1 person had been erased" in done.stdout
+    assert "1 person erased since the backup stays erased" in done.stdout
     restored = Shop(site.target, site.directory / "data").parameters()
     assert restored == [GIVEN, {**GIVEN, "customerId": ERASED, "address": ERASED}]
     assert query(site.target, "SELECT count(*) FROM subject_keys") == [(1,)]
