@@ -1,8 +1,8 @@
-"""The SDK: what handlers import, and clients of the service.
+"""The SDK: handlers, typed jobs, clients of the service, and tests of jobs.
 
-It imports nothing of the service, so a handler's process holds only the SDK and the job's code.
-Begin with `contract.py`; `typed/` makes jobs of functions, `process/` has the programs that run
-handlers, `client/` calls the service over HTTP.
+It imports nothing of the service, so a handlers' process has only the SDK and the job's code in
+memory. Begin with `contract.py`; `typed/` makes jobs of functions, `process/` has the programs that
+run handlers, `client/` calls the service over HTTP, `testing/` tests jobs.
 """
 
 from importlib import import_module

@@ -1,8 +1,7 @@
 """The contract between the service and a handler: `execute(JobRunContext) -> JobResult`.
 
-A handler depends on nothing else of the service. It runs in a process that runs nothing else
-meanwhile, in a working directory of its own that is removed afterwards, unless its job has shared
-isolation.
+A handler depends on nothing else of the service. Unless its job has shared isolation, it runs alone
+in its process, in a working directory of its own that is removed afterwards.
 """
 
 import logging

@@ -132,6 +132,23 @@ class AsyncTransport:
         """Send a request, as `send` does, and return the `data` of its answer."""
         return (await self.send(request))["data"]
 
+    async def items(self, request: Request) -> AsyncGenerator[Any]:
+        """Yield the items of a list; its pages are requested as they are needed.
+
+        Args:
+            request: the request of the first page.
+
+        Raises:
+            ApiError: the service refuses a request, or was unavailable until the retries ended.
+            UnreachableError: the service did not answer.
+        """
+        page: Request | None = request
+        while page is not None:
+            answer = await self.send(page)
+            for item in answer["data"]:
+                yield item
+            page = next_page(page, answer["meta"])
+
     async def _send_once(self, request: Request) -> Any:
         try:
             response = await self._http.request(
@@ -312,12 +329,8 @@ class AsyncBulk:
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[BulkDocument]:
         """Yield operations, newest first; with `as_of`, at that log position or time."""
-        request: Request | None = bulk.page(as_of)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for operation in answer["data"]:
-                yield BulkDocument(operation)
-            request = next_page(request, answer["meta"])
+        async for operation in self._transport.items(bulk.page(as_of)):
+            yield BulkDocument(operation)
 
     async def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation with its progress; with `as_of`, at that log position or time.
@@ -333,12 +346,8 @@ class AsyncBulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        request: Request | None = bulk.runs(operation_id)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for run in answer["data"]:
-                yield RunDocument(run)
-            request = next_page(request, answer["meta"])
+        async for run in self._transport.items(bulk.runs(operation_id)):
+            yield RunDocument(run)
 
     async def counts(self, operation_id: str) -> Mapping[RunStatus, int]:
         """Return how many of the runs that an operation launched are in each status now.
@@ -393,12 +402,8 @@ class AsyncFailures:
         as_of: int | datetime | None = None,
     ) -> AsyncGenerator[FailureDocument]:
         """Yield groups, the latest failure first; with `as_of`, at that log position or time."""
-        request: Request | None = failures.page(status, job, as_of)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for group in answer["data"]:
-                yield FailureDocument(group)
-            request = next_page(request, answer["meta"])
+        async for group in self._transport.items(failures.page(status, job, as_of)):
+            yield FailureDocument(group)
 
     async def show(self, fingerprint: str) -> FailureDocument:
         """Return a group.
@@ -594,7 +599,7 @@ class AsyncRun(Generic[R]):
     async def logs(
         self, *, attempt: int | None = None, follow: bool = False, stream: LogStream | None = None
     ) -> AsyncGenerator[str]:
-        """Yield the lines of an attempt's log, each with its time; `stream_of` tells their streams.
+        """Yield the lines of an attempt's log with their times; `stream_of` returns their streams.
 
         Args:
             attempt: the attempt's number. Default: the last one.
@@ -609,12 +614,12 @@ class AsyncRun(Generic[R]):
             log = self._transport.log(self.id, number, lines, follow=follow)
             async with aclosing(log):
                 async for line in log:
-                    if http.is_of(stream, line):
+                    if http.is_selected(line, stream):
                         yield line
             # A stopping service ends the answer, too.
             is_complete = not follow or await self._has_attempt_ended(number)
         for line in lines.flush():
-            if http.is_of(stream, line):
+            if http.is_selected(line, stream):
                 yield line
 
     async def _has_attempt_ended(self, attempt: int) -> bool:
@@ -814,12 +819,8 @@ class AsyncSchedules:
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[ScheduleDocument]:
         """Yield all schedules, ordered by id; with `as_of`, at that log position or time."""
-        request: Request | None = schedules.page(as_of)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for schedule in answer["data"]:
-                yield ScheduleDocument(schedule)
-            request = next_page(request, answer["meta"])
+        async for schedule in self._transport.items(schedules.page(as_of)):
+            yield ScheduleDocument(schedule)
 
     async def show(self, schedule_id: str) -> ScheduleDocument:
         """Return a schedule.
@@ -915,12 +916,8 @@ class AsyncSchedules:
 
     async def ticks(self, schedule_id: str) -> AsyncGenerator[TickDocument]:
         """Yield a schedule's past ticks with their outcomes, in the order of the decisions."""
-        request: Request | None = schedules.ticks(schedule_id)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for tick in answer["data"]:
-                yield TickDocument(tick)
-            request = next_page(request, answer["meta"])
+        async for tick in self._transport.items(schedules.ticks(schedule_id)):
+            yield TickDocument(tick)
 
     async def runs(
         self, schedule_ids: Sequence[str], begin: datetime | None = None, last: int = 10
@@ -1123,12 +1120,10 @@ class AsyncClient(AsyncDefinitions):
             sort: `started`, `ended` or `duration` for only those that have ended, the last started,
                 the last ended or the longest first.
         """
-        request: Request | None = runs.page(job, status, search, worker, where, as_of, sort)
-        while request is not None:
-            answer = await self._transport.send(request)
-            for item in answer["data"]:
-                yield self._run(item["run"])
-            request = next_page(request, answer["meta"])
+        async for item in self._transport.items(
+            runs.page(job, status, search, worker, where, as_of, sort)
+        ):
+            yield self._run(item["run"])
 
     async def explain(
         self, run_id: str, as_of: int | datetime | None = None
@@ -1165,12 +1160,8 @@ class AsyncClient(AsyncDefinitions):
 
     async def workers(self) -> AsyncGenerator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""
-        request: Request | None = workers.page()
-        while request is not None:
-            answer = await self._transport.send(request)
-            for worker in answer["data"]:
-                yield WorkerDocument(worker)
-            request = next_page(request, answer["meta"])
+        async for worker in self._transport.items(workers.page()):
+            yield WorkerDocument(worker)
 
     async def drain(self, worker_id: str) -> WorkerDocument:
         """Drain a worker: it claims no more runs, and exits when its running ones have ended.

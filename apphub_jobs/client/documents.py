@@ -209,7 +209,7 @@ class JobDocument(Document, DefinitionDetails):
 
     @property
     def owner(self) -> str | None:
-        """Who keeps the job in files, by `apphub-jobs apply --owner`; None if nobody does."""
+        """The owner that keeps the job in files (`apphub-jobs apply --owner`); None without one."""
         return cast("str | None", self.get("owner"))
 
     @property
@@ -264,7 +264,7 @@ class JobDocument(Document, DefinitionDetails):
 
     @property
     def paused(self) -> Mapping[str, Any] | None:
-        """If the job is paused: since when (`at`), by whom (`by`), and the `reason`."""
+        """If the job is paused: when (`at`), the principal (`by`), and the `reason`."""
         return self.get("paused")  # Older services have no pauses.
 
     @property
@@ -518,12 +518,12 @@ class ScheduleDocument(Document):
 
     @property
     def cron(self) -> str | None:
-        """When it ticks, as a cron expression in its time zone; None if `every_ms` says so."""
+        """Its cron expression, in its time zone; None if it has an interval (`every_ms`)."""
         return cast("str | None", self["cron"])
 
     @property
     def every_ms(self) -> int | None:
-        """The interval between its ticks; None if `cron` says when it ticks."""
+        """The interval between its ticks; None if it has a cron expression (`cron`)."""
         return cast("int | None", self["everyMs"])
 
     @property
@@ -538,12 +538,12 @@ class ScheduleDocument(Document):
 
     @property
     def is_paused(self) -> bool:
-        """Whether it is paused; `["paused"]` has since when, by whom and why."""
+        """Whether it is paused; `["paused"]` has the time, the principal and the reason."""
         return self["paused"] is not None
 
     @property
     def owner(self) -> str | None:
-        """Who keeps the schedule in files, by `apphub-jobs apply --owner`; None if nobody does."""
+        """The owner that keeps it in files (`apphub-jobs apply --owner`); None without one."""
         return cast("str | None", self.get("owner"))
 
     @property

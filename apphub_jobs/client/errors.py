@@ -94,8 +94,8 @@ class RunEndedError(ClientError):
     """
 
     def __init__(self, run: RunDocument) -> None:
-        why = run.error_message or run.failure_reason or "without a word"
-        super().__init__(f"run {run.id} of {run.slug} {run.status}: {why}")
+        reason = run.error_message or run.failure_reason or "without a word"
+        super().__init__(f"run {run.id} of {run.slug} {run.status}: {reason}")
         self.run = run
 
 

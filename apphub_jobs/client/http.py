@@ -1,8 +1,8 @@
-"""How both clients use httpx: retries, headers, timeouts, errors and server-sent events.
+"""What both clients share in their use of httpx: retries, headers, timeouts, errors and streams.
 
-First `LineBuffer`, which makes lines of chunks; then whether and when a failed request is sent
-again (`retry_delay_s`); then headers, timeouts and errors; last `EventStream`, which parses
-server-sent events and holds the position to resume from.
+First lines of chunks (`LineBuffer`) and the lines of a log; then whether and when a failed request
+is sent again (`retry_delay_s`); then headers, timeouts and errors; last `EventStream`, which parses
+server-sent events and has the position to resume from.
 """
 
 import json
@@ -22,7 +22,7 @@ from apphub_jobs.errors import ClientError, StreamRefusedError
 
 
 class LineBuffer:
-    """Makes lines of chunks. Lines end with a line feed and nothing else.
+    """Splits chunks of bytes into lines. Lines end with a line feed and nothing else.
 
     Attributes:
         received_bytes: the total size of all chunks.
@@ -54,23 +54,23 @@ class LineBuffer:
         return line.decode(errors="replace")
 
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}([Zz]) ")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}([Zz]) ")
 
 
 def stream_of(line: str) -> LogStream | None:
-    """Return what a line of a log was printed on; None for a note of the worker's own.
+    """Return the stream on which a line of a log was printed; None for a note of the worker's own.
 
-    Its time ends with `z` on lines of standard error, else with `Z`. In logs from before streams
-    were told apart, all lines count as standard output.
+    The timestamp ends with `z` on lines of standard error, else with `Z`. Logs of older versions do
+    not distinguish streams: all their lines count as standard output.
     """
-    time = _TIME.match(line)
-    if time is None:
+    timestamp = _TIMESTAMP.match(line)
+    if timestamp is None:
         return None
-    return "stderr" if time[1] == "z" else "stdout"
+    return "stderr" if timestamp[1] == "z" else "stdout"
 
 
-def is_of(stream: LogStream | None, line: str) -> bool:
-    """Return whether a line is of a stream, or a note; every line is if the stream is None."""
+def is_selected(line: str, stream: LogStream | None) -> bool:
+    """Return whether a line belongs to a stream, or is a note; None selects every line."""
     return stream is None or stream_of(line) in (None, stream)
 
 
@@ -82,7 +82,7 @@ MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.1, 5.0
 NOT_EXECUTED_CODES = frozenset(
     {"log_unavailable", "too_many_requests", "subject_keys_unavailable", "archive_unavailable"}
 )
-"""Codes of failures in which nothing was done, so that any request may be sent again."""
+"""Codes of failures of requests that were not executed, so that any request may be sent again."""
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -187,14 +187,15 @@ def parse_answer(response: httpx.Response) -> Any:
         with suppress(ValueError, RecursionError):
             answer = response.json()
             if isinstance(answer, dict) and _is_service_data(answer.get("data", {})):
-                return _Answer(response, {name: _part(part) for name, part in answer.items()})
+                members = {name: _to_documents(value) for name, value in answer.items()}
+                return _Answer(response, members)
     raise response_error(response)
 
 
-def _part(value: Any) -> Any:
-    """Return a member of an answer, its objects as documents, which name a field that they lack."""
+def _to_documents(value: Any) -> Any:
+    """Return a member of an answer with its objects as documents, whose errors name the field."""
     if isinstance(value, list):
-        return [_part(item) for item in value]
+        return [_to_documents(item) for item in value]
     return Document(value) if isinstance(value, dict) else value
 
 
@@ -217,7 +218,11 @@ class _Answer(dict[str, Any]):
 
 
 def check_event_stream(response: httpx.Response) -> None:
-    """Raise ApiError if another server answered: nothing would ever come of its answer."""
+    """Check that an answer is a stream of events: with another one, the client would wait for ever.
+
+    Raises:
+        ApiError: another server answered.
+    """
     if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
         raise api_error(response.status_code, None)
 
@@ -242,7 +247,7 @@ def is_transient(error: ApiError | UnreachableError) -> bool:
 
 
 def stream_error(error: ClientError) -> ClientError:
-    """Return the error to raise when a stream cannot begin: a conflict means another log."""
+    """Return the error to raise when a stream cannot begin; a conflict means another log."""
     if isinstance(error, ConflictError):
         return StreamRefusedError(str(error))
     return error
@@ -274,7 +279,7 @@ def resolve_token(token: str | None) -> str | None:
 
 
 class EventStream:
-    """The event stream across its connections: the parser's state, and where to resume.
+    """The state of an event stream across its connections: unfinished data, and where to resume.
 
     Attributes:
         position: the position to resume after; None until the service has sent its head.

@@ -133,6 +133,23 @@ class Transport:
         """Send a request, as `send` does, and return the `data` of its answer."""
         return (self.send(request))["data"]
 
+    def items(self, request: Request) -> Generator[Any]:
+        """Yield the items of a list; its pages are requested as they are needed.
+
+        Args:
+            request: the request of the first page.
+
+        Raises:
+            ApiError: the service refuses a request, or was unavailable until the retries ended.
+            UnreachableError: the service did not answer.
+        """
+        page: Request | None = request
+        while page is not None:
+            answer = self.send(page)
+            for item in answer["data"]:
+                yield item
+            page = next_page(page, answer["meta"])
+
     def _send_once(self, request: Request) -> Any:
         try:
             response = self._http.request(
@@ -309,12 +326,8 @@ class Bulk:
 
     def each(self, as_of: int | datetime | None = None) -> Generator[BulkDocument]:
         """Yield operations, newest first; with `as_of`, at that log position or time."""
-        request: Request | None = bulk.page(as_of)
-        while request is not None:
-            answer = self._transport.send(request)
-            for operation in answer["data"]:
-                yield BulkDocument(operation)
-            request = next_page(request, answer["meta"])
+        for operation in self._transport.items(bulk.page(as_of)):
+            yield BulkDocument(operation)
 
     def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation with its progress; with `as_of`, at that log position or time.
@@ -330,12 +343,8 @@ class Bulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        request: Request | None = bulk.runs(operation_id)
-        while request is not None:
-            answer = self._transport.send(request)
-            for run in answer["data"]:
-                yield RunDocument(run)
-            request = next_page(request, answer["meta"])
+        for run in self._transport.items(bulk.runs(operation_id)):
+            yield RunDocument(run)
 
     def counts(self, operation_id: str) -> Mapping[RunStatus, int]:
         """Return how many of the runs that an operation launched are in each status now.
@@ -390,12 +399,8 @@ class Failures:
         as_of: int | datetime | None = None,
     ) -> Generator[FailureDocument]:
         """Yield groups, the latest failure first; with `as_of`, at that log position or time."""
-        request: Request | None = failures.page(status, job, as_of)
-        while request is not None:
-            answer = self._transport.send(request)
-            for group in answer["data"]:
-                yield FailureDocument(group)
-            request = next_page(request, answer["meta"])
+        for group in self._transport.items(failures.page(status, job, as_of)):
+            yield FailureDocument(group)
 
     def show(self, fingerprint: str) -> FailureDocument:
         """Return a group.
@@ -591,7 +596,7 @@ class Run(Generic[R]):
     def logs(
         self, *, attempt: int | None = None, follow: bool = False, stream: LogStream | None = None
     ) -> Generator[str]:
-        """Yield the lines of an attempt's log, each with its time; `stream_of` tells their streams.
+        """Yield the lines of an attempt's log with their times; `stream_of` returns their streams.
 
         Args:
             attempt: the attempt's number. Default: the last one.
@@ -606,12 +611,12 @@ class Run(Generic[R]):
             log = self._transport.log(self.id, number, lines, follow=follow)
             with closing(log):
                 for line in log:
-                    if http.is_of(stream, line):
+                    if http.is_selected(line, stream):
                         yield line
             # A stopping service ends the answer, too.
             is_complete = not follow or self._has_attempt_ended(number)
         for line in lines.flush():
-            if http.is_of(stream, line):
+            if http.is_selected(line, stream):
                 yield line
 
     def _has_attempt_ended(self, attempt: int) -> bool:
@@ -807,12 +812,8 @@ class Schedules:
 
     def each(self, as_of: int | datetime | None = None) -> Generator[ScheduleDocument]:
         """Yield all schedules, ordered by id; with `as_of`, at that log position or time."""
-        request: Request | None = schedules.page(as_of)
-        while request is not None:
-            answer = self._transport.send(request)
-            for schedule in answer["data"]:
-                yield ScheduleDocument(schedule)
-            request = next_page(request, answer["meta"])
+        for schedule in self._transport.items(schedules.page(as_of)):
+            yield ScheduleDocument(schedule)
 
     def show(self, schedule_id: str) -> ScheduleDocument:
         """Return a schedule.
@@ -906,12 +907,8 @@ class Schedules:
 
     def ticks(self, schedule_id: str) -> Generator[TickDocument]:
         """Yield a schedule's past ticks with their outcomes, in the order of the decisions."""
-        request: Request | None = schedules.ticks(schedule_id)
-        while request is not None:
-            answer = self._transport.send(request)
-            for tick in answer["data"]:
-                yield TickDocument(tick)
-            request = next_page(request, answer["meta"])
+        for tick in self._transport.items(schedules.ticks(schedule_id)):
+            yield TickDocument(tick)
 
     def runs(
         self, schedule_ids: Sequence[str], begin: datetime | None = None, last: int = 10
@@ -1112,12 +1109,10 @@ class Client(Definitions):
             sort: `started`, `ended` or `duration` for only those that have ended, the last started,
                 the last ended or the longest first.
         """
-        request: Request | None = runs.page(job, status, search, worker, where, as_of, sort)
-        while request is not None:
-            answer = self._transport.send(request)
-            for item in answer["data"]:
-                yield self._run(item["run"])
-            request = next_page(request, answer["meta"])
+        for item in self._transport.items(
+            runs.page(job, status, search, worker, where, as_of, sort)
+        ):
+            yield self._run(item["run"])
 
     def explain(self, run_id: str, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
@@ -1152,12 +1147,8 @@ class Client(Definitions):
 
     def workers(self) -> Generator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""
-        request: Request | None = workers.page()
-        while request is not None:
-            answer = self._transport.send(request)
-            for worker in answer["data"]:
-                yield WorkerDocument(worker)
-            request = next_page(request, answer["meta"])
+        for worker in self._transport.items(workers.page()):
+            yield WorkerDocument(worker)
 
     def drain(self, worker_id: str) -> WorkerDocument:
         """Drain a worker: it claims no more runs, and exits when its running ones have ended.

@@ -1,4 +1,4 @@
-"""Keeps attempts of one process apart: restores what an attempt changed, or reports that it cannot.
+"""Isolates the attempts of a process: restores what an attempt changed, or reports that it cannot.
 
 First the attempts' working directories (`AttemptDirectory`), then processor time and memory
 (`UsageMeter`), then the `Cleaner`.
@@ -27,10 +27,11 @@ def _unread_bytes(pipe: int) -> int:
 
 
 class AttemptDirectory:
-    """The working directory of the current attempt, named by the attempt's number, empty at first.
+    """The working directory of the current attempt; it is empty at first.
 
-    The worker counts along. A directory that is still as it was created is renamed for the next
-    attempt, which costs a tenth of creating one; the worker removes any other.
+    Its name is the attempt's number, which the worker counts as well. A directory that is still as
+    it was created is renamed for the next attempt, at a tenth of the cost of creating one; the
+    worker removes any other.
 
     Attributes:
         is_ready: whether the directory of the next attempt exists.
@@ -39,7 +40,7 @@ class AttemptDirectory:
     def __init__(self, base: str) -> None:
         self._base = base
         self._number = 1
-        self._pipes = (os.dup(1), os.dup(2))  # Which no program that is started inherits.
+        self._pipes = (os.dup(1), os.dup(2))  # Copies, which no child process inherits.
         self.is_ready = True
         self._create()
 
@@ -130,8 +131,8 @@ class UsageMeter:
         self.begin()
 
     def begin(self) -> None:
-        """Measure from here."""
-        # Linux resets the peak; elsewhere the peak is the process's since its start.
+        """Start to measure an attempt."""
+        # Only Linux can reset the peak; elsewhere it is the process's peak since its start.
         if self._peak_reset is not None:
             os.write(self._peak_reset, b"5")
         self._before = current_usage()
@@ -167,10 +168,10 @@ def open_or_none(path: str, flags: int) -> int | None:
 
 
 MAX_ATTEMPTS = 10_000
-"""How many attempts a process runs at most: its end stops slow leaks."""
+"""How many attempts a process runs at most, so that its end stops slow leaks."""
 
 MAX_GROWTH_MB = 64.0
-"""How much a process may grow since it was ready; then it is replaced."""
+"""How much memory a process may gain before it is replaced."""
 
 
 ATTEMPT_VARIABLES = (b"HOME", b"TMPDIR")

@@ -1,7 +1,7 @@
 """The worker's lease, as a handlers' process checks it just before it calls a handler.
 
 The worker keeps the lease's expiry in memory that it shares with this process, and renews it there.
-So a task that has waited in a pipe, or behind another one, is checked against the present lease.
+So a task that has waited in a pipe or for a thread is checked against the present lease.
 """
 
 import mmap

@@ -253,9 +253,9 @@ def result_message(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
     """
     result = value if isinstance(value, JobResult) else JobResult(result=value)
     for name in ("metrics", "context"):
-        reported = getattr(result, name)
-        if reported is not None and not isinstance(reported, Mapping):
-            kind = type(reported).__name__
+        part = getattr(result, name)
+        if part is not None and not isinstance(part, Mapping):
+            kind = type(part).__name__
             problem = f"the handler's result has {name} of type {kind}, not a mapping"
             return {"type": "invalid", "message": problem}
     message = {"type": "result", **vars(result)}
@@ -273,7 +273,7 @@ WHERE_TO_WRITE = (
 
 def error_message(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the message for a handler that raised this error; personal values are redacted."""
-    message = _text(error) or type(error).__name__
+    message = _error_text(error) or type(error).__name__
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         message = f"{message}. {WHERE_TO_WRITE}"
     return {
@@ -285,8 +285,8 @@ def error_message(error: BaseException, task: Mapping[str, Any]) -> Mapping[str,
     }
 
 
-def _text(error: BaseException) -> str:
-    with suppress(Exception):  # An error class of the handler may fail in its `__str__`.
+def _error_text(error: BaseException) -> str:
+    with suppress(Exception):  # The `__str__` of a handler's own error class may fail.
         return str(error)
     return ""
 
@@ -311,11 +311,11 @@ def invalid_message(error: NotJsonError) -> Mapping[str, Any]:
     return {"type": "invalid", "message": problem}
 
 
-# The size limit of reports. A report beyond it raises an error in the handler, not at its end.
+# The size limit of reports. A report beyond it raises an error where the handler sends it.
 
 MAX_REPORT_BYTES = 262_144
-"""Of the merged metrics of an attempt as JSON, and likewise of its context. The service leaves out
-what does not fit beside those of the launch and other attempts."""
+"""The limit of all metrics of an attempt as JSON, and of all its context. The service drops what
+does not fit together with those of the launch and other attempts."""
 
 _PARTS = ("metrics", "context")
 
@@ -404,11 +404,11 @@ def main() -> None:
 
 
 class _OrderedErrors(io.RawIOBase):
-    """Python's standard error, written through the pipe of standard output to keep their order.
+    """Python's standard error, written to the pipe of standard output to keep the order of both.
 
-    Its supervisor recognizes it by a mark, after which come a number of bytes, and these bytes: no
-    more than the system writes as a whole. Programs and C libraries print to descriptor 2 itself;
-    so does this, where a handler has put something else there.
+    The supervisor recognizes it by frames: a mark, the number of bytes, and these bytes. A frame is
+    no longer than the system writes at once. Programs and C libraries print to descriptor 2 itself;
+    so does this if a handler has replaced that descriptor.
     """
 
     name = "<stderr>"
@@ -440,7 +440,7 @@ _SIZE_BYTES = 2
 
 def _order_standard_error(mark: str) -> None:
     errors = cast("BinaryIO", _OrderedErrors(mark.encode()))
-    # Written through at once, as Python's own is here (PYTHONUNBUFFERED).
+    # Unbuffered, like Python's own stream with PYTHONUNBUFFERED.
     sys.stderr = io.TextIOWrapper(
         errors, encoding=sys.stderr.encoding, errors="backslashreplace", write_through=True
     )
@@ -487,7 +487,7 @@ def _clean_up(directory: AttemptDirectory, usage: UsageMeter, cleaner: Cleaner) 
     `fit` is whether another attempt may follow, `clear` whether also all output has been read, and
     `leftFiles` whether the worker must remove the attempt's directory.
     """
-    measured = usage.measure()
+    measurements = usage.measure()
     try:
         is_clean = cleaner.clean_up()
         left_files = directory.leave()
@@ -495,7 +495,7 @@ def _clean_up(directory: AttemptDirectory, usage: UsageMeter, cleaner: Cleaner) 
         clear = fit and directory.has_no_unread_output
     except Exception:  # noqa: BLE001 - a handler that broke its process costs the process only
         fit, clear, left_files = False, False, True
-    return {"type": "done", "fit": fit, "clear": clear, "leftFiles": left_files, **measured}
+    return {"type": "done", "fit": fit, "clear": clear, "leftFiles": left_files, **measurements}
 
 
 def _run_attempt(
@@ -549,7 +549,7 @@ def _call_handler(
 ) -> Mapping[str, Any]:
     """Call a handler, and return the message of its outcome."""
     try:
-        return result_message(_call(handler, context), cancelled)
+        return result_message(call_handler(handler, context), cancelled)
     except _attempt_errors() as error:
         print_traceback(error, task)
         return error_message(error, task)
@@ -566,7 +566,8 @@ def _attempt_errors() -> tuple[type[BaseException], ...]:
     return (Exception, asyncio.CancelledError)
 
 
-def _call(handler: Handler, context: JobRunContext) -> object:
+def call_handler(handler: Handler, context: JobRunContext) -> object:
+    """Call a handler, and return its value; a coroutine runs in an event loop of its own."""
     value = handler(context)
     if isinstance(value, Awaitable):
         import asyncio  # noqa: PLC0415 - it takes a third of the start, and few need it

@@ -8,7 +8,7 @@ Arguments: the handler package as JSON, then the descriptors of the pipes of ord
 both JSON lines, and of the lease's memory. `Attempts.handle` has the orders. The program reports
 `ready` once; then for each attempt, by the `id` of its order, `output`, `update` and its outcome.
 On SIGTERM it reports the attempt that blocks the event loop, if one does: `{"type": "blocking",
-"id", "stack"}`; and `unblocked` once the loop runs: then no attempt blocked it. It is killed then.
+"id", "stack"}`; and `unblocked` once the loop runs again. The worker kills it after that.
 """
 
 from __future__ import annotations

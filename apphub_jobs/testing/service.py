@@ -5,7 +5,6 @@ back as in a run (`call`, `acall`); then the process of a test service; then `Jo
 fixtures for pytest: one real service for a session, emptied for each test.
 """
 
-import asyncio
 import json
 import logging
 import os
@@ -31,7 +30,7 @@ from apphub_jobs.client import Client, Run
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
 from apphub_jobs.details import DefinitionDetails, RunDetails, parse_time
-from apphub_jobs.process.program import ReportBudget, encode
+from apphub_jobs.process.program import ReportBudget, call_handler, encode
 from apphub_jobs.typed.job import Job
 
 P = ParamSpec("P")
@@ -61,10 +60,7 @@ def call(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
         NotJsonError: the result cannot be JSON; the message has the path.
     """
     handler, context = _prepare(job, args, parameters)
-    value = handler(context)
-    if isinstance(value, Awaitable):
-        value = asyncio.run(_await(value))
-    return _result(job, value)
+    return _result(job, call_handler(handler, context))
 
 
 @overload
@@ -78,10 +74,6 @@ async def acall(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) 
     if isinstance(value, Awaitable):
         value = await value
     return _result(job, value)
-
-
-async def _await(value: Awaitable[object]) -> object:
-    return await value
 
 
 def _prepare(
@@ -160,7 +152,7 @@ class ServiceError(RuntimeError):
 
 
 @contextmanager
-def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
+def run_service(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
     """Run a service, and yield its address. It ends with this process, however that ends.
 
     Raises:
@@ -210,12 +202,13 @@ def _program() -> list[str]:
 
 def _environment(lifeline: int) -> dict[str, str]:
     """Return the environment in which handlers can import the modules that tests can."""
-    own = [
+    own_entries = [
         entry
         for entry in sys.path
         if entry and not any(Path(entry).is_relative_to(directory) for directory in _INSTALLED)
     ]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(own), "APPHUB_LIFELINE_FD": str(lifeline)}
+    path = os.pathsep.join(own_entries)
+    return {**os.environ, "PYTHONPATH": path, "APPHUB_LIFELINE_FD": str(lifeline)}
 
 
 _INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -346,8 +339,8 @@ class JobService:
         Delays, back-offs, start deadlines and timeouts that have passed then take effect at once:
         `drain`, or wait for the run. Clocks in handlers do not change.
         """
-        by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        by_ms = round(by.total_seconds() * 1_000)
+        step = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        by_ms = round(step.total_seconds() * 1_000)
         return _parse_now(self.client.request("POST", "/testing/clock", body={"byMs": by_ms}))
 
     def empty(self) -> None:
@@ -412,7 +405,7 @@ def apphub_process(
 ) -> Iterator[str]:
     """Yield the address of the service that all tests of the session share."""
     directory = tmp_path_factory.mktemp("apphub")
-    with running(directory, apphub_handlers) as url:
+    with run_service(directory, apphub_handlers) as url:
         yield url
 
 

@@ -59,16 +59,16 @@ def milliseconds(duration: Duration) -> int:
         parts = re.findall(_PART, duration)
         total_ms = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
         return _round_ms(duration, total_ms)
-    raise _invalid_duration(duration)
+    raise _duration_error(duration)
 
 
 def _round_ms(duration: Duration, duration_ms: float) -> int:
     if not isfinite(duration_ms):
-        raise _invalid_duration(duration)
+        raise _duration_error(duration)
     return round(duration_ms)
 
 
-def _invalid_duration(duration: Duration) -> ValueError:
+def _duration_error(duration: Duration) -> ValueError:
     msg = (
         f"{duration!r} is no duration: write '500ms', '30s', '5m', '1h30m', '2d',"
         " a number of seconds, or a timedelta"
@@ -130,7 +130,7 @@ class JobOptions:
             "name": self.name,
             "type": self.type,
             "entryPoint": self.entry_point,
-            "timeoutMs": _milliseconds("timeout", self.timeout),
+            "timeoutMs": _option_ms("timeout", self.timeout),
             "retryPolicy": self._retry_policy(),
             "priority": self.priority or None,
             "maxConcurrentRuns": self.max_concurrent_runs,
@@ -139,7 +139,7 @@ class JobOptions:
             "rateLimit": self._rate_limit(),
             "fairnessKey": self.fairness_key,
             "unique": self._unique(),
-            "startDeadlineMs": _milliseconds("start_deadline", self.start_deadline),
+            "startDeadlineMs": _option_ms("start_deadline", self.start_deadline),
             "resources": self._resources(),
             "workerLabels": dict(self.worker_labels) if self.worker_labels else None,
             "retention": self._retention(),
@@ -157,8 +157,8 @@ class JobOptions:
         policy = {
             "maxAttempts": self.retries + 1,
             "strategy": self.retry_strategy,
-            "initialDelayMs": _milliseconds("retry_delay", self.retry_delay),
-            "maxDelayMs": _milliseconds("max_retry_delay", self.max_retry_delay),
+            "initialDelayMs": _option_ms("retry_delay", self.retry_delay),
+            "maxDelayMs": _option_ms("max_retry_delay", self.max_retry_delay),
             "jitter": self.retry_jitter,
         }
         return _without_none(policy)
@@ -174,7 +174,7 @@ class JobOptions:
             raise ValueError(msg)
         rate: dict[str, Json] = {
             "limit": self.rate_limit,
-            "periodMs": _milliseconds("rate_period", self.rate_period),
+            "periodMs": _option_ms("rate_period", self.rate_period),
             "key": self.rate_key,
         }
         return _without_none(rate)
@@ -183,7 +183,7 @@ class JobOptions:
         retention: dict[str, Json] = {}
         for outcome, duration in (self.retention or {}).items():
             option = f"retention[{outcome!r}]"
-            retention[f"{outcome}Ms"] = _milliseconds(option, duration)
+            retention[f"{outcome}Ms"] = _option_ms(option, duration)
         return retention or None
 
     def _unique(self) -> dict[str, Json] | None:
@@ -213,7 +213,8 @@ def _without_none(fields: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _milliseconds(name: str, duration: Duration | None) -> int | None:
+def _option_ms(name: str, duration: Duration | None) -> int | None:
+    """Return the duration in an option in milliseconds; an error names the option."""
     if duration is None:
         return None
     try:
@@ -536,11 +537,11 @@ def job(  # noqa: PLR0913 - one for each field of a definition
             kind = function.__class__.__name__
             msg = f"a job is made of a function, not of a value of type {kind}: write a def"
             raise JobDefinitionError(msg)
-        own_slug = slug if isinstance(slug, str) else _slug(function)
+        job_slug = slug if isinstance(slug, str) else _default_slug(function)
         options = JobOptions(
-            slug=own_slug,
-            name=name or _name(own_slug),
-            entry_point=entry_point or own_slug,
+            slug=job_slug,
+            name=name or _default_name(job_slug),
+            entry_point=entry_point or job_slug,
             type=type,
             timeout=timeout,
             retries=retries,
@@ -577,10 +578,10 @@ def job(  # noqa: PLR0913 - one for each field of a definition
     return decorate
 
 
-def _slug(function: Callable[..., Any]) -> str:
+def _default_slug(function: Callable[..., Any]) -> str:
     return function.__name__.strip("_").replace("_", "-")
 
 
-def _name(slug: str) -> str:
+def _default_name(slug: str) -> str:
     words = slug.replace("-", " ").replace("_", " ")
     return words[:1].upper() + words[1:]

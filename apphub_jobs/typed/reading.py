@@ -37,14 +37,14 @@ class FunctionSignature:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there are no values to validate or convert."""
+        """Whether no value has to be validated or converted."""
         return not self.parameters and not self.accepts_others and self.result_type in (Any, None)
 
     def bind(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Return the arguments of a launch by name.
 
         Raises:
-            TypeError: as a call of the function: one is missing, unknown, or passed twice.
+            TypeError: as for a call of the function: one is missing, unknown, or passed twice.
         """
         parameters = list(self.parameters)
         if self.accepts_others:

@@ -28,8 +28,8 @@ class TypedSignature:
     def __init__(self, name: str, signature: FunctionSignature) -> None:
         self._name = name
         self._signature = signature
-        self._parameters = _adapter("the parameters", _parameters_type(name, signature))
-        self._result = _adapter("the return type", signature.result_type)
+        self._parameters = _create_adapter("the parameters", _parameters_type(name, signature))
+        self._result = _create_adapter("the return type", signature.result_type)
 
     def fields(self) -> dict[str, Json]:
         """Return the fields of the definition that it determines: schemas and defaults."""
@@ -95,17 +95,18 @@ class TypedSignature:
         return self._dump({name: value for name, value in defaults.items() if value is not _EMPTY})
 
 
-def _adapter(what: str, type_: Any) -> TypeAdapter[Any]:
-    with _naming_errors(what):
+def _create_adapter(subject: str, type_: Any) -> TypeAdapter[Any]:
+    with _naming_errors(subject):
         return _strict_json_adapter(type_)
 
 
 @contextmanager
-def _naming_errors(what: str) -> Iterator[None]:
+def _naming_errors(subject: str) -> Iterator[None]:
+    """Raise errors of pydantic as `JobDefinitionError`, with the subject in the message."""
     try:
         yield
     except PydanticUserError as error:
-        msg = f"{what}: {error.message}"
+        msg = f"{subject}: {error.message}"
         raise JobDefinitionError(msg) from error
 
 
@@ -126,11 +127,11 @@ def _parameters_type(name: str, signature: FunctionSignature) -> Any:
     """Return the type of a dictionary whose keys are the parameters."""
     # If a key is missing, the function's own default applies.
     fields = {parameter.name: _field_type(parameter) for parameter in signature.parameters}
-    make: Any = TypedDict
-    made = make(name, fields)
+    create_typed_dict: Any = TypedDict  # `Any`: type checkers want literal fields.
+    typed_dict = create_typed_dict(name, fields)
     extra: Literal["allow", "forbid"] = "allow" if signature.accepts_others else "forbid"
-    made.__pydantic_config__ = ConfigDict(extra=extra)
-    return made
+    typed_dict.__pydantic_config__ = ConfigDict(extra=extra)
+    return typed_dict
 
 
 def _field_type(parameter: inspect.Parameter) -> Any:

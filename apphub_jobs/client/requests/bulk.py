@@ -10,6 +10,7 @@ from apphub_jobs.client.requests.request import (
     as_of_parameter,
     get,
     idempotency_header,
+    patch_body,
     reason_body,
     segment,
 )
@@ -27,7 +28,7 @@ def start(
     idempotency_key: str | None,
 ) -> Request:
     """Start an operation; repeatable by its idempotency key."""
-    body = {**_order(action, where, parameters), "reason": reason}
+    body = {**_operation_body(action, where, parameters), "reason": reason}
     headers = idempotency_header(idempotency_key)
     return Request(method="POST", path="/bulk", body=body, headers=headers)
 
@@ -36,7 +37,7 @@ def dry_run(
     action: BulkAction, where: Sequence[str], parameters: Mapping[str, Json] | None
 ) -> Request:
     """Preview an operation."""
-    body = {**_order(action, where, parameters), "dryRun": True}
+    body = {**_operation_body(action, where, parameters), "dryRun": True}
     return Request(method="POST", path="/bulk", body=body)
 
 
@@ -69,13 +70,10 @@ def wait_timeout_message(operation: BulkDocument, timeout_s: float) -> str:
     )
 
 
-def _order(
+def _operation_body(
     action: BulkAction, where: Sequence[str], parameters: Mapping[str, Json] | None
 ) -> dict[str, Any]:
-    order: dict[str, Any] = {"action": action, "filter": [*where]}
-    if parameters is not None:
-        order["patch"] = {"parameters": {**parameters}}
-    return order
+    return {"action": action, "filter": [*where], **patch_body(parameters)}
 
 
 def _path(operation_id: str) -> str:

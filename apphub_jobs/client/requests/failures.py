@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from apphub_jobs.client.documents import FailureStatus
 from apphub_jobs.client.requests.request import (
@@ -10,6 +9,7 @@ from apphub_jobs.client.requests.request import (
     as_of_parameter,
     get,
     idempotency_header,
+    patch_body,
     segment,
 )
 from apphub_jobs.contract import Json
@@ -48,7 +48,7 @@ def retry(
     idempotency_key: str | None,
 ) -> Request:
     """Retry the failed runs of a group; repeatable by its idempotency key."""
-    body = {**_patch(parameters), "reason": reason}
+    body = {**patch_body(parameters), "reason": reason}
     headers = idempotency_header(idempotency_key)
     path = f"{_path(fingerprint)}/retry"
     return Request(method="POST", path=path, body=body, headers=headers)
@@ -56,14 +56,8 @@ def retry(
 
 def preview_retry(fingerprint: str, parameters: Mapping[str, Json] | None) -> Request:
     """Preview a retry of the failed runs of a group."""
-    body = {**_patch(parameters), "dryRun": True}
+    body = {**patch_body(parameters), "dryRun": True}
     return Request(method="POST", path=f"{_path(fingerprint)}/retry", body=body)
-
-
-def _patch(parameters: Mapping[str, Json] | None) -> dict[str, Any]:
-    if parameters is None:
-        return {}
-    return {"patch": {"parameters": {**parameters}}}
 
 
 def _path(fingerprint: str) -> str:

@@ -1,4 +1,4 @@
-"""A request as a value, shared by both clients, and what several subjects need to build one."""
+"""An API request as a value, and what the requests of several subjects share; for both clients."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,16 +34,16 @@ def get(path: str, **query: Any) -> Request:
 def next_page(request: Request, meta: Mapping[str, Any]) -> Request | None:
     """Return the request of the page after this one; None at the list's end.
 
-    With `asOf`, all pages are of the log position that the first one was of.
+    With `asOf`, all pages show the list at the log position of the first one.
     """
     if meta["nextCursor"] is None:
         return None
-    following = {"cursor": meta["nextCursor"], "asOf": meta.get("asOf")}
-    return replace(request, query={**request.query, **_without_none(following)})
+    changes = {"cursor": meta["nextCursor"], "asOf": meta.get("asOf")}
+    return replace(request, query={**request.query, **_without_none(changes)})
 
 
 def idempotency_header(idempotency_key: str | None) -> Mapping[str, str]:
-    """Return the header with this key, or with a new one, by which a request is repeatable."""
+    """Return the header that makes a request repeatable, with this key or a new one."""
     return {"Idempotency-Key": idempotency_key or f"client-{uuid4()}"}
 
 
@@ -52,9 +52,24 @@ def as_of_parameter(as_of: int | datetime | None) -> int | str | None:
     return as_of.isoformat() if isinstance(as_of, datetime) else as_of
 
 
+def list_parameter(values: str | Sequence[str] | None) -> str | None:
+    """Return the query parameter for one value, or for several."""
+    return values if values is None or isinstance(values, str) else ",".join(values)
+
+
+def ms_parameter(duration: Duration | None) -> int | None:
+    """Return the parameter for an optional duration: whole milliseconds."""
+    return None if duration is None else milliseconds(duration)
+
+
 def reason_body(reason: str | None) -> dict[str, str]:
     """Return the body of a request that takes an optional reason."""
     return {} if reason is None else {"reason": reason}
+
+
+def patch_body(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the part of a body that overrides parameters of repeated runs, if there are any."""
+    return {} if parameters is None else {"patch": {"parameters": {**parameters}}}
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,11 +105,11 @@ class LaunchOptions:
         """Return the request that launches a run."""
         body = {
             "parameters": dict(parameters),
-            "delayMs": _milliseconds(self.delay),
+            "delayMs": ms_parameter(self.delay),
             "priority": self.priority,
-            "timeoutMs": _milliseconds(self.timeout),
+            "timeoutMs": ms_parameter(self.timeout),
             "maxAttempts": self.max_attempts,
-            "startDeadlineMs": _milliseconds(self.start_deadline),
+            "startDeadlineMs": ms_parameter(self.start_deadline),
             "context": self.context,
         }
         headers = idempotency_header(self.idempotency_key)
@@ -116,7 +131,7 @@ def run_path(run_id: str, part: str | None = None) -> str:
 
 
 def segment(name: str) -> str:
-    """Return a name as a segment of a path; a plain `..` would lead to another one."""
+    """Return a name as a segment of a path; `.` and `..` are escaped, as they mean other paths."""
     quoted = quote(name, safe="")
     return quoted.replace(".", "%2E") if name in {".", ".."} else quoted
 
@@ -133,7 +148,7 @@ LaunchCall = tuple[str, Mapping[str, Any], Callable[[Any], Any]]
 def resolve_launch(
     job: Job[..., Any] | str, args: Sequence[Any], parameters: Mapping[str, Any]
 ) -> LaunchCall:
-    """Return what a call of `launch` with these arguments sends.
+    """Return what a call of `launch` with these arguments sends, and how its result is converted.
 
     Raises:
         TypeError: an argument is missing, unknown, passed twice, or cannot be JSON.
@@ -149,10 +164,6 @@ def resolve_launch(
 def untyped(result: Any) -> Any:
     """Return a result as it is."""
     return result
-
-
-def _milliseconds(duration: Duration | None) -> int | None:
-    return None if duration is None else milliseconds(duration)
 
 
 def launch_warnings(answer: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from apphub_jobs.client.requests.request import (
     as_of_parameter,
     get,
     idempotency_header,
+    list_parameter,
     reason_body,
     run_path,
 )
@@ -139,7 +140,7 @@ def page(  # noqa: PLR0913 - one for each part of the query
     page = get(
         "/job-runs",
         job=job,
-        status=status if status is None or isinstance(status, str) else ",".join(status),
+        status=list_parameter(status),
         search=search,
         worker=worker,
         limit=PAGE_SIZE,

@@ -8,15 +8,21 @@ from datetime import datetime
 from typing import Any, cast
 
 from apphub_jobs.client.documents import Document, RunStatus
-from apphub_jobs.client.requests.request import Request, as_of_parameter, get
-from apphub_jobs.typed.job import Duration, milliseconds
+from apphub_jobs.client.requests.request import (
+    Request,
+    as_of_parameter,
+    get,
+    list_parameter,
+    ms_parameter,
+)
+from apphub_jobs.typed.job import Duration
 
-AT_ONCE = 100
-"""Schedules or groups that one request names."""
+BATCH_SIZE = 100
+"""How many schedules or groups one request names."""
 
 
 class BucketDocument(Document):
-    """The runs of one stretch of time; runs count as ended where they ended."""
+    """The runs of a period: those that were launched in it, and those that ended in it."""
 
     @property
     def at(self) -> datetime:
@@ -35,17 +41,17 @@ class BucketDocument(Document):
 
     @property
     def ended(self) -> Mapping[RunStatus, int]:
-        """How many runs ended, by how they did."""
+        """How many runs ended, by their final status."""
         return cast("Mapping[RunStatus, int]", self["ended"])
 
     @property
     def queue_ms(self) -> Mapping[str, int | None]:
-        """How long the runs that ended had waited: `p50`, `p95`, `p99`; None without any."""
+        """How long the runs that ended had waited: `p50`, `p95`, `p99`; None if no run ended."""
         return cast("Mapping[str, int | None]", self["queueMs"])
 
     @property
     def duration_ms(self) -> Mapping[str, int | None]:
-        """How long the last attempts of those that ended took, likewise."""
+        """How long their last attempts took: `p50`, `p95`, `p99`; None if no run ended."""
         return cast("Mapping[str, int | None]", self["durationMs"])
 
 
@@ -74,17 +80,17 @@ class StatisticsDocument(Document):
 
     @property
     def precision(self) -> float:
-        """By how much a quantile may be off, of itself; counts are exact."""
+        """The relative error that a quantile may have; counts are exact."""
         return cast("float", self["precision"])
 
     @property
     def position(self) -> int:
-        """The log position up to which all is counted."""
+        """The log position up to which events are counted."""
         return cast("int", self["position"])
 
 
 class ScheduleRunsDocument(Document):
-    """What became of the runs of a schedule."""
+    """How the runs of a schedule ended, and which are unfinished."""
 
     @property
     def schedule(self) -> str:
@@ -93,7 +99,7 @@ class ScheduleRunsDocument(Document):
 
     @property
     def since(self) -> datetime:
-        """When the counted runs begin: later than requested, if there were very many."""
+        """The start of the counted period: later than requested if there were too many runs."""
         return self._time("since")
 
     @property
@@ -103,7 +109,7 @@ class ScheduleRunsDocument(Document):
 
     @property
     def last(self) -> list[Mapping[str, Any]]:
-        """The last runs, newest first, with `id`, `status`, `createdAt` and `completedAt`."""
+        """The last runs, the newest first, with `id`, `status`, `createdAt` and `completedAt`."""
         return list(self["last"])
 
 
@@ -112,17 +118,17 @@ class FailuresOverTimeDocument(Document):
 
     @property
     def fingerprint(self) -> str:
-        """The group."""
+        """The group's fingerprint."""
         return str(self["fingerprint"])
 
     @property
     def since(self) -> datetime:
-        """When the counted failures begin: later than requested, if there were very many."""
+        """The start of the counted period: later than requested if there were too many failures."""
         return self._time("since")
 
     @property
     def buckets(self) -> list[Mapping[str, Any]]:
-        """The buckets in which it failed, oldest first, with `at` and `failures`."""
+        """The buckets with failures, the oldest first, each with `at` and `failures`."""
         return list(self["buckets"])
 
 
@@ -140,37 +146,37 @@ def runs_over_time(  # noqa: PLR0913 - one for each part of the query
         "/job-runs/statistics",
         **{"from": as_of_parameter(begin)},
         to=as_of_parameter(end),
-        bucketMs=None if bucket is None else milliseconds(bucket),
-        job=job if job is None or isinstance(job, str) else ",".join(job),
+        bucketMs=ms_parameter(bucket),
+        job=list_parameter(job),
         groupBy="job" if by_job else None,
         asOf=as_of_parameter(as_of),
     )
 
 
 def document(answer: Mapping[str, Any]) -> StatisticsDocument:
-    """Return the document of an answer, whose `meta` says what the buckets are about."""
+    """Return the document of an answer, with the period and bucket length from its `meta`."""
     return StatisticsDocument({**answer["meta"], **answer["data"]})
 
 
 def runs_of_schedules(
     schedule_ids: Sequence[str], begin: datetime | None, last: int
 ) -> Iterator[Request]:
-    """Yield the requests that count the runs of schedules, a hundred each."""
-    for some in _parts(schedule_ids):
-        query = {"schedule": some, "from": as_of_parameter(begin), "last": last}
+    """Yield the requests that count the runs of schedules, one for each batch of schedules."""
+    for ids in _batches(schedule_ids):
+        query = {"schedule": ids, "from": as_of_parameter(begin), "last": last}
         yield get("/job-runs/by-schedule", **query)
 
 
 def failures_over_time(
     fingerprints: Sequence[str], begin: datetime | None, bucket: Duration | None
 ) -> Iterator[Request]:
-    """Yield the requests that count the failures of groups, a hundred each."""
-    bucket_ms = None if bucket is None else milliseconds(bucket)
-    for some in _parts(fingerprints):
-        query = {"group": some, "from": as_of_parameter(begin), "bucketMs": bucket_ms}
+    """Yield the requests that count the failures of groups, one for each batch of groups."""
+    for names in _batches(fingerprints):
+        query = {"group": names, "from": as_of_parameter(begin), "bucketMs": ms_parameter(bucket)}
         yield get("/failures/over-time", **query)
 
 
-def _parts(names: Sequence[str]) -> Iterator[str]:
-    for first in range(0, len(names), AT_ONCE):
-        yield ",".join(names[first : first + AT_ONCE])
+def _batches(names: Sequence[str]) -> Iterator[str]:
+    """Yield names in batches, each as a list with commas."""
+    for first in range(0, len(names), BATCH_SIZE):
+        yield ",".join(names[first : first + BATCH_SIZE])

@@ -7,14 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apphub_jobs.testing.service import ServiceError, running
+from apphub_jobs.testing.service import ServiceError, run_service
 from tests.support.processes import Process, descendants, eventually
 
 STARTS = """
 import sys, time
 from pathlib import Path
-from apphub_jobs.testing.service import running
-with running(Path(sys.argv[1]), []) as url:
+from apphub_jobs.testing.service import run_service
+with run_service(Path(sys.argv[1]), []) as url:
     print(url, flush=True)
     time.sleep(600)
 """
@@ -44,7 +44,7 @@ def test_a_killed_test_process_leaves_no_service(tmp_path: Path) -> None:
 def test_a_module_that_cannot_be_had_is_told(tmp_path: Path) -> None:
     with (
         pytest.raises(ServiceError, match="No module named 'no_such_module'"),
-        running(tmp_path, ["no_such_module"]),
+        run_service(tmp_path, ["no_such_module"]),
     ):
         pytest.fail("it started")
 
