@@ -410,7 +410,7 @@ async def get_build_logs(
         )
     try:
         # In JSON a log is in memory as a whole, several times over.
-        async with service.turns.taken():
+        async with service.list_limiter.permit():
             return await _whole_log(build, catalog)
     except QueueFullError:
         raise OverloadedError("too many logs of builds are being read") from None

@@ -34,8 +34,8 @@ from eventlog.database.connection import Database, operator_session
 from migrations import runner
 from projections.rows import read_value
 from projections.tables import TABLES
-from runtime.files import write_whole
-from runtime.text import counted
+from runtime.files import write_atomically
+from runtime.text import pluralize
 from worker.logs.object_store import LogStoreError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -210,7 +210,7 @@ async def _write(
 def _remember(data_dir: Path, manifest: Manifest, target: Path) -> None:
     """Record the backup for `doctor`."""
     last = {"directory": str(target), "taken_at": manifest.taken_at, "position": manifest.position}
-    write_whole(data_dir / LAST_BACKUP, orjson.dumps(last), mode=0o600)
+    write_atomically(data_dir / LAST_BACKUP, orjson.dumps(last), mode=0o600)
 
 
 def _sentences(manifest: Manifest, target: Path, keys_file: Path, seconds: float) -> str:
@@ -220,14 +220,14 @@ def _sentences(manifest: Manifest, target: Path, keys_file: Path, seconds: float
     megabytes = manifest.size_bytes / 1_000_000
     log = f"log {manifest.log_id} up to position {manifest.position}"
     contents = (
-        f"{counted(manifest.events, 'event')} and {counted(manifest.archives, 'archive file')}"
+        f"{pluralize(manifest.events, 'event')} and {pluralize(manifest.archives, 'archive file')}"
     )
     lines = [
         f"{log}: {contents}, {sealed}",
-        f"{target}: {counted(len(manifest.files), 'file')}, {megabytes:.1f} MB, {seconds:.1f} s",
+        f"{target}: {pluralize(len(manifest.files), 'file')}, {megabytes:.1f} MB, {seconds:.1f} s",
     ]
     if manifest.subjects:
-        persons = counted(manifest.subjects, "person")
+        persons = pluralize(manifest.subjects, "person")
         lines.append(f"{keys_file}: the keys of {persons}; replaces the previous file")
     if manifest.run_logs == RunLogsMode.LIST.value:
         lines.append("the logs of runs are listed, not copied")

@@ -46,9 +46,9 @@ from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
 from migrations import runner
 from runtime.files import UnusableDirectoryError
-from runtime.logs import masked
-from worker.executors.local.workplace import possible_confinement
-from worker.executors.packages import pythons_of
+from runtime.logs import mask_secrets
+from worker.executors.local.handler_process import probe_confinement
+from worker.executors.packages import list_interpreters
 
 State = Literal["ok", "warning", "wrong"]
 
@@ -187,7 +187,7 @@ def server_account(account: str | None) -> Check:
 
 def confinement() -> Iterator[Check]:
     """Check how far this system can confine handlers' processes."""
-    possible = possible_confinement()
+    possible = probe_confinement()
     remedy = "allow user namespaces: docs/operations.md, What handlers can reach"
     if possible.hides:
         message = "handlers see neither the service's own files nor other attempts'"
@@ -244,7 +244,7 @@ def handlers_check(
         yield Check("handlers", "wrong", str(error), remedy)
         return
     yield Check("handlers", "ok", ", ".join(packages))
-    for python in pythons_of(packages):
+    for python in list_interpreters(packages):
         names = ", ".join(python.entry_points)
         yield Check("python", "ok", f"{python.version}, {python.path}: {names}")
 
@@ -256,7 +256,7 @@ def traces(environ: Mapping[str, str]) -> Check:
     if collector is None:
         message = "not sent; to send them, name a collector in OTEL_EXPORTER_OTLP_ENDPOINT"
         return Check(name, "ok", message)
-    message = f"to {masked(collector)}"
+    message = f"to {mask_secrets(collector)}"
     problem = tracing_problem(environ)
     if problem is not None:
         return Check(name, "warning", f"not sent {message}", problem)

@@ -30,8 +30,8 @@ from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
 from cli.times import AsOf, duration_of_option, position_or_moment
 from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
-from worker.executors.local.probe import offers
-from worker.executors.packages import packages_of
+from worker.executors.local.probe import probe_handlers
+from worker.executors.packages import collect_packages
 
 Definition = Mapping[str, Any]
 
@@ -80,12 +80,11 @@ def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str] = ()) 
     source = handler_source(modules, None, pythons=pythons)
     packages = [
         package
-        for package in packages_of(source)
+        for package in collect_packages(source)
         if not set(source.modules).isdisjoint(package.modules)
     ]
-    definitions = [
-        offer.definition for offer in offers(packages).values() if offer.definition is not None
-    ]
+    handlers = probe_handlers(packages).values()
+    definitions = [handler.definition for handler in handlers if handler.definition is not None]
     if not definitions:
         names = ", ".join(modules)
         msg = f"{names}: no function is under @job, so there is nothing to register"

@@ -15,7 +15,7 @@ from domain.json_values import JsonObject
 from eventlog.archive.archiver import ArchivedFile, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
-from runtime.text import counted
+from runtime.text import pluralize
 
 app = typer.Typer(help="Archive the events of runs that ended long ago.", no_args_is_help=True)
 
@@ -97,8 +97,8 @@ def _print_sum(files: Sequence[ArchivedFile], view: View) -> None:
         "size_bytes": sum(file.size_bytes for file in files),
         "longest_hold_ms": longest_hold_ms,
     }
-    text = f"archived {counted(events, 'event')} of {counted(runs, 'run')}"
-    text += f" in {counted(len(files), 'file')}"
+    text = f"archived {pluralize(events, 'event')} of {pluralize(runs, 'run')}"
+    text += f" in {pluralize(len(files), 'file')}"
     if files:
         text += f"; longest hold of the append lock {longest_hold_ms:.1f} ms"
     view.fact(document, text)
@@ -106,7 +106,7 @@ def _print_sum(files: Sequence[ArchivedFile], view: View) -> None:
 
 def _sentence(file: ArchivedFile) -> str:
     parts = [
-        f"{counted(file.events, 'event')} of {counted(file.runs, 'run')}",
+        f"{pluralize(file.events, 'event')} of {pluralize(file.runs, 'run')}",
         f"positions {file.first_position} to {file.last_position}",
         f"{file.size_bytes} bytes",
     ]

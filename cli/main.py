@@ -21,7 +21,7 @@ from cli.output import report_lost_output
 from cli.process.signals import end_on_signals, exit_on_signals, wait_for_parent, watch_lifeline
 from runtime.logs import LogFormat, configure_logs
 from runtime.process import (
-    collect_garbage_seldom,
+    collect_garbage_rarely,
     fill_standard_descriptors,
     hide_arguments,
     hide_from_other_processes,
@@ -199,7 +199,7 @@ def main() -> None:
     """Run the command line."""
     hide_arguments(SECRET_OPTIONS)
     fill_standard_descriptors()
-    collect_garbage_seldom()  # Imports create many objects and no garbage.
+    collect_garbage_rarely()  # Imports create many objects and no garbage.
     configure_logs(LogFormat.TEXT)  # Until a command has read its option.
     # The environment and the memory hold the database's password and keys.
     hide_from_other_processes()

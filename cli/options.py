@@ -13,7 +13,7 @@ import typer
 
 from apphub_jobs.errors import ClientError
 from runtime.files import UnusableDirectoryError
-from runtime.logs import LogFormat, configure_logs, logs_json
+from runtime.logs import LogFormat, configure_logs, is_logging_json
 from runtime.process import ClockShift
 
 logger = logging.getLogger(__name__)
@@ -351,7 +351,7 @@ def exit_on_error(function: Callable[[], T]) -> T:
 
 def say(note: str) -> None:
     """Print a note to standard error, or log it where the log is for programs."""
-    if logs_json():
+    if is_logging_json():
         logger.info("%s", note)
         return
     with suppress(OSError):  # The terminal may be closed.
@@ -360,7 +360,7 @@ def say(note: str) -> None:
 
 def failure(error: object) -> typer.Exit:
     """Print an error, or log it where the log is for programs; return the exit to raise."""
-    if logs_json():
+    if is_logging_json():
         logger.error("%s", error)
     else:
         typer.echo(f"apphub-jobs: {error}", err=True)

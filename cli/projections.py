@@ -27,7 +27,7 @@ from projections import run_statistics
 from projections.histories.rules import Finding
 from projections.table import Table
 from projections.tables import TABLES
-from runtime.text import counted
+from runtime.text import pluralize
 
 operators_app = typer.Typer()
 projections = typer.Typer(
@@ -110,8 +110,8 @@ def check_log_histories(database: Database, acknowledged: Sequence[UUID], view: 
         view.fact({"kind": kind, **finding.present()}, _sentence(finding))
 
     checked = finish(check_histories(database, acknowledged, report, view.progress))
-    outcome = counted(checked.findings, "FINDING").upper() if checked.findings else "as promised"
-    events = f"{counted(checked.events, 'event')} of {counted(checked.runs, 'run')}"
+    outcome = pluralize(checked.findings, "FINDING").upper() if checked.findings else "as promised"
+    events = f"{pluralize(checked.events, 'event')} of {pluralize(checked.runs, 'run')}"
     text = f"histories: {events} up to position {checked.position}: {outcome}"
     view.fact({**vars(checked), "kind": "histories"}, text)
     return checked.findings == 0
@@ -208,7 +208,7 @@ def rebuild_command(
 
 def _print_rebuilt(rebuilt: RebuildResult, view: View) -> int:
     """Print the result for a table, and return how many rows still differ."""
-    text = f"{rebuilt.comparison.table}: {counted(rebuilt.repaired, 'row')} repaired"
+    text = f"{rebuilt.comparison.table}: {pluralize(rebuilt.repaired, 'row')} repaired"
     if rebuilt.repaired:
         text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
     view.line(text)

@@ -30,7 +30,7 @@ from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison
 from eventlog.seal.check import Report
 from projections.tables import FoldError
-from runtime.text import counted
+from runtime.text import pluralize
 
 T = TypeVar("T")
 
@@ -119,8 +119,8 @@ class View:
             self._document({**vars(checked), "kind": "table"})
             return
         table = checked.table
-        events = f"{counted(checked.events, 'event')} up to position {checked.position}"
-        rows = f"{counted(checked.rows, 'row')} of {events}"
+        events = f"{pluralize(checked.events, 'event')} up to position {checked.position}"
+        rows = f"{pluralize(checked.rows, 'row')} of {events}"
         if checked.differences:
             differ = "DIFFERS" if checked.differences == 1 else "DIFFER"
             self.line(f"{table}: {rows}: {checked.differences} {differ}")
@@ -137,7 +137,7 @@ class View:
         elif checked.problem:
             self.line(checked.problem)
         else:
-            events = f"{counted(checked.events, 'event')} of {counted(checked.runs, 'run')}"
+            events = f"{pluralize(checked.events, 'event')} of {pluralize(checked.runs, 'run')}"
             self.line(f"archive {checked.file}: {events}: as it was written")
 
     def fact(self, document: JsonObject, text: str) -> None:
@@ -204,7 +204,7 @@ def _history(events: Sequence[tuple[int, str]]) -> str:
 
 def describe_seals(report: Report) -> str:
     """Return the result of comparing the log with its seals, as lines for people."""
-    checked = f"{counted(report.events, 'event')} and {counted(report.seals, 'good seal')}"
+    checked = f"{pluralize(report.events, 'event')} and {pluralize(report.seals, 'good seal')}"
     lines = [f"looked at {checked} of log {report.log_id}"]
     if report.last is not None:
         head = report.last.head
@@ -220,7 +220,7 @@ def describe_seals(report: Report) -> str:
         lines.append(unsealed)
     if report.kept:
         were = "was" if report.kept == 1 else "were"
-        heads = f"{counted(report.kept, 'head')} that {were} kept outside the database"
+        heads = f"{pluralize(report.kept, 'head')} that {were} kept outside the database"
         lines.append(f"compared with {heads}")
     lines += map(str, report.findings)
     if report.not_reported:

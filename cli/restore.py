@@ -41,8 +41,8 @@ from eventlog.seal.verify import verify_seals
 from migrations import runner
 from projections.rows import read_value
 from projections.tables import TABLES
-from runtime.files import make_private
-from runtime.text import counted
+from runtime.files import make_private_directory
+from runtime.text import pluralize
 from worker.logs.object_store import LogStoreError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -146,9 +146,9 @@ def _subject_keys(
     path = options.keys or source.directory.parent / KEYS_FILE
     if not path.exists():
         raise BackupError(
-            f"the log has personal data of {counted(source.manifest.subjects, 'person')}, and there"
-            f" is no file of their keys at {path}: name it with --keys; or lose these data with"
-            " --without-keys"
+            f"the log has personal data of {pluralize(source.manifest.subjects, 'person')}, and"
+            f" there is no file of their keys at {path}: name it with --keys; or lose these data"
+            " with --without-keys"
         )
     keys = read_subject_keys(path)
     if keys.log_id != source.manifest.log_id:
@@ -216,9 +216,9 @@ class _Restore:
         runner.upgrade(url, self.source.manifest.schema)
         loaded = finish(self._load_log(database))
         runner.upgrade(url)
-        text = f"log: {counted(loaded.events, 'event')} up to position {loaded.position}"
+        text = f"log: {pluralize(loaded.events, 'event')} up to position {loaded.position}"
         if loaded.omitted:
-            text += f"; {counted(loaded.omitted, 'later event')} left out"
+            text += f"; {pluralize(loaded.omitted, 'later event')} left out"
         self.view.fact(
             {
                 "kind": "log",
@@ -249,7 +249,7 @@ class _Restore:
         erased = len(set(self.source.key_ids()) - set(self._keys.ids))
         text = (
             f"personal data: the keys are of {self._keys.read_at};"
-            f" {counted(erased, 'person')} erased since the backup"
+            f" {pluralize(erased, 'person')} erased since the backup"
             f" {'stays' if erased == 1 else 'stay'} erased."
             " Erase again everyone who was erased later: apphub-jobs subjects erase"
         )
@@ -258,7 +258,7 @@ class _Restore:
 
     def _copy_archives(self, names: Sequence[str], target: Path) -> None:
         """Copy archive files; another service may read them in the backup."""
-        make_private(target)
+        make_private_directory(target)
         for name in names:
             _copy(self.source.directory / ARCHIVES / name, target / name)
 
@@ -276,11 +276,11 @@ class _Restore:
             before = self.source.manifest.rows.get(table.name, checked.rows)
             if self._options.to_position is None and checked.is_equal and checked.rows != before:
                 wrong.append(table.name)
-                rows_now = counted(checked.rows, "row")
+                rows_now = pluralize(checked.rows, "row")
                 text = f"{table.name}: {rows_now}, but {before} at the backup"
                 fact: JsonObject = {"kind": "rows", "table": table.name, "before": before}
                 self.view.fact(fact, f"{text}: it was not equal to the log then")
-        text = f"tables: {counted(rows, 'row')} of {len(TABLES)} tables"
+        text = f"tables: {pluralize(rows, 'row')} of {len(TABLES)} tables"
         text += f"; NOT EQUAL to the log: {', '.join(wrong)}" if wrong else ": equal to the log"
         self.view.fact({"kind": "tables", "rows": rows, "wrong": [*wrong]}, text)
         return not wrong

@@ -59,7 +59,7 @@ from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
 from domain.json_values import JsonObject
 from domain.personal import ERASED
-from runtime.text import counted
+from runtime.text import pluralize
 
 STYLES = {
     "pending": "",
@@ -180,7 +180,7 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
 def _related_facts(related: RelatedDocument) -> Iterator[tuple[str, str]]:
     group = related.failure_group
     if group is not None:
-        yield "failure", f"{group.fingerprint}, {group.status}, {counted(group.count, 'failure')}"
+        yield "failure", f"{group.fingerprint}, {group.status}, {pluralize(group.count, 'failure')}"
     operation = related.bulk_operation
     if operation is not None:
         yield "bulk", f"{operation.id}, {operation.action}: {in_one_line(operation.reason)}"

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import SubjectKeysUnavailableError
-from runtime.files import write_whole
+from runtime.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
         FileExistsError: the file exists, and `replace` is false; it is left alone.
         OSError: it cannot be written; a file that existed is unchanged.
     """
-    write_whole(path, content, mode=0o600, replace=replace)
+    write_atomically(path, content, mode=0o600, replace=replace)
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -103,12 +103,12 @@ class Work:
         async with borrowed(self._pool) as connection:
             return await self._queue.next_due(connection, self._quarantine.ids, offer)
 
-    async def any_shared(self) -> bool:
+    async def has_shared_jobs(self) -> bool:
         """Return whether there is a job whose attempts share processes."""
         async with borrowed(self._pool) as connection:
             return await read_value(connection, bool, ANY_SHARED)
 
-    async def unoffered(self) -> frozenset[str]:
+    async def unoffered_entry_points(self) -> frozenset[str]:
         """Return the entry points of pending runs that no living worker offers."""
         async with borrowed(self._pool) as connection:
             unserved = await self._queue.unserved_entry_points(connection)
@@ -118,7 +118,7 @@ class Work:
             self._unserved_at = monotonic()
         return names
 
-    async def any_overdue(self) -> bool:
+    async def has_overdue_runs(self) -> bool:
         """Return whether a run has not started by its deadline.
 
         Deadlines from before the last search are only searched every `FULL_SEARCH_EVERY_S`, so that
@@ -136,16 +136,16 @@ class Work:
             self._full_search_at = monotonic()
         return False
 
-    async def cancel_requested(self, worker_id: str) -> list[UUID]:
+    async def runs_to_cancel(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs whose cancellation was requested."""
         async with borrowed(self._pool) as connection:
             return await unfinished.cancel_requested(connection, worker_id)
 
-    async def keep_checkpoints(self) -> None:
+    async def write_checkpoint_if_due(self) -> None:
         """Write the next checkpoint of time travel if it is due."""
         await self._checkpoints.write_if_due()
 
-    async def keep_archives(self) -> float:
+    async def archive_ended_runs(self) -> float:
         """Archive runs by retention; return the seconds until the next call."""
         if self._retention_archiver is None:
             return SCAN_EVERY_S
@@ -200,7 +200,7 @@ class Ticks:
             peak = await schedules.first_peak(connection, to_iso(now), to_iso(until), least)
         return None if peak is None else from_iso(peak)
 
-    async def workers(self) -> int:
+    async def count_workers(self) -> int:
         """Return the number of living workers."""
         async with borrowed(self._pool) as connection:
             return await read_value(connection, int, _LIVING)

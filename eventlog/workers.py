@@ -360,7 +360,7 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             return await read_first(connection, LogWriter, _LOG_WRITER, values)
 
-    async def any_orphaned(self) -> bool:
+    async def has_orphaned_runs(self) -> bool:
         """Return whether a lost or unknown worker holds a readable run."""
         is_full = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
         search = any_of_unknown_workers if is_full else any_of_lost_workers

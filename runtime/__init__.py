@@ -1,4 +1,4 @@
-"""What every process needs whatever it does.
+"""The basis of every process: background tasks, logs, metrics, traces, files and process settings.
 
-Uses no other floor. Begin with `tasks.py`: background tasks that run for as long as their process.
+It uses no other floor. Begin with `tasks.py`.
 """

@@ -1,4 +1,4 @@
-"""Files that are written atomically (`write_whole`), and private ones (`make_private`)."""
+"""Files that are written atomically, and files that their owner alone can access."""
 
 import os
 import secrets
@@ -11,20 +11,22 @@ class UnusableDirectoryError(OSError):
     """There is no data directory, or it cannot be read; the message says what to do."""
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True
+) -> None:
     """Write a file atomically; it is on the disk, under its name, on return.
 
     A crash leaves the old file or the new one, never a part of it.
 
     Args:
-        path: of the file; a draft lies beside it meanwhile.
-        content: all of it.
-        mode: the permissions of the new file, before the umask.
-        replace: whether an existing file may be replaced.
+        path: the file. Until it is complete, its content is in a draft beside it.
+        content: the file's whole content.
+        mode: the permissions of a new file, before the umask.
+        replace: whether to replace an existing file.
 
     Raises:
-        FileExistsError: the file exists, and `replace` is false; it is unchanged.
-        OSError: it cannot be written; an old file is unchanged.
+        FileExistsError: the file exists, and `replace` is false; the file is unchanged.
+        OSError: the file cannot be written; an existing one is unchanged.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -36,14 +38,14 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool 
         if replace:
             draft.replace(path)
         else:
-            os.link(draft, path)  # Unlike a rename, it fails where the file exists.
+            os.link(draft, path)  # Unlike a rename, a link fails if the file exists.
         sync_directory(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names of a directory's files are on the disk, so that a crash keeps them."""
+    """Write a directory's entries to the disk, so that files in it keep their names in a crash."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,17 +53,17 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def make_private(directory: Path) -> None:
+def make_private_directory(directory: Path) -> None:
     """Make a directory that its owner alone can access; restrict an existing one likewise."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_mode & _OTHERS:
-        with suppress(PermissionError):  # Another user's, who decides.
+    if directory.stat().st_mode & _GROUP_AND_OTHERS:
+        with suppress(PermissionError):  # Another user owns it, and decides.
             directory.chmod(0o700)
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open`, as its `opener`; its owner alone can access a new one."""
+    """Open a file, as an `opener` of `open`; its owner alone can access a file that this makes."""
     return os.open(path, flags, 0o600)

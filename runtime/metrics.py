@@ -1,4 +1,8 @@
-"""The metrics of a process, for Prometheus. `docs/reference/metrics.md` explains each."""
+"""The metrics of a process in Prometheus's format; `docs/reference/metrics.md` explains each.
+
+First the metrics of every process (`Metrics`); then functions that write a metric of many samples
+as text, without the library.
+"""
 
 import platform
 from bisect import bisect_left
@@ -20,7 +24,8 @@ from runtime.tasks import TaskState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-# The start of a counter is that of its process, which another metric has.
+# Without this, each counter would have a sample more with the time of its creation: the process's
+# start, which is a metric already.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS = (
@@ -34,10 +39,10 @@ class Metrics:
     """The metrics that every process of the service has.
 
     Attributes:
-        registry: to which some processes add others.
-        append_s: how long callers wait for an append.
-        batch_size: how many appends share a transaction.
-        lock_hold_s: how long a transaction holds the append lock.
+        registry: all metrics of the process; some processes register further ones.
+        append_s: the seconds that callers wait for an append.
+        batch_size: the number of appends in a transaction.
+        lock_hold_s: the seconds for which a transaction holds the append lock.
     """
 
     def __init__(self) -> None:
@@ -61,22 +66,22 @@ class Metrics:
             buckets=SECONDS,
         )
 
-    def count(self, name: str, help_text: str, read: Callable[[], int]) -> None:
-        """Add a counter, which never falls while the process lives.
+    def add_counter(self, name: str, help_text: str, read: Callable[[], int]) -> None:
+        """Add a counter.
 
         Args:
-            name: the metric's.
+            name: the metric's name.
             help_text: its explanation.
-            read: returns its value.
+            read: returns its value, which must never fall while the process runs.
         """
-        self.registry.register(_Counted(name, help_text, read))
+        self.registry.register(_Counter(name, help_text, read))
 
-    def show_tasks(self, states: Callable[[], Sequence[TaskState]]) -> None:
-        """Add the restarts of each background task."""
-        self.registry.register(_Restarts(states))
+    def add_task_restarts(self, states: Callable[[], Sequence[TaskState]]) -> None:
+        """Add a counter of the restarts of each background task."""
+        self.registry.register(_TaskRestarts(states))
 
-    def show_build(self, version: str) -> None:
-        """Add which version of the service, and of Python, this process runs."""
+    def add_build_info(self, version: str) -> None:
+        """Add a metric with the versions of the service and of Python as labels."""
         python = platform.python_version()
         family = GaugeMetricFamily(
             "apphub_build_info",
@@ -92,9 +97,9 @@ class Metrics:
 
 
 class Distribution(Collector):
-    """A histogram for one thread, for thousands of observations a second.
+    """A histogram without locks: for one thread with thousands of observations a second.
 
-    The library's takes a lock twice for each observation: a twentieth of the cost of an append.
+    The library's histogram locks twice for each observation, a twentieth of the cost of an append.
     """
 
     def __init__(self, name: str, help_text: str, bounds: Sequence[float]) -> None:
@@ -105,7 +110,7 @@ class Distribution(Collector):
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Add a value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
@@ -118,7 +123,7 @@ class Distribution(Collector):
         )
 
 
-class _Counted(Collector):
+class _Counter(Collector):
     def __init__(self, name: str, help_text: str, read: Callable[[], int]) -> None:
         self._name = name
         self._help_text = help_text
@@ -136,7 +141,7 @@ class _Constant(Collector):
         yield self._family
 
 
-class _Restarts(Collector):
+class _TaskRestarts(Collector):
     def __init__(self, states: Callable[[], Sequence[TaskState]]) -> None:
         self._states = states
 
@@ -151,22 +156,22 @@ class _Restarts(Collector):
         yield family
 
 
-# Families of many samples as text: the library takes ten times as long for each.
+# Metrics of many samples are written as text: the library takes ten times as long for each sample.
 
 Sample = tuple[str, float]
-"""Labels, as `labels_of` writes them, and the value."""
+"""The labels, as `format_labels` returns them, and the value."""
 
 
-def labels_of(**labels: str) -> str:
-    """Return labels as they stand between braces."""
-    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels.items()])
+def format_labels(**labels: str) -> str:
+    """Return labels as Prometheus's text format has them between braces: `a="1",b="2"`."""
+    return ",".join([f'{name}="{_escape(value)}"' for name, value in labels.items()])
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def exposition_of(
+def format_metric(
     name: str,
     kind: Literal["counter", "gauge", "histogram"],
     help_text: str,
@@ -176,15 +181,15 @@ def exposition_of(
     """Return a metric in Prometheus's text format.
 
     Args:
-        name: the metric's.
+        name: the metric's name.
         kind: its type.
         help_text: its explanation.
-        samples: its samples, each with the metric's own name.
-        lines: further samples, already written.
+        samples: its samples.
+        lines: further samples as lines of text, such as the buckets of a histogram.
     """
     head = f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n"
-    written = [
+    sample_lines = [
         f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"
         for labels, value in samples
     ]
-    return "".join([head, *written, lines]).encode()
+    return "".join([head, *sample_lines, lines]).encode()

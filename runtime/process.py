@@ -1,6 +1,6 @@
-"""Settings of the present process: its clock shift, its garbage collection, its privacy.
+"""Settings of this process: its clock shift, memory, standard streams, and visibility to others.
 
-Most of them work on Linux alone.
+Most of them have an effect on Linux only.
 """
 
 import ctypes
@@ -16,10 +16,10 @@ _SECONDS = struct.Struct("d")
 
 
 class ClockShift:
-    """A file with the seconds by which a test service's clock is ahead, for all its processes."""
+    """The seconds by which a test service's clock is ahead, in a file that its processes share."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
+        """Open the file; make it if it does not exist."""
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -36,35 +36,35 @@ class ClockShift:
         os.pwrite(self._file, _SECONDS.pack(ahead.total_seconds()), 0)
 
 
-# Garbage collection: seldom, and freed memory is returned to the system.
+# Memory: garbage is collected rarely, and freed memory is returned to the system.
 
-COLLECT_AFTER = 50_000
+GARBAGE_THRESHOLD = 50_000
 """The number of new objects, some megabytes, after which garbage is collected.
 
-Python's default of 700 is less than the objects of sixty concurrent requests, which it would scan
-again and again, at a tenth of a launch's cost."""
+Sixty concurrent requests have more objects than Python's default of 700. It would scan them again
+and again, at a tenth of a launch's cost."""
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 LARGE_BYTES = 131_072
-"""From this size on, a text or a buffer has pages of its own, which are returned as soon as it is
-free."""
+"""A block of this size or more has pages of its own, which are returned to the system when it is
+freed."""
 
 ARENAS = 2
-"""The number of heaps that threads share; the default is eight for each processor."""
+"""The number of heaps that threads share; glibc's default is eight for each processor."""
 
 
-def collect_garbage_seldom() -> None:
-    """Exclude the program's present objects, which stay, from collection; collect others seldom."""
+def collect_garbage_rarely() -> None:
+    """Exclude the program's present objects, which stay, from collection; collect others rarely."""
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def return_freed_memory() -> None:
     """Return large freed blocks to the system, where the C library supports that.
 
-    By default glibc keeps blocks up to the size of the largest that was ever freed: after a few
-    documents of a megabyte it keeps all, between small ones, and a process never shrinks.
+    By default, glibc keeps every block that is no larger than the largest one ever freed. After a
+    few documents of a megabyte it would keep all of them, and the process would never shrink.
     """
     if sys.platform != "linux":
         return
@@ -87,16 +87,16 @@ def set_process_option(option: int, value: int) -> None:
 
 
 def fill_standard_descriptors() -> None:
-    """Open those of standard input, output and error that are closed, as some programs leave them.
+    """Open standard input, output and error where the parent process has closed them.
 
-    Else the next socket or file that is opened would be used as one of them. Python has no objects
-    for those that were closed when it started, so these are made as well.
+    Otherwise, the next socket or file would get their numbers and be used in their place. Python
+    makes no objects for descriptors that are closed when it starts, so these are made here.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # Gets the lowest free number.
+            os.open(os.devnull, os.O_RDWR)  # It gets the lowest free number, which is this one.
             os.set_inheritable(number, True)
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
@@ -104,7 +104,7 @@ def fill_standard_descriptors() -> None:
 
 
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
-"""Fields of /proc/self/stat, counted from the process's state on."""
+"""The indexes of these fields of /proc/self/stat; the process's state is field 0."""
 
 
 def hide_arguments(options: Collection[str]) -> None:
@@ -135,6 +135,6 @@ def hide_arguments(options: Collection[str]) -> None:
 def hide_from_other_processes() -> None:
     """Hide this process's environment, memory and descriptors from other processes of its user.
 
-    It leaves no core file either. Programs that it starts are not hidden.
+    It also writes no core file. Programs that it starts are not hidden.
     """
     set_process_option(PR_SET_DUMPABLE, 0)

@@ -1,7 +1,7 @@
-"""The writes of a request, for the code that must end it early.
+"""The writes of a request, so that a request that is ended early can withdraw them.
 
-A canceled request gets no answer to its writes. So each write that it begins is recorded here, in
-the context of its task.
+Its handler is cancelled and never sees the outcomes of its writes. So each write is recorded here,
+in the context of the request's task.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class Write(Protocol):
     """A write that was submitted to the log."""
 
     def withdraw(self) -> Sequence[str] | None:
-        """Withdraw it, unless it may be in the log already.
+        """Withdraw the write, unless it may be in the log already.
 
         Returns:
             None if it was withdrawn; else the ids by which a client can read its effects.
@@ -24,28 +24,29 @@ class RequestWrites:
     """The writes of one request, in order.
 
     Attributes:
-        are_withdrawn: whether it may write no more, since its response has been decided.
+        is_closed: whether further writes are refused, since the response has been decided.
     """
 
     def __init__(self) -> None:
-        self.are_withdrawn = False
+        self.is_closed = False
         self._writes: list[Write] = []
 
-    def begin(self, write: Write) -> None:
+    def add(self, write: Write) -> None:
         """Record a write that is submitted."""
         self._writes.append(write)
 
-    def refused(self, write: Write) -> None:
-        """Remove a write that is certainly not in the log."""
+    def discard(self, write: Write) -> None:
+        """Forget a write that is certainly not in the log."""
         self._writes.remove(write)
 
     def withdraw(self) -> list[str] | None:
-        """Withdraw the writes that have not begun.
+        """Withdraw the writes that have not begun, and refuse further ones.
 
         Returns:
-            None if nothing was written; else the ids of the writes that were or may have been.
+            None if nothing was written; else the ids by which a client can read the effects of the
+            writes that are, or may be, in the log.
         """
-        self.are_withdrawn = True
+        self.is_closed = True
         remaining = [ids for write in self._writes if (ids := write.withdraw()) is not None]
         if not remaining:
             return None

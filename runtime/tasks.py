@@ -1,9 +1,10 @@
-"""Background tasks that run for as long as their process: deaths are logged, and they restart.
+"""Background tasks: deaths are logged, and tasks that run as long as their process restart.
 
 First the pauses between attempts (`BackOff`) and two loops that survive expected errors (`repeat`,
-`retry`); then short tasks and how any task is ended for certain (`start_once`, `end`, `within`);
-then `Supervision`, which restarts tasks that die; last a bounded queue for memory (`Turns`). A task
-handles the errors that it expects, such as a database that is away; supervision is for the others.
+`retry`); then short tasks and how any task is ended for certain (`start_once`, `end_tasks`,
+`run_within`); then `Supervision`, which restarts tasks that die; last a bounded queue
+(`ConcurrencyLimiter`). A task itself handles the errors that it expects, such as an unreachable
+database; supervision handles all others.
 """
 
 import asyncio
@@ -20,10 +21,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long to wait before a failed action is tried again.
-
 MAX_DOUBLINGS = 32
-"""Enough for every sensible bound; without a limit, the power would become too large a number."""
+"""Without a limit, the power would overflow; this one reaches every sensible maximum."""
 
 
 @dataclass(frozen=True)
@@ -31,31 +30,31 @@ class BackOff:
     """Pauses that double with each failure in a row.
 
     Attributes:
-        first_s: the longest pause after the first failure.
-        at_most_s: the longest pause of all.
-        forget_after_s: after running this long without a failure, the first pause applies again.
+        initial_s: the longest pause after the first failure, in seconds.
+        max_s: the longest pause after any failure.
+        reset_after_s: after running this long without a failure, the initial pause applies again.
     """
 
-    first_s: float = 0.1
-    at_most_s: float = 5.0
-    forget_after_s: float = 30.0
+    initial_s: float = 0.1
+    max_s: float = 5.0
+    reset_after_s: float = 30.0
 
     def pause_s(self, failures: int, random: Callable[[], float]) -> float:
-        """Return how long to wait after a number of failures in a row.
+        """Return the seconds to wait after a number of failures in a row.
 
-        It lies between a half and the whole of the doubled pause, so that many processes that fail
-        for one reason do not come back all at once.
+        The pause is random, from half of the doubled pause to all of it: processes that failed for
+        the same reason do not all come back at once.
 
         Args:
             failures: at least 1.
             random: returns a number from 0 up to 1.
         """
         doublings = min(failures - 1, MAX_DOUBLINGS)
-        longest_s = min(self.first_s * 2.0**doublings, self.at_most_s)
+        longest_s = min(self.initial_s * 2.0**doublings, self.max_s)
         return longest_s * (1 + random()) / 2
 
 
-# Two loops that survive expected errors: each error is a warning, and the loop continues.
+# Two loops that survive expected errors: each error is logged as a warning, and the loop continues.
 
 Errors = type[Exception] | tuple[type[Exception], ...]
 
@@ -66,10 +65,10 @@ async def repeat(
     """Repeat a step for as long as the process runs.
 
     Args:
-        step: returns the seconds until its next time.
-        failure: begins the warning about an expected error, such as `cannot read`.
-        expected: the errors after which the step is simply repeated; any other is raised.
-        pause_s: the seconds until the next time after an expected error.
+        step: returns the seconds until the next step.
+        failure: how the warning about an expected error begins, such as `cannot read`.
+        expected: the errors after which the step is repeated; any other is raised.
+        pause_s: the seconds until the next step after an expected error.
     """
     while True:
         next_s = pause_s
@@ -86,9 +85,9 @@ async def retry(
     """Try an action until it succeeds; return its result.
 
     Args:
-        action: is called for each try.
-        failure: begins the warning about an expected error, such as `cannot read`.
-        expected: the errors after which it is tried again; any other is raised.
+        action: called for each try.
+        failure: how the warning about an expected error begins, such as `cannot read`.
+        expected: the errors after which the action is tried again; any other is raised.
         pause_s: the seconds between two tries.
     """
     while True:
@@ -99,41 +98,41 @@ async def retry(
             await asyncio.sleep(pause_s)
 
 
-# Short background tasks, and how any task is ended for certain. `Supervision` is for the tasks that
-# run for as long as their process.
+# Short background tasks, and how any task is ended for certain.
 
 CANCEL_AGAIN_S = 0.5
 
 _running: "set[asyncio.Task[Any]]" = set()
-"""Keeps tasks alive: the event loop has weak references only, and would drop one in mid-work."""
+"""Keeps tasks alive: the event loop has weak references only, so a task could be collected while it
+runs."""
 
 _reported_elsewhere: "WeakSet[asyncio.Task[Any]]" = WeakSet()
-"""Tasks whose failure `end` does not log."""
+"""Tasks whose failures `end_tasks` does not log."""
 
 
 def start_once(name: str, coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Run something in the background, once.
+    """Run a coroutine in the background, once.
 
-    A failure is a log line at once: whoever awaits the task may have been cancelled, or comes when
-    the process stops. It is raised to whoever awaits it all the same.
+    A failure is logged at once, as the code that awaits the task may be cancelled, or get to it
+    only when the process stops. Awaiting the task raises it as well.
     """
     task = asyncio.create_task(coroutine, name=name)
     _running.add(task)
-    reports_itself(task)
+    mark_as_reported(task)
     task.add_done_callback(_on_end)
     return task
 
 
-def reports_itself(task: "asyncio.Task[Any]") -> None:
-    """Do not log this task's failure in `end`: it is reported elsewhere."""
+def mark_as_reported(task: "asyncio.Task[Any]") -> None:
+    """Let `end_tasks` log no failure of this task, as that is reported elsewhere."""
     _reported_elsewhere.add(task)
 
 
-async def end(*tasks: "asyncio.Task[Any] | None") -> None:
-    """Cancel the tasks until all have ended; a failure among them is logged.
+async def end_tasks(*tasks: "asyncio.Task[Any] | None") -> None:
+    """Cancel the tasks until all have ended, and log their failures.
 
-    Once is not enough: before Python 3.12, `asyncio.wait_for` swallows a cancel that comes together
-    with its result.
+    Cancelling once is not enough: before Python 3.12, `asyncio.wait_for` swallows a cancel that
+    comes together with its result.
     """
     pending = {task for task in tasks if task is not None}
     ended = set(pending)
@@ -146,61 +145,62 @@ async def end(*tasks: "asyncio.Task[Any] | None") -> None:
             _log_failure(task)
 
 
-async def within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Wait for something no longer than this, even if it cannot be cancelled at once.
+async def run_within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine for `limit_s` seconds at most, even if it cannot be cancelled at once.
 
-    A database's driver, for example, answers a cancel by waiting for its server once more.
+    A database driver, for example, may respond to a cancel by waiting for its server once more.
 
     Raises:
-        TimeoutError: it is not over; it is ended in the background.
+        TimeoutError: the coroutine took longer; it is ended in the background.
     """
     task = asyncio.create_task(coroutine, name=name)
-    reports_itself(task)
+    mark_as_reported(task)
     try:
         await asyncio.wait([task], timeout=limit_s)
     finally:
         if not task.done():
-            start_once(f"ending {name}", end(task))
+            start_once(f"ending {name}", end_tasks(task))
     if not task.done():
         raise TimeoutError(f"{name} took longer than {limit_s:.1f} s")
     return task.result()
 
 
-async def finished_in_thread(compute: Callable[[], T]) -> T:
-    """Compute something in a thread, and return no sooner than it has ended, not even canceled.
+async def run_in_thread(compute: Callable[[], T]) -> T:
+    """Call a function in a thread, and wait for its end even when this task is cancelled.
 
-    A thread cannot be ended from outside, so a limit on their number must wait for their end.
+    Nothing can end a thread from outside, so a limit of concurrent threads has to count this one
+    until its end.
     """
-    computing = asyncio.ensure_future(asyncio.to_thread(compute))
+    call = asyncio.ensure_future(asyncio.to_thread(compute))
     try:
-        return await asyncio.shield(computing)
+        return await asyncio.shield(call)
     except asyncio.CancelledError:
-        while not computing.done():
+        while not call.done():
             # This task may be cancelled again.
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([computing])
-        if not computing.cancelled():
-            computing.exception()
+                await asyncio.wait([call])
+        if not call.cancelled():
+            call.exception()  # Marked as retrieved: asyncio would log it as an error.
         raise
 
 
-async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]:
-    """Run all until one ends, and end the others.
+async def run_until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]:
+    """Run coroutines until one of them ends, and end the others.
 
     Returns:
-        for each whether it ended by itself.
+        For each coroutine, whether it ended by itself.
 
     Raises:
-        Exception: what one of them failed with, be it that it failed as it was ended.
+        Exception: the first error of a coroutine, also of one that failed while it was ended.
     """
-    # A failure is the caller's: it may be no more than a client that went away.
+    # The caller decides whether a failure is worth a log line: a client may just have disconnected.
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     for task in tasks:
-        reports_itself(task)
+        mark_as_reported(task)
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await end(*(task for task in tasks if not task.done()))
+        await end_tasks(*(task for task in tasks if not task.done()))
         failures = [task.exception() for task in tasks if not task.cancelled()]
     for failure in failures:
         if failure is not None:
@@ -229,11 +229,11 @@ class TaskState:
     """The state of a supervised task, for metrics and readiness.
 
     Attributes:
-        name: what it does.
+        name: what the task does.
         status: `backing off` while it waits to be started again.
-        status_s: for how long it has been in that status.
-        deaths: how often it has died of an unexpected error since the process began.
-        last_error: the last of these errors; None if it never died.
+        status_s: the seconds that it has been in this status.
+        deaths: how often it has died of an unexpected error since the process started.
+        last_error: the last of these errors; None if there was none.
     """
 
     name: str
@@ -244,66 +244,66 @@ class TaskState:
 
 
 class StrayCancelError(Exception):
-    """Something that a task awaited was cancelled, though the task itself was not."""
+    """Another task cancelled what a task was waiting for, and not the task itself."""
 
 
 class Supervised:
-    """A task that is started again, after a pause, whenever it dies. Made by `Supervision`."""
+    """A task that is restarted, after a pause, whenever it dies. `Supervision` makes it."""
 
     def __init__(
         self,
         name: str,
         run: Callable[[], Awaitable[None]],
         back_off: BackOff,
-        outcomes: tuple[type[Exception], ...],
-        chance: "Chance",
+        final_errors: tuple[type[Exception], ...],
+        sources: "ClockAndRandom",
     ) -> None:
         self.name = name
         self.deaths = 0
         self._run = run
         self._back_off = back_off
-        self._outcomes = outcomes
-        self._chance = chance
+        self._final_errors = final_errors
+        self._sources = sources
         self._status: Status = "running"
-        self._since = chance.clock()
+        self._since = sources.clock()
         self._deaths_in_a_row = 0
         self._last_error: str | None = None
         self._finishing = asyncio.Event()
         self.task = asyncio.create_task(self._keep_running(), name=name)
-        reports_itself(self.task)
+        mark_as_reported(self.task)
 
     @property
     def state(self) -> TaskState:
-        """Its state now."""
-        status_s = self._chance.clock() - self._since
+        """The task's state now."""
+        status_s = self._sources.clock() - self._since
         return TaskState(self.name, self._status, status_s, self.deaths, self._last_error)
 
     def finish(self) -> None:
-        """Restart it no more: it ends when it returns or dies."""
+        """Let the task end when it returns or dies, without a restart."""
         self._finishing.set()
 
     async def end(self) -> None:
-        """Cancel it, whatever it does, and wait for its end."""
-        await end(self.task)
-        # Also where it was cancelled before it began.
-        self._enter("ended")
+        """Cancel the task, and wait for its end."""
+        await end_tasks(self.task)
+        # A task that is cancelled before its first step does not set this itself.
+        self._set_status("ended")
 
     async def _keep_running(self) -> None:
         try:
             while True:
-                pause_s = await self._live()
+                pause_s = await self._run_until_death()
                 if pause_s is None:
                     return
-                await self._wait(pause_s)
+                await self._wait_to_restart(pause_s)
         finally:
-            self._enter("ended")
+            self._set_status("ended")
 
-    async def _live(self) -> float | None:
-        """Run until it dies; return the seconds until its restart, None if it returned."""
-        self._enter("running")
+    async def _run_until_death(self) -> float | None:
+        """Run until the task dies; return the seconds until its restart, None if it returned."""
+        self._set_status("running")
         try:
             await self._run_once()
-        except self._outcomes:
+        except self._final_errors:
             raise
         except Exception as error:
             pause_s = self._count_death(error)
@@ -328,28 +328,28 @@ class Supervised:
             raise StrayCancelError("what it waited for was cancelled by another task") from error
 
     def _count_death(self, error: Exception) -> float:
-        ran_s = self._chance.clock() - self._since
-        if ran_s >= self._back_off.forget_after_s:
+        ran_s = self._sources.clock() - self._since
+        if ran_s >= self._back_off.reset_after_s:
             self._deaths_in_a_row = 0
         self._deaths_in_a_row += 1
         self.deaths += 1
         self._last_error = repr(error)
-        return self._back_off.pause_s(self._deaths_in_a_row, self._chance.random)
+        return self._back_off.pause_s(self._deaths_in_a_row, self._sources.random)
 
-    async def _wait(self, pause_s: float) -> None:
-        self._enter("backing off")
+    async def _wait_to_restart(self, pause_s: float) -> None:
+        self._set_status("backing off")
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._finishing.wait()
 
-    def _enter(self, status: Status) -> None:
+    def _set_status(self, status: Status) -> None:
         self._status = status
-        self._since = self._chance.clock()
+        self._since = self._sources.clock()
 
 
 @dataclass(frozen=True)
-class Chance:
-    """The clock and the randomness that pauses depend on.
+class ClockAndRandom:
+    """The sources of time and randomness that pauses depend on; tests replace them.
 
     Attributes:
         clock: returns the seconds of a monotonic clock.
@@ -363,8 +363,8 @@ class Chance:
 class Supervision:
     """All supervised tasks of a process, by name."""
 
-    def __init__(self, chance: Chance | None = None) -> None:
-        self._chance = chance or Chance()
+    def __init__(self, sources: ClockAndRandom | None = None) -> None:
+        self._sources = sources or ClockAndRandom()
         self._tasks: dict[str, Supervised] = {}
 
     def start(
@@ -372,24 +372,27 @@ class Supervision:
         name: str,
         run: Callable[[], Awaitable[None]],
         back_off: BackOff | None = None,
-        outcomes: tuple[type[Exception], ...] = (),
+        final_errors: tuple[type[Exception], ...] = (),
     ) -> Supervised:
-        """Run something in the background from now on, started again whenever it dies.
+        """Run a background task from now on, and restart it whenever it dies.
 
-        It ends by returning, by an outcome, or by being ended.
+        The task ends when `run` returns or raises one of the final errors, or by `Supervised.end`.
 
         Args:
-            name: says what it does; only one task at a time may have it. A later one of this name
-                continues the count of deaths.
-            run: is called for each start.
-            back_off: how long to wait after a death.
-            outcomes: the errors that it may raise on purpose: its task ends with them.
+            name: what the task does; unique among running tasks. A later task of the same name
+                continues its count of deaths.
+            run: called for each start.
+            back_off: the pauses after deaths. Default: `BackOff()`.
+            final_errors: the errors that end the task for good; whoever awaits it gets them.
+
+        Raises:
+            ValueError: a task of this name is running.
         """
-        before = self._tasks.get(name)
-        if before is not None and not before.task.done():
+        previous = self._tasks.get(name)
+        if previous is not None and not previous.task.done():
             raise ValueError(f"the background task {name} runs already")
-        task = Supervised(name, run, back_off or BackOff(), outcomes, self._chance)
-        task.deaths = before.deaths if before else 0
+        task = Supervised(name, run, back_off or BackOff(), final_errors, self._sources)
+        task.deaths = previous.deaths if previous else 0
         self._tasks[name] = task
         return task
 
@@ -398,32 +401,29 @@ class Supervision:
         return [task.state for task in self._tasks.values()]
 
 
-# A bounded queue for work that takes much memory.
-
-
 class QueueFullError(Exception):
-    """Too many wait already."""
+    """The queue of waiting work is full."""
 
 
-class Turns:
-    """Admits a few at a time, first come, first served."""
+class ConcurrencyLimiter:
+    """Limits concurrent work that takes much memory; further work queues in order."""
 
-    def __init__(self, at_once: int, most_waiting: int) -> None:
-        self._semaphore = asyncio.Semaphore(at_once)
-        self._most_waiting = most_waiting
+    def __init__(self, max_concurrent: int, max_waiting: int) -> None:
+        self._semaphore = asyncio.Semaphore(max_concurrent)
+        self._max_waiting = max_waiting
         self._waiting = 0
 
     @asynccontextmanager
-    async def taken(self, *, is_new: bool = True) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it inside the block.
+    async def permit(self, *, is_new: bool = True) -> AsyncIterator[None]:
+        """Wait for a permit, and hold it inside the block.
 
         Args:
-            is_new: whether it may be refused; work that has begun must come to an end.
+            is_new: whether the work may be refused; work that has begun must come to its end.
 
         Raises:
-            QueueFullError: too many wait already.
+            QueueFullError: the queue is full.
         """
-        if is_new and self._waiting >= self._most_waiting:
+        if is_new and self._waiting >= self._max_waiting:
             raise QueueFullError
         self._waiting += 1
         try:

@@ -8,30 +8,31 @@ from collections.abc import Sequence
 
 HEADER = "traceparent"
 
-_FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_PATTERN = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 _FIRST_VERSION = "00"
-_NO_VERSION = "ff"
+_INVALID_VERSION = "ff"
 _SAMPLED = 0x01
 
 
 def read_traceparent(values: Sequence[str]) -> str | None:
-    """Return the header in its first version, None where it is missing or malformed.
+    """Return the header as version 00 writes it; None if it is missing or malformed.
 
-    The standard says that a malformed header is ignored, and that of a later version the members
-    that the first one has are read.
+    As the standard requires, a malformed header is ignored, and a later version is read as if it
+    had only the members of version 00.
 
     Args:
-        values: all headers of this name.
+        values: the values of all headers of this name.
     """
     if len(values) != 1:
         return None
-    parts = _FORM.fullmatch(values[0].strip(" \t"))
-    if parts is None:
+    match = _PATTERN.fullmatch(values[0].strip(" \t"))
+    if match is None:
         return None
-    version, trace_id, span_id, flags, more = parts.groups()
-    is_of_none = not int(trace_id, 16) or not int(span_id, 16)
-    if is_of_none or version == _NO_VERSION or (version == _FIRST_VERSION and more is not None):
+    version, trace_id, span_id, flags, rest = match.groups()
+    has_ids = int(trace_id, 16) and int(span_id, 16)
+    has_extra_members = version == _FIRST_VERSION and rest is not None
+    if not has_ids or version == _INVALID_VERSION or has_extra_members:
         return None
     if version != _FIRST_VERSION:
         flags = f"{int(flags, 16) & _SAMPLED:02x}"
@@ -39,5 +40,5 @@ def read_traceparent(values: Sequence[str]) -> str | None:
 
 
 def trace_id_of(traceparent: str) -> str:
-    """Return the id of the trace."""
+    """Return the id of the trace, 32 hexadecimal digits."""
     return traceparent.split("-")[1]

@@ -1,8 +1,8 @@
 """Spans of launches and attempts, sent to an OpenTelemetry collector.
 
 Only a process that sends traces imports this module, and with it the SDK. The SDK's own variables
-(`OTEL_…`) say where spans are sent, and which. Spans name the run, and say nothing of its
-parameters, its result or its error's message: an erasure does not reach a collector.
+(`OTEL_…`) determine where spans are sent, and which. A span has the run's id, but none of its
+parameters, results or error messages: an erasure could not remove them from a collector.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from runtime.traceparent import HEADER
 
-CLOSE_S = 3.0
-"""How long the last spans may take to be sent when the process stops."""
+CLOSE_TIMEOUT_S = 3.0
+"""How long a stopping process waits for its last spans to be sent."""
 
 Attributes = Mapping[str, str | int]
 
@@ -32,7 +32,7 @@ class OpenSpan:
     """A span that has not ended.
 
     Attributes:
-        traceparent: by which others continue its trace.
+        traceparent: the header by which other programs continue the trace.
     """
 
     def __init__(self, span: trace.Span) -> None:
@@ -46,61 +46,61 @@ class OpenSpan:
         self._span.set_attributes(attributes)
 
     def rename(self, name: str) -> None:
-        """Give it another name."""
+        """Change the span's name."""
         self._span.update_name(name)
 
     def fail(self, error_type: str) -> None:
-        """Mark it as failed, by the kind of error alone."""
+        """Mark the span as failed, with the type of the error and without its message."""
         self._span.set_attribute("error.type", error_type)
         self._span.set_status(Status(StatusCode.ERROR))
 
 
 class Tracing:
-    """Makes spans, and sends them in the background."""
+    """Records spans, and sends them in the background."""
 
     def __init__(self, service_name: str, version: str) -> None:
         """Start to send spans.
 
         Args:
-            service_name: the service's, unless `OTEL_SERVICE_NAME` gives another.
-            version: the service's.
+            service_name: the service's name, unless `OTEL_SERVICE_NAME` has another.
+            version: the service's version.
         """
-        own = Resource.create({"service.name": service_name, "service.version": version})
-        # The process's end must not wait for a collector that does not answer.
+        service = Resource.create({"service.name": service_name, "service.version": version})
+        # The process's exit must not wait for a collector that does not answer.
         self._provider = TracerProvider(
-            resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
+            resource=service.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
         )
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("apphub-jobs", version)
 
     @contextmanager
     def launch(self, traceparent: str | None) -> Iterator[OpenSpan]:
-        """Make a span of a launch within the block, inside the client's span if there is one."""
-        parent = Context() if traceparent is None else _context_of(traceparent)
+        """Record a span of a launch around the block, inside the client's span if there is one."""
+        parent = Context() if traceparent is None else _parse_context(traceparent)
         with self._span("launch", parent, SpanKind.PRODUCER) as span:
             yield span
 
     @contextmanager
     def attempt(self, job: str, number: int, launch: str | None) -> Iterator[OpenSpan]:
-        """Make a span of an attempt within the block.
+        """Record a span of an attempt around the block.
 
-        A retry may begin a day after the launch, when no collector still gathers that trace: it
-        begins a trace of its own, with a link to the launch.
+        A retry may begin a day after the launch, when no collector gathers that trace any more. So
+        it begins a trace of its own, with a link to the launch.
 
         Args:
-            job: its slug.
-            number: the attempt's, from 1.
-            launch: the span of the run's launch, if it was traced.
+            job: the job's slug.
+            number: the attempt's number, from 1.
+            launch: the `traceparent` of the run's launch; None if that was not traced.
         """
         parent, links = Context(), []
         if launch is not None:
-            launched = _context_of(launch)
-            of_launch = trace.get_current_span(launched).get_span_context()
-            # What the client does not sample is not sampled later either.
-            if number == 1 or not of_launch.trace_flags.sampled:
-                parent = launched
+            launch_context = _parse_context(launch)
+            launch_span = trace.get_current_span(launch_context).get_span_context()
+            # If the client does not sample its trace, no retry is sampled either.
+            if number == 1 or not launch_span.trace_flags.sampled:
+                parent = launch_context
             else:
-                links = [Link(of_launch)]
+                links = [Link(launch_span)]
         with self._span(f"run {job}", parent, SpanKind.CONSUMER, links) as span:
             span.add({"apphub.job": job, "apphub.attempt": number})
             yield span
@@ -110,21 +110,21 @@ class Tracing:
         self, name: str, parent: Context, kind: SpanKind, links: Sequence[Link] = ()
     ) -> Iterator[OpenSpan]:
         span = self._tracer.start_span(name, parent, kind, links=links)
-        opened = OpenSpan(span)
+        open_span = OpenSpan(span)
         try:
-            yield opened
+            yield open_span
         except BaseException as error:
-            opened.fail(type(error).__name__)
+            open_span.fail(type(error).__name__)
             raise
         finally:
             span.end()
 
     def close(self) -> None:
-        """Send the last spans, as far as the collector takes them in time."""
-        closing = Thread(target=self._provider.shutdown, name="last spans", daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
+        """Send the last spans, for `CLOSE_TIMEOUT_S` at most; the rest is dropped."""
+        shutdown = Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        shutdown.start()
+        shutdown.join(CLOSE_TIMEOUT_S)
 
 
-def _context_of(traceparent: str) -> Context:
+def _parse_context(traceparent: str) -> Context:
     return _W3C.extract({HEADER: traceparent}, Context())

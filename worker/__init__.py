@@ -1,5 +1,5 @@
-"""What is done: claims, leases, the execution of handlers, and what follows from the log.
+"""Workers: claims, leases, the execution of handlers, and the followers of the log.
 
-Uses `domain` and `apphub_jobs`, and knows nothing of the log. Begin with `worker.py`, then
-`attempts.py`; `executors/` run handlers, `ports.py` says what the log must provide.
+It uses `domain` and `apphub_jobs`, and knows nothing of the log. Begin with `worker.py`, then
+`attempts.py`. `executors/` runs handlers; `ports.py` declares what the log must provide.
 """

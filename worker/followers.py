@@ -1,8 +1,8 @@
-"""What processes do in the background: bulk operations, failure groups, statistics, schedules.
+"""The followers of a process: bulk operations, failure groups, statistics and schedules.
 
-Any number of processes may run each of these. All repeat a step in the background (`Follower`):
-`BulkWorker` advances bulk operations, each in one process at a time; `FailureGrouper` groups failed
-attempts; `RunCounter` counts runs; `Ticker` decides the ticks of schedules when they are due.
+Each repeats a step in the background (`Follower`), in any number of processes: `BulkWorker`
+advances bulk operations, each in one process at a time; `FailureGrouper` groups failed attempts;
+`RunCounter` counts runs; `Ticker` decides the ticks of schedules when they are due.
 """
 
 import asyncio
@@ -24,47 +24,48 @@ from domain.commands.ticks import Ticking
 from domain.errors import QuarantinedError, VersionConflictError
 from domain.ports import RandomSource, Unit
 from runtime.tasks import Supervised, Supervision, repeat
-from worker.ports import TRANSIENT, FailureSearch, OpenOperations, RunStatistics, Ticks
+from worker.ports import TRANSIENT_ERRORS, FailureSearch, OpenOperations, RunStatistics, Ticks
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
+"""The pause after a step that found nothing to do."""
 
 
 class Follower(ABC):
     """Repeats a step in the background, from `start` to `stop`.
 
-    What is not done when it stops is left to other processes, or to the next start.
+    Work that is unfinished when it stops is left to other processes, or to the next start.
     """
 
     task_name: ClassVar[str]
     failure: ClassVar[str]
-    """Begins the warning about a transient error."""
+    """How the warning about a transient error begins."""
 
     def __init__(self) -> None:
         self._task: Supervised | None = None
 
     def start(self, supervision: Supervision) -> None:
-        """Begin to repeat the step."""
-        run = partial(repeat, self._step, self.failure, TRANSIENT, LOOK_EVERY_S)
+        """Start to repeat the step."""
+        run = partial(repeat, self.step, self.failure, TRANSIENT_ERRORS, POLL_INTERVAL_S)
         self._task = supervision.start(self.task_name, run)
 
     async def stop(self) -> None:
-        """Stop, also in the middle of a step."""
+        """Stop, even in the middle of a step."""
         if self._task is not None:
             await self._task.end()
 
     @abstractmethod
-    async def _step(self) -> float:
-        """Do what there is to do now; return the seconds until the next step."""
+    async def step(self) -> float:
+        """Do the next part of the work; return the seconds until the next step, 0 if more waits."""
 
 
 OPERATIONS_AT_A_TIME = 50
-"""Open operations that are advanced in turn."""
+"""How many open operations are advanced in turn."""
 
 TAKE_OVER_S = 1.5
-"""An operation without progress for this long is taken over from the process that advanced it. If
-that process still runs, only the work on one batch is lost."""
+"""After this long without progress, an operation is taken over from the process that advanced it.
+If that process still runs, only its work on one batch is lost."""
 
 
 class BulkWorker(Follower):
@@ -79,11 +80,8 @@ class BulkWorker(Follower):
         self._operations = operations
         self._last_seen: dict[UUID, _LastSeen] = {}
 
-    async def _step(self) -> float:
-        return 0.0 if await self.look() else LOOK_EVERY_S
-
-    async def look(self) -> bool:
-        """Advance operations that no other process advances; return whether there were any."""
+    async def step(self) -> float:
+        """Advance each operation that no other process advances by a batch."""
         versions = await self._operations.unfinished(OPERATIONS_AT_A_TIME)
         for operation_id in self._last_seen.keys() - versions.keys():
             del self._last_seen[operation_id]
@@ -103,10 +101,10 @@ class BulkWorker(Follower):
                 continue
             has_advanced = True
             self._remember(operation_id, new_version or version, is_ours=True)
-        return has_advanced
+        return 0.0 if has_advanced else POLL_INTERVAL_S
 
     def _is_free(self, operation_id: UUID, version: int) -> bool:
-        """Return whether the operation is ours, new, or has made no progress for long."""
+        """Return whether an operation is ours or new, or has had no progress for `TAKE_OVER_S`."""
         last = self._last_seen.get(operation_id)
         if last is None or last.version != version:
             self._remember(operation_id, version, is_ours=False)
@@ -119,7 +117,7 @@ class BulkWorker(Follower):
 
 @dataclass
 class _LastSeen:
-    """The last version of an operation, since when it has it, and whether we brought it there."""
+    """The last version of an operation, since when it has had it, and whether we advanced it."""
 
     version: int
     since_s: float
@@ -129,7 +127,7 @@ class _LastSeen:
 class FailureGrouper(Follower):
     """Groups failed attempts a moment after they failed.
 
-    It follows the log on its own, so a failure costs the worker that records it nothing more.
+    It reads them from the log, so that workers record failures no slower than successes.
     """
 
     task_name = "failures"
@@ -147,21 +145,18 @@ class FailureGrouper(Follower):
         return self._searched_until
 
     def forget(self) -> None:
-        """Begin where the log says: it may be another one."""
+        """Forget the position that was reached: the database may have another log now."""
         self._searched_until = 0
 
-    async def _step(self) -> float:
-        return 0.0 if await self.look() else LOOK_EVERY_S
-
-    async def look(self) -> bool:
-        """Group the failures in the next part of the log; return whether there is more of it."""
+    async def step(self) -> float:
+        """Group the failures in the next part of the log."""
         after = max(await self._failures.watched(), self._searched_until)
         findings = await self._search.after(after)
         if not await self._failures.note(findings):
             self.forget()
-            return True
+            return 0.0
         self._searched_until = findings.until
-        return findings.has_more
+        return 0.0 if findings.has_more else POLL_INTERVAL_S
 
 
 class RunCounter(Follower):
@@ -174,57 +169,58 @@ class RunCounter(Follower):
         super().__init__()
         self._statistics = statistics
 
-    async def _step(self) -> float:
-        return 0.0 if await self._statistics.advance() else LOOK_EVERY_S
+    async def step(self) -> float:
+        """Count the runs in the next part of the log."""
+        return 0.0 if await self._statistics.advance() else POLL_INTERVAL_S
 
 
 FIRST_ID = UUID(int=0)
-"""Every schedule's id comes after it."""
+"""The id before those of all schedules."""
 
 CHECK_DECIDED_AHEAD_EVERY_S = 60.0
-"""How often to look for ticks that were decided by a clock that has been set back since; a process
-that sees its clock set back looks at once."""
+"""How often to look for ticks that were decided by a clock that was set back afterwards. A process
+whose own clock is set back looks at once."""
 
 MAX_DUE = 1_000
-"""Due schedules that are read at a time."""
+"""How many due schedules are read at a time."""
 
 TICKS_AT_A_TIME = 64
-"""Schedules whose ticks are decided and appended together: the log holds its lock meanwhile."""
+"""The ticks of this many schedules are decided and appended together, under the append lock."""
 
 CONCURRENT_PORTIONS = 2
 """While the ticks of one portion are appended, those of the next are decided."""
 
 AWAITING_PAUSE_FACTOR = 20
-"""Reading which schedules await the end of a run is followed by a pause this many times as long:
-each of them that has an open run is looked at."""
+"""How many times longer than the reading the pause is after reading the schedules that await the
+end of a run. The reading is costly: it checks each schedule with an open run."""
 
 MANY_TICKS = 200
-"""From this many ticks due at one moment on, they are decided before it, and only appended then."""
+"""This many ticks due at one moment, or more, are decided before it and only appended then."""
 
 AHEAD = timedelta(seconds=15)
-"""How long before: enough for ten thousand, also where others need the processor."""
+"""How long before: enough for ten thousand ticks, even if other processes need the processor."""
 
 LOOK_AHEAD_EVERY = timedelta(seconds=1)
-"""Counting the coming ticks reads all of them."""
+"""The pause between two counts of the coming ticks, each of which reads all of them."""
 
 MAX_AHEAD = 10_000
 """Ticks beyond this number are decided when they are due."""
 
 MAX_AHEAD_BYTES = 32_000_000
-"""Most ticks take two kilobytes until then, but their parameters may be large."""
+"""The limit of prepared units in memory; most have two kilobytes, but parameters may be large."""
 
 PREPARED_BY = 3
-"""How many processes prepare each tick, as a rule: few for the work, and enough so that hardly any
-is left to be decided when it is due."""
+"""How many processes prepare each tick on average: few, to save work, and enough that hardly any
+tick is undecided when it is due."""
 
 TOO_LATE = timedelta(seconds=5)
-"""Ticks prepared for longer ago than this are decided anew: a clock was set, or the process has
-stood still. Below it, others may have been busy with earlier ticks; a prepared decision holds, or
-the log refuses it."""
+"""Prepared ticks that are overdue for longer than this are decided again: a clock was set, or the
+process was frozen. A shorter delay is no reason, as the log may have been busy with earlier ticks;
+it refuses a prepared decision that no longer holds."""
 
 
 class Ticker(Follower):
-    """Decides the ticks of schedules when they are due, and many at one moment ahead of it."""
+    """Decides the ticks of schedules: when they are due, or before that if many are due at once."""
 
     task_name = "schedules"
     failure = "cannot decide ticks at the moment"
@@ -246,14 +242,11 @@ class Ticker(Follower):
         self._is_set_back = False
 
     def forget(self) -> None:
-        """Forget prepared ticks, also those under way: the log may be another one."""
+        """Forget all prepared ticks: the database may have another log now."""
         self._prepared = None
 
-    async def _step(self) -> float:
-        return await self.look()
-
-    async def look(self) -> float:
-        """Decide ticks that are due, or will be; return the seconds until the next look."""
+    async def step(self) -> float:
+        """Decide ticks that are due, or a portion of those that will be."""
         now = self._clock()
         await self._schedules.watch.since(now)
         if await self._append_prepared(now):
@@ -268,13 +261,14 @@ class Ticker(Follower):
             return 0.0
         next_at = await self._ticks.next_at(now)
         if next_at is None:
-            return LOOK_EVERY_S
-        return min((next_at - now).total_seconds(), LOOK_EVERY_S)
+            return POLL_INTERVAL_S
+        return min((next_at - now).total_seconds(), POLL_INTERVAL_S)
 
     async def _check_decided_ahead(self, now: datetime) -> bool:
-        """Let schedules go by a clock that was set back; return whether more of them may remain.
+        """Adapt schedules to a clock that was set back; return whether there may be more of them.
 
-        They decide what fires from now on, also where they had decided it before.
+        From now on they decide each tick that fires by the new clock, even one that was decided by
+        the old clock.
         """
         is_set_back = now < self._read_at - CLOCK_STEP
         self._read_at = now
@@ -292,7 +286,7 @@ class Ticker(Follower):
         return bool(decided_ahead)
 
     async def _append_prepared(self, now: datetime) -> int:
-        """Append prepared ticks if they are due; return how many of them still held."""
+        """Append the prepared ticks if they are due; return how many decisions still held."""
         ticks = self._prepared
         if ticks is None:
             return 0
@@ -304,19 +298,19 @@ class Ticker(Follower):
             return 0
 
         async def append(units: dict[UUID, Unit]) -> int:
-            # Other processes have prepared the same ticks.
+            # Other processes have prepared the same ticks, and may have appended them.
             still_due = await self._ticks.still_due(now, list(units))
             if self._prepared is not ticks:
-                return 0  # Forgotten meanwhile.
+                return 0  # `forget` was called meanwhile.
             return await self._schedules.append([units[schedule_id] for schedule_id in still_due])
 
         try:
-            return await _for_each(ticks.portions, append)
+            return await _process_portions(ticks.portions, append)
         finally:
             self._prepared = None
 
     async def _awaiting(self) -> list[UUID]:
-        """Return schedules that await the end of a run, unless they were read just now."""
+        """Return the schedules that await the end of a run; none if they were read just now."""
         began_s = monotonic()
         if began_s < self._read_awaiting_at_s:
             return []
@@ -326,13 +320,14 @@ class Ticker(Follower):
         return awaiting
 
     async def _tick(self, due: Sequence[UUID]) -> int:
-        """Decide the ticks of schedules; return how many schedules had ticks that were due."""
-        return await _for_each(self._portions(list(dict.fromkeys(due))), self._schedules.tick)
+        """Decide the ticks of schedules; return how many schedules had due ticks."""
+        portions = self._split_into_portions(list(dict.fromkeys(due)))
+        return await _process_portions(portions, self._schedules.tick)
 
     async def _prepare(self, now: datetime) -> bool:
-        """Decide a portion of the ticks of one coming moment; return whether there was any.
+        """Decide a portion of the ticks of a coming moment; return whether there was one.
 
-        A portion is small, for others may be due meanwhile.
+        A portion is small, as other ticks may become due meanwhile.
         """
         if self._prepared is None:
             self._prepared = await self._look_ahead(now)
@@ -343,21 +338,21 @@ class Ticker(Follower):
         return True
 
     async def _look_ahead(self, now: datetime) -> "_PreparedTicks | None":
-        """Return this process's share of the many ticks of one coming moment, if there is one."""
+        """Return this process's share of the ticks of the next moment that has many of them."""
         if abs(now - self._looked_ahead_at) < LOOK_AHEAD_EVERY:
             return None
         self._looked_ahead_at = now
         at = await self._ticks.first_peak(now, now + AHEAD, MANY_TICKS)
         if at is None:
             return None
-        portions = self._portions(await self._ticks.due(at, MAX_AHEAD))
-        workers = max(await self._ticks.workers(), 1)
+        portions = self._split_into_portions(await self._ticks.due(at, MAX_AHEAD))
+        workers = max(await self._ticks.count_workers(), 1)
         return _PreparedTicks(at, portions[: ceil(len(portions) * (PREPARED_BY / workers))])
 
-    def _portions(self, due: Sequence[UUID]) -> list[Sequence[UUID]]:
-        """Return due schedules in portions that are decided together, from a random one on.
+    def _split_into_portions(self, due: Sequence[UUID]) -> list[Sequence[UUID]]:
+        """Split due schedules into portions that are decided together; begin at a random one.
 
-        If all processes began with the longest due, all but one would decide in vain.
+        If all processes began at the same portion, all but one would decide it in vain.
         """
         portions: list[Sequence[UUID]] = [
             due[begin : begin + TICKS_AT_A_TIME] for begin in range(0, len(due), TICKS_AT_A_TIME)
@@ -368,13 +363,13 @@ class Ticker(Follower):
 
 @dataclass
 class _PreparedTicks:
-    """Ticks of one moment that are decided before it.
+    """The ticks of one moment that are decided before it.
 
     Attributes:
         at: the moment at which they are due.
-        undecided: the schedules whose ticks are not decided yet, in portions.
-        portions: the units to append at that moment by schedule, in portions.
-        size_bytes: the size of these units.
+        undecided: the ids of schedules whose ticks are not decided yet, in portions.
+        portions: the units to append at that moment, by the id of the schedule, in portions.
+        size_bytes: the size of the events of these units.
     """
 
     at: datetime
@@ -383,7 +378,7 @@ class _PreparedTicks:
     size_bytes: int = 0
 
     def add(self, units: dict[UUID, Unit]) -> None:
-        """Add decided ticks; beyond the limit of bytes, the rest stays undecided."""
+        """Add decided ticks; once they exceed `MAX_AHEAD_BYTES`, the rest is decided when due."""
         self.portions.append(units)
         self.size_bytes += sum(len(event.state) for unit in units.values() for event in unit.events)
         if self.size_bytes >= MAX_AHEAD_BYTES:
@@ -393,22 +388,22 @@ class _PreparedTicks:
 P = TypeVar("P")
 
 
-async def _for_each(portions: Sequence[P], act: Callable[[P], Awaitable[int]]) -> int:
-    """Process each portion, a few at a time; return the sum of what `act` returns."""
+async def _process_portions(portions: Sequence[P], process: Callable[[P], Awaitable[int]]) -> int:
+    """Process the portions, `CONCURRENT_PORTIONS` at a time; return the sum of the results."""
     remaining = iter(portions)
 
-    async def process_some() -> int:
+    async def process_remaining() -> int:
         count = 0
         for portion in remaining:
-            count += await act(portion)
+            count += await process(portion)
         return count
 
-    outcomes = await asyncio.gather(
-        *(process_some() for _ in range(CONCURRENT_PORTIONS)), return_exceptions=True
+    counts = await asyncio.gather(
+        *(process_remaining() for _ in range(CONCURRENT_PORTIONS)), return_exceptions=True
     )
-    count = 0
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        count += outcome
-    return count
+    total = 0
+    for count in counts:
+        if isinstance(count, BaseException):
+            raise count
+        total += count
+    return total

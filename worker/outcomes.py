@@ -1,4 +1,4 @@
-"""From an attempt's outcome to the command that records it, retried until the log answers."""
+"""Records an attempt's outcome: chooses the command, and retries it until the log answers."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,17 +14,17 @@ from domain.run_followers import Effect
 from runtime.tasks import retry
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
-from worker.ports import TRANSIENT
+from worker.ports import TRANSIENT_ERRORS
 
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSE_S = 0.5
 
-MAX_URL = 2_000
+MAX_URL_CHARACTERS = 2_000
 
-MAX_STACK = 32_768
+MAX_STACK_CHARACTERS = 32_768
 
-_REASONS: dict[str, FailureReason] = {
+_FAILURE_REASONS: dict[str, FailureReason] = {
     "exit": "exit",
     "signal": "signal",
     "out_of_memory": "out_of_memory",
@@ -36,18 +36,19 @@ P = ParamSpec("P")
 
 _Command = Callable[[], Awaitable[None]]
 
-_NOTHING = Report()
+_EMPTY_REPORT = Report()
 
 
 class ClaimedRun:
-    """Records in the log what happens to a run that a worker holds.
+    """A run that a worker has claimed; its methods record in the log what happens to it.
 
-    Each command is retried until the log answers; the fence may refuse it.
+    Each command is retried until the log answers. If another worker has taken over the run, the
+    fence refuses the command, and a warning is logged.
 
     Attributes:
-        claim: what was claimed.
-        id: the run's.
-        public_id: the same as text.
+        claim: the claim.
+        id: the run's id.
+        public_id: the run's id as text.
     """
 
     def __init__(self, executions: Executions, claim: Claim) -> None:
@@ -58,34 +59,34 @@ class ClaimedRun:
         self._attempt = claim.run.attempt
         self._holder = claim.holder
 
-    def report_of(self, message: Mapping[str, Any]) -> Report:
-        """Return what a message of the attempt's process reports, normalised.
+    def parse_report(self, message: Mapping[str, Any]) -> Report:
+        """Return the report in a message of the attempt's process, normalised.
 
         Raises:
-            InvalidJsonError: a part of it is no JSON, or of the wrong kind.
+            InvalidJsonError: a part of it is not JSON, or has the wrong type.
         """
         return Report(
-            _object_or_empty(message.get("metrics"), "/metrics"),
-            _object_or_empty(message.get("context"), "/context"),
-            _url(message.get("logs_url") or message.get("logsUrl")) or self._logs_url(),
+            _parse_optional_object(message.get("metrics"), "/metrics"),
+            _parse_optional_object(message.get("context"), "/context"),
+            _parse_url(message.get("logs_url") or message.get("logsUrl")) or self._logs_url(),
         )
 
     async def progress(self, report: Report) -> None:
-        """Append what a handler reports while it runs."""
-        await self._record("progress", self._bound(self._executions.progress, report))
+        """Record a report of a running handler."""
+        await self._record("progress", self._bind(self._executions.progress, report))
 
     async def hand_back(self) -> None:
-        """Make the run pending again, its attempt unspent."""
-        await self._record("return", self._bound(self._executions.hand_back))
+        """Make the run pending again; this execution does not count as an attempt."""
+        await self._record("return", self._bind(self._executions.hand_back))
 
-    async def fail(self, failure: AttemptFailure, report: Report = _NOTHING) -> None:
-        """End the attempt as failed."""
-        await self._record("failure", self._bound(self._executions.fail, failure, report))
+    async def fail(self, failure: AttemptFailure, report: Report = _EMPTY_REPORT) -> None:
+        """Record that the attempt failed."""
+        await self._record("failure", self._bind(self._executions.fail, failure, report))
 
     async def end(self, outcome: Outcome) -> None:
-        """Record how the attempt ended."""
+        """Record how the attempt ended; an outcome that is not JSON is recorded as a failure."""
         try:
-            command = self._command(outcome)
+            command = self._choose_command(outcome)
         except InvalidJsonError as error:
             message = f"invalid result: {error.pointer}: {error.message}"
             report = Report(logs_url=self._logs_url())
@@ -93,123 +94,125 @@ class ClaimedRun:
             return
         await self._record("outcome", command)
 
-    def _command(self, outcome: Outcome) -> _Command:
+    def _choose_command(self, outcome: Outcome) -> _Command:
         executions = self._executions
         message = outcome.message
-        report = self.report_of(message)
+        report = self.parse_report(message)
         match outcome.kind:
             case "result":
-                return self._result_command(message, report)
+                return self._choose_result_command(message, report)
             case "stopped" | "lease":
-                return self._bound(executions.hand_back)
+                return self._bind(executions.hand_back)
             case "canceled":
-                return self._bound(executions.confirm_cancel, "canceled while running", report)
+                return self._bind(executions.confirm_cancel, "canceled while running", report)
             case "timeout":
-                return self._bound(executions.time_out, report)
+                return self._bind(executions.time_out, report)
             case "error":
-                failure = _raised(message)
-                report = _with_stack(report, message)
+                failure = _parse_error(message)
+                report = _add_stack(report, message)
             case "exit" | "signal" | "out_of_memory" | "invalid" | "lost":
-                failure = AttemptFailure(_text(message["message"]), _REASONS[outcome.kind])
-        return self._bound(executions.fail, failure, report)
+                reason = _FAILURE_REASONS[outcome.kind]
+                failure = AttemptFailure(_storable(message["message"]), reason)
+        return self._bind(executions.fail, failure, report)
 
-    def _result_command(self, message: Mapping[str, Any], report: Report) -> _Command:
+    def _choose_result_command(self, message: Mapping[str, Any], report: Report) -> _Command:
         executions = self._executions
         status = message["status"]
-        reason = _text(message["error_message"] or f"the handler ended as {status}")
+        error_message = _storable(message["error_message"] or f"the handler ended as {status}")
         match status:
             case "succeeded":
                 result = normalise(message["result"], "/result")
-                effects = _effects(message["effects"])
-                return self._bound(executions.succeed, result, report, effects, self.claim.spec)
+                effects = _parse_effects(message["effects"])
+                return self._bind(executions.succeed, result, report, effects, self.claim.spec)
             case "canceled":
-                return self._bound(executions.confirm_cancel, reason, report, by_handler=True)
+                return self._bind(executions.confirm_cancel, error_message, report, by_handler=True)
             case "expired":
-                return self._bound(executions.expire, reason, report)
+                return self._bind(executions.expire, error_message, report)
             case "failed":
-                failure = AttemptFailure(reason, "handler")
+                failure = AttemptFailure(error_message, "handler")
             case _:
                 text = f"the handler returned the unknown status {status!r}"
                 failure = AttemptFailure(text, "invalid_result")
-        return self._bound(executions.fail, failure, report)
+        return self._bind(executions.fail, failure, report)
 
-    def _bound(
+    def _bind(
         self,
         command: Callable[Concatenate[UUID, Holder, P], Awaitable[None]],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> _Command:
-        """Return a command about this run, on behalf of its holder."""
+        """Return a command on this run, on behalf of the worker that holds it."""
         return partial(command, self.id, self._holder, *args, **kwargs)
 
     async def _record(self, kind: str, command: _Command) -> None:
         try:
             failure = f"{kind} of run {self.public_id} must wait"
-            await retry(command, failure, TRANSIENT, RETRY_PAUSE_S)
+            await retry(command, failure, TRANSIENT_ERRORS, RETRY_PAUSE_S)
         except StaleExecutionError as error:
-            # Also where a command did get through, but its answer was lost: the retry is refused.
+            # This includes retries of a command that was executed, but whose answer was lost.
             logger.warning("%s of run %s refused: %s", kind, self.id, error)
 
     def _logs_url(self) -> str:
         return logs_url(self.public_id, self._attempt)
 
 
-def ended_as_of(outcome: Outcome) -> str:
-    """Return how an attempt ended, in one word: its handler's status, or what ended it."""
+def outcome_name(outcome: Outcome) -> str:
+    """Return an outcome as one word: the status that the handler returned, else the kind."""
     if outcome.kind != "result":
         return outcome.kind
     status = str(outcome.message.get("status"))
     return status if status in FINAL else "invalid"
 
 
-def _raised(message: Mapping[str, Any]) -> AttemptFailure:
+def _parse_error(message: Mapping[str, Any]) -> AttemptFailure:
     """Return the failure of an attempt whose handler raised an exception."""
     permanent = message["permanent"]
     reason: FailureReason = "permanent_error" if permanent else "error"
-    return AttemptFailure(_text(message["message"]), reason, permanent, message["retryAfterMs"])
+    return AttemptFailure(_storable(message["message"]), reason, permanent, message["retryAfterMs"])
 
 
-def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:
-    stack = _text(message["stack"])[-MAX_STACK:]  # Its end names the exception.
+def _add_stack(report: Report, message: Mapping[str, Any]) -> Report:
+    stack = _storable(message["stack"])[-MAX_STACK_CHARACTERS:]  # Its end names the exception.
     return Report(report.metrics, {**report.context, "stack": stack}, report.logs_url)
 
 
-def _effects(values: object) -> list[Effect]:
+def _parse_effects(values: object) -> list[Effect]:
     if values is None:
         return []
     if not isinstance(values, list):
         raise InvalidJsonError("/effects", "must be a list")
-    return [_effect(value, f"/effects/{index}") for index, value in enumerate(values)]
+    return [_parse_effect(value, f"/effects/{index}") for index, value in enumerate(values)]
 
 
-def _effect(value: object, pointer: str) -> Effect:
-    effect = _object(value, pointer)
+def _parse_effect(value: object, pointer: str) -> Effect:
+    effect = _parse_object(value, pointer)
     kind = effect.get("kind")
     if not isinstance(kind, str):
         raise InvalidJsonError(pointer, "must have a kind, which is a text")
-    return Effect(kind, _object(effect.get("data"), f"{pointer}/data"))
+    return Effect(kind, _parse_object(effect.get("data"), f"{pointer}/data"))
 
 
-def _object_or_empty(value: object, pointer: str) -> JsonObject:
-    return {} if value is None else _object(value, pointer)
+def _parse_optional_object(value: object, pointer: str) -> JsonObject:
+    return {} if value is None else _parse_object(value, pointer)
 
 
-def _object(value: object, pointer: str) -> JsonObject:
+def _parse_object(value: object, pointer: str) -> JsonObject:
     if not isinstance(value, Mapping):
         raise InvalidJsonError(pointer, "must be an object")
     return normalised_object(value, pointer)
 
 
-def _url(value: object) -> str | None:
+def _parse_url(value: object) -> str | None:
     url = normalise(value, "/logsUrl")
     if url is None:
         return None
-    if not isinstance(url, str) or len(url) > MAX_URL:
-        raise InvalidJsonError("/logsUrl", f"must be a text of at most {MAX_URL} characters")
+    if not isinstance(url, str) or len(url) > MAX_URL_CHARACTERS:
+        problem = f"must be a text of at most {MAX_URL_CHARACTERS} characters"
+        raise InvalidJsonError("/logsUrl", problem)
     return url
 
 
-def _text(value: object) -> str:
-    """Return a text that every store holds: what cannot be kept is escaped, not lost."""
-    storable = str(value).encode("utf-8", "backslashreplace").decode()
-    return storable.replace("\x00", "\\x00")
+def _storable(value: object) -> str:
+    """Return a text with escapes for surrogates and NUL, which PostgreSQL cannot store."""
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    return text.replace("\x00", "\\x00")

@@ -1,4 +1,4 @@
-"""The ports of a worker: what it needs from outside beside the domain's commands."""
+"""The ports of a worker: what it needs beside the domain's commands. `eventlog` implements them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,27 +15,27 @@ from domain.failures.grouping import Findings
 from domain.ports import Offer, WorkerState
 from domain.workers import Python, Registration
 
-TRANSIENT = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
-"""Errors of commands and of these ports that another try will probably not meet."""
+TRANSIENT_ERRORS = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+"""Errors of commands and of these ports after which another try will probably succeed."""
 
-AWAY = (*TRANSIENT, TimeoutError)
-"""The errors of the ports while the database is unreachable."""
+UNAVAILABLE_ERRORS = (*TRANSIENT_ERRORS, TimeoutError)
+"""Errors of these ports while the database cannot be reached."""
 
 
-class Beat(Protocol):
-    """The last heartbeat of another worker."""
+class Heartbeat(Protocol):
+    """The last heartbeat of a worker."""
 
     @property
     def worker_id(self) -> str:
-        """The id of its session."""
+        """The id of the worker's session."""
 
     @property
     def sequence(self) -> int:
-        """Grows while the worker lives."""
+        """The number of the heartbeat; each one adds 1."""
 
     @property
     def lease_ms(self) -> int:
-        """How long the sequence may stand still until the worker is declared lost."""
+        """How long after a heartbeat the worker is declared lost if no other one follows."""
 
 
 class Heartbeats(Protocol):
@@ -47,43 +47,43 @@ class Heartbeats(Protocol):
     async def offer(
         self, worker_id: str, entry_points: Iterable[str], pythons: Iterable[Python] = ()
     ) -> None:
-        """Replace the entry points that a worker offers, and the Pythons that run them."""
+        """Replace the entry points that a worker offers, and the interpreters that run them."""
 
     async def beat(self, worker_id: str, slots: int | None = None) -> WorkerState:
-        """Advance the worker's sequence; return its standing.
+        """Record a heartbeat of a session; return its state.
 
         Args:
-            worker_id: the session's.
-            slots: the number it has now, if that can have changed.
+            worker_id: the session's id.
+            slots: the present number of slots; None if it has not changed.
         """
 
     async def drain(self, worker_id: str) -> None:
-        """Show that a session is draining; claims of it are refused from now on."""
+        """Record that a session is draining; its claims are refused from now on."""
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
-        """Record that a session is over: it stopped in good order, or its lease expired."""
+        """Record the end of a session: an orderly one, or one because its lease expired."""
 
-    async def any_orphaned(self) -> bool:
+    async def has_orphaned_runs(self) -> bool:
         """Return whether a lost or unknown worker holds a run."""
 
-    async def living(self) -> Sequence[Beat]:
-        """Return every worker that has not been declared lost."""
+    async def living(self) -> Sequence[Heartbeat]:
+        """Return the last heartbeat of each worker that has not been declared lost."""
 
 
 class Notification(Protocol):
-    """A notification of runs that became pending."""
+    """A notification that runs became pending."""
 
     @property
     def pending(self) -> int:
-        """The number of these runs."""
+        """How many runs became pending."""
 
     @property
     def position(self) -> int:
-        """The last position of the log that was announced."""
+        """The last log position that the notification covers."""
 
     @property
     def run_id(self) -> UUID | None:
-        """The run's id, if it is one run."""
+        """The run's id if only one became pending."""
 
 
 class NextDue(Protocol):
@@ -91,47 +91,47 @@ class NextDue(Protocol):
 
     @property
     def in_s(self) -> float | None:
-        """The seconds until a run may start; 0 for now, None where none is planned."""
+        """The seconds until a run may start; 0 if one may now, None if none is planned."""
 
     @property
     def is_at_capacity(self) -> bool:
-        """Whether due runs wait for others to end."""
+        """Whether due runs wait for other runs to end."""
 
 
 class Work(Protocol):
-    """The runs that wait, and other work that is due."""
+    """The pending runs, and other work that is due."""
 
     async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Notification:
         """Wait for a notification, or for `wake`.
 
         Args:
-            timeout_s: how long at most.
-            only_pending: whether to sleep through notifications of anything but pending runs.
+            timeout_s: the longest wait.
+            only_pending: whether to ignore all notifications but those of pending runs.
         """
 
     def wake(self) -> None:
         """End the wait, or the next one."""
 
     async def next_due(self, offer: Offer) -> NextDue:
-        """Return when a run of this offer may start, as far as is visible without the lock."""
+        """Return when a run of this offer may start, as estimated without the append lock."""
 
-    async def any_shared(self) -> bool:
+    async def has_shared_jobs(self) -> bool:
         """Return whether there is a job whose attempts share processes."""
 
-    async def unoffered(self) -> frozenset[str]:
-        """Return the entry points of runs that may wait, and that no living worker offers."""
+    async def unoffered_entry_points(self) -> frozenset[str]:
+        """Return the entry points of pending runs that no living worker offers."""
 
-    async def any_overdue(self) -> bool:
-        """Return whether a run has not started by its deadline."""
+    async def has_overdue_runs(self) -> bool:
+        """Return whether a run has not started by its start deadline."""
 
-    async def cancel_requested(self, worker_id: str) -> list[UUID]:
-        """Return the worker's running runs whose cancel was requested."""
+    async def runs_to_cancel(self, worker_id: str) -> list[UUID]:
+        """Return the worker's running runs whose cancellation was requested."""
 
-    async def keep_checkpoints(self) -> None:
-        """Do the next step of writing checkpoints, which make reading the past cheap, if any."""
+    async def write_checkpoint_if_due(self) -> None:
+        """Write the next checkpoint of time travel, if one is due."""
 
-    async def keep_archives(self) -> float:
-        """Archive ended runs past their retention; return the seconds until the next time."""
+    async def archive_ended_runs(self) -> float:
+        """Archive ended runs past their retention; return the seconds until the next call."""
 
 
 class OpenOperations(Protocol):
@@ -145,21 +145,21 @@ class Ticks(Protocol):
     """The schedules whose ticks are due, or will be."""
 
     async def due(self, now: datetime, limit: int) -> list[UUID]:
-        """Return schedules with a tick due by now, the longest due first."""
+        """Return the schedules that have a due tick, the longest due first."""
 
     async def awaiting(self, limit: int) -> list[UUID]:
-        """Return schedules that wait for one of their runs to end."""
+        """Return the schedules that wait for one of their runs to end."""
 
     async def decided_ahead(
         self, now: datetime, after: UUID, limit: int, *, whole: bool
     ) -> list[UUID]:
-        """Return schedules that have decided ticks of the future, as when a clock was set back.
+        """Return the schedules with decided ticks later than now: the clock was set back since.
 
         Args:
-            now: the moment.
-            after: the id behind which to begin; schedules come in the order of their ids.
-            limit: the number of schedules at most.
-            whole: whether to return also those that go by the clock as it was set back already.
+            now: the present time.
+            after: return only schedules whose ids follow this one, in the order of the ids.
+            limit: the maximum number of schedules.
+            whole: whether to include the schedules that go by the new clock already.
         """
 
     async def next_at(self, now: datetime) -> datetime | None:
@@ -168,22 +168,22 @@ class Ticks(Protocol):
     async def first_peak(self, now: datetime, until: datetime, least: int) -> datetime | None:
         """Return the first moment after now, up to `until`, with at least `least` ticks."""
 
-    async def workers(self) -> int:
+    async def count_workers(self) -> int:
         """Return the number of living workers: about as many processes decide ticks."""
 
     async def still_due(self, now: datetime, ids: Sequence[UUID]) -> list[UUID]:
-        """Return those of these schedules that have a tick due by now."""
+        """Return the schedules among these that still have a due tick."""
 
 
 class FailureSearch(Protocol):
-    """Failed attempts in the log."""
+    """The failed attempts in the log."""
 
     async def after(self, position: int) -> Findings:
-        """Search the next part of the log after a position."""
+        """Return the failed attempts in the next part of the log after a position."""
 
 
 class RunStatistics(Protocol):
     """The counts of runs over time."""
 
     async def advance(self) -> bool:
-        """Count the next part of the log, unless another process does; return whether it did."""
+        """Count the next part of the log; return whether this process did so."""

@@ -1,8 +1,8 @@
-"""A worker: claims due runs for its free slots, and proves by heartbeats that it lives.
+"""A worker: claims due runs for its free slots, and proves by heartbeats that it is alive.
 
-`Worker` lives in sessions: each has an id and a lease of its own, and ends when the worker is
-stopped or drained, or when its lease is lost. Below it stand its slot pools (`SlotPool`), one for
-each isolation level.
+A `Worker` runs sessions one after the other. A session has an id and a lease of its own; it ends
+when the worker is stopped or drained, or when its lease is lost. Below it are its slot pools
+(`SlotPool`), one for each isolation level.
 """
 
 import asyncio
@@ -33,12 +33,14 @@ from domain.errors import OutcomeUnknownError, WorkerLostError
 from domain.json_values import JsonObject
 from domain.workers import Isolation, Labels, Python, Registration
 from runtime.logs import add_log_fields
-from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
-from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering, count_of_runs
-from worker.claiming import Claiming
+from runtime.tasks import BackOff, Supervised, Supervision, repeat, run_within
+from runtime.text import pluralize
+from worker.attempts import Attempts, AttemptSettings
+from worker.claiming import Claimer
 from worker.executors.port import Executor
 from worker.logs.run_logs import LogKeeper
-from worker.ports import AWAY, Heartbeats, Work
+from worker.offer import CHECK_EVERY_S, WorkerOffer
+from worker.ports import UNAVAILABLE_ERRORS, Heartbeats, Work
 from worker.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -49,35 +51,34 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BEATS = 6
-"""Heartbeats a lease."""
+BEATS_PER_LEASE = 6
 
 REPORT_EVERY_S = 0.5
-"""How often a stopping worker looks whether the number of its running attempts has changed."""
+"""How often a stopping worker checks whether the number of its running attempts has changed."""
 
 REPEAT_REPORT_S = 60.0
-"""After this long without a change, a stopping worker says again what it waits for."""
+"""After this long without a change, a stopping worker logs again what it waits for."""
 
 
 class LeaseLostError(Exception):
-    """Others have declared this session lost, or soon will: its attempts must end."""
+    """Other processes have declared this session lost, or soon will, so its attempts must end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """How a worker behaves.
+    """The settings of a worker.
 
     Attributes:
-        slots: how many attempts run at a time, each in a process to itself.
-        shared_slots: how many share processes beside these.
-        lease_s: how long the worker may be silent before others take its runs.
-        poll_s: how often it looks for runs and cancels without a notification.
-        cancel_grace_s: from asking a handler to stop to killing it.
-        stop_grace_s: how long running work may go on once the worker is asked to stop.
+        slots: how many attempts run at a time in processes of their own.
+        shared_slots: how many more attempts run at a time in shared processes.
+        lease_s: how long the worker may be silent before other workers take over its runs.
+        poll_s: how often to look for runs and cancels without a notification.
+        cancel_grace_s: how long after a cancel a handler is killed.
+        stop_grace_s: how long running attempts may continue once the worker is asked to stop.
         no_handler_after_s: after how long a run fails whose entry point no living worker offers;
             None for never.
         labels: properties of this worker that jobs may require.
-        handler_settings: what the operator decided for handlers, by entry point.
+        handler_settings: the operator's settings for handlers, by entry point.
     """
 
     slots: int = 4
@@ -92,15 +93,15 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """The executor of attempts that share processes, and the runs that wait for it."""
+class SharedExecution:
+    """The executor of attempts that share processes, and a `Work` of its own to wait on."""
 
     executor: Executor
     work: Work
 
 
 class Worker:
-    """Runs until it is asked to stop or drained; after a lost lease in a new session."""
+    """Runs sessions until it is stopped or drained; after a lost lease it begins a new one."""
 
     def __init__(  # noqa: PLR0913 - its ports
         self,
@@ -113,10 +114,26 @@ class Worker:
         entry_points: Collection[str],
         logs: LogKeeper,
         supervision: Supervision,
-        sharing: Sharing | None = None,
+        shared: SharedExecution | None = None,
         pythons: Callable[[], Sequence[Python]] = tuple,
         tracing: "Tracing | None" = None,
     ) -> None:
+        """Create a worker; `run` starts it.
+
+        Args:
+            settings: its settings.
+            executions: the commands on claimed runs.
+            sweeps: the commands on runs of lost workers, and on overdue ones.
+            heartbeats: the workers' table.
+            work: the pending runs.
+            executor: runs attempts in processes of their own.
+            entry_points: those of the handlers; the collection may change later.
+            logs: stores the attempts' output.
+            supervision: runs the worker's background tasks.
+            shared: runs attempts in shared processes; None if this worker does not.
+            pythons: returns the interpreters of the handlers.
+            tracing: records the attempts' spans; None if no traces are sent.
+        """
         self._settings = settings
         self._tracing = tracing
         self._supervision = supervision
@@ -124,13 +141,14 @@ class Worker:
         self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
-        grace_s = settings.no_handler_after_s
-        self._offering = Offering(entry_points, work, heartbeats, grace_s, settings.labels, pythons)
-        pools = [self._slot_pool(executor, work, logs)]
-        if sharing is not None:
-            pools.append(self._slot_pool(sharing.executor, sharing.work, logs))
+        self._offer = WorkerOffer(
+            entry_points, work, heartbeats, settings.no_handler_after_s, settings.labels, pythons
+        )
+        pools = [self._create_pool(executor, work, logs)]
+        if shared is not None:
+            pools.append(self._create_pool(shared.executor, shared.work, logs))
         self._pools = SlotPools(pools)
-        self._claims: list[Supervised] = []
+        self._claim_loops: list[Supervised] = []
         self._watcher: Watcher | None = None
         self._lease_until = 0.0
         self._stop_by = 0.0
@@ -138,20 +156,19 @@ class Worker:
         self.is_draining = False
         self.worker_id = ""
 
-    def _slot_pool(self, executor: Executor, work: Work, logs: LogKeeper) -> "SlotPool":
-        settings, offering = self._settings, self._offering
+    def _create_pool(self, executor: Executor, work: Work, logs: LogKeeper) -> "SlotPool":
+        settings = self._settings
         isolation = executor.capabilities.isolation
         slots = settings.shared_slots if isolation == "shared" else settings.slots
         attempts = Attempts(
             AttemptSettings(slots, settings.handler_settings, self._tracing),
             self._executions,
             executor,
-            offering,
+            self._offer,
             logs,
             work.wake,
         )
-        poll_s = settings.poll_s
-        return SlotPool(isolation, attempts, work, offering, self._executions, poll_s)
+        return SlotPool(isolation, attempts, work, self._offer, self._executions, settings.poll_s)
 
     @property
     def others(self) -> list[str]:
@@ -161,9 +178,9 @@ class Worker:
         return [worker_id for worker_id in self._watcher.living if worker_id != self.worker_id]
 
     @property
-    def unoffered(self) -> int:
-        """How many entry points of waiting runs no living worker offers, as last read."""
-        return self._offering.unoffered
+    def unoffered_count(self) -> int:
+        """How many entry points of pending runs no living worker offers, as last read."""
+        return self._offer.unoffered_count
 
     @property
     def is_stopping(self) -> bool:
@@ -171,20 +188,20 @@ class Worker:
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """Ask the worker to stop: no attempt begins, and what outlasts the grace is handed back."""
+        """Ask the worker to stop: no attempt starts, and what outlasts the grace is handed back."""
         if not self.is_stopping:
             self._stop_by = monotonic() + self._settings.stop_grace_s
             self._stopping.set()
-        self._pools.begin_no_more()
-        self._finish_claims()
+        self._pools.stop_starting()
+        self._finish_claiming()
 
     def stop_now(self) -> None:
-        """Stop, and hand all runs back at once."""
+        """Stop, and hand back all runs at once."""
         self.stop()
         self._pools.hand_back()
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Run until the worker is stopped or drained."""
         while not self.is_ending:
             self.worker_id = new_session_id()
             expired = False
@@ -194,44 +211,44 @@ class Worker:
                 expired = True
                 logger.warning("worker %s lost its lease: %s", self.worker_id, error)
                 await self._pools.abandon(self.worker_id)
-            # No attempt of this session is left, so others need not wait for its lease to end.
-            with suppress(*AWAY):
-                leaving = self._heartbeats.leave(self.worker_id, expired=expired)
-                await self._in_time("leaving", leaving)
+            # No attempt of this session is left, so others need not wait until its lease is over.
+            with suppress(*UNAVAILABLE_ERRORS):
+                leave = self._heartbeats.leave(self.worker_id, expired=expired)
+                await self._send_in_time("leaving", leave)
 
     async def _run_session(self) -> None:
-        """Register, and run the loops of a session until its claims end or its lease is lost."""
+        """Register, and run the loops of a session until claiming ends or its lease is lost."""
         await self._register()
         add_log_fields(worker=self.worker_id)
         observer = f"worker {self.worker_id}"
         self._watcher = watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)
-        self._claims = [self._supervise_claims(pool) for pool in self._pools]
-        grace_s = self._settings.cancel_grace_s
-        poll_cancels = partial(self._pools.poll_cancels, self.worker_id, grace_s)
-        keep_offer = partial(self._offering.keep_up, self.worker_id)
+        self._claim_loops = [self._supervise_claims(pool) for pool in self._pools]
+        settings = self._settings
+        poll_cancels = partial(self._pools.poll_cancels, self.worker_id, settings.cancel_grace_s)
+        keep_offer = partial(self._offer.keep_current, self.worker_id)
         loops = [
-            *self._claims,
-            # Started again in time for the next beat: it must see that the lease is over before
-            # others do.
-            self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS),
-            self._supervise("cancels", poll_cancels, self._settings.poll_s),
-            self._supervise("offers", keep_offer, LOOK_EVERY_S),
-            self._supervise("stop", self._report_stop, self._settings.poll_s),
+            *self._claim_loops,
+            # Its restarts are no later than its heartbeats: it must notice the end of the lease
+            # before other processes do.
+            self._supervise("lease", self._keep_lease, settings.lease_s / BEATS_PER_LEASE),
+            self._supervise("cancels", poll_cancels, settings.poll_s),
+            self._supervise("offers", keep_offer, CHECK_EVERY_S),
+            self._supervise("stop", self._report_stop, settings.poll_s),
         ]
         try:
-            await self._wait_for_claims(loops)
+            await self._wait_for_claim_loops(loops)
         finally:
             for loop in loops:
                 await loop.end()
             await watcher.stop()
 
-    async def _wait_for_claims(self, loops: Iterable[Supervised]) -> None:
-        """Wait until all claims have ended; the other loops end by an error alone."""
-        waiting = {loop.task for loop in loops}
-        claims = {loop.task for loop in self._claims}
-        while claims & waiting:
-            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    async def _wait_for_claim_loops(self, loops: Iterable[Supervised]) -> None:
+        """Wait until all claim loops have ended, and raise the error of any loop that fails."""
+        running = {loop.task for loop in loops}
+        claim_tasks = {loop.task for loop in self._claim_loops}
+        while claim_tasks & running:
+            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
 
@@ -240,58 +257,60 @@ class Worker:
         return self._supervise(name, partial(self._claim_and_drain, pool), self._settings.poll_s)
 
     def _supervise(
-        self, name: str, run: Callable[[], Awaitable[None]], at_most_s: float
+        self, name: str, run: Callable[[], Awaitable[None]], max_pause_s: float
     ) -> Supervised:
-        back_off = BackOff(at_most_s=at_most_s)
-        return self._supervision.start(name, run, back_off, outcomes=(LeaseLostError,))
+        back_off = BackOff(max_s=max_pause_s)
+        return self._supervision.start(name, run, back_off, final_errors=(LeaseLostError,))
 
     @property
     def is_ending(self) -> bool:
-        """Whether it has ceased to claim: it is stopping or draining."""
+        """Whether it claims no more, as it is stopping or draining."""
         return self.is_stopping or self.is_draining
 
     def _drain(self) -> None:
         """Claim no more, and end once all attempts have, however long that takes."""
         logger.info("worker %s is drained: it ends after what it runs", self.worker_id)
         self.is_draining = True
-        self._finish_claims()
+        self._finish_claiming()
 
-    def _finish_claims(self) -> None:
-        for claims in self._claims:
-            claims.finish()
+    def _finish_claiming(self) -> None:
+        for loop in self._claim_loops:
+            loop.finish()
         self._pools.wake()
 
     async def _claim_and_drain(self, pool: "SlotPool") -> None:
-        await pool.claim(self, self._pools.are_several)
+        await pool.claim(self, self._pools.has_several_claimers)
         await pool.attempts.drain(max(self._stop_by - monotonic(), 0.0))
 
     async def _report_stop(self) -> None:
-        """Show others that the worker is stopping, and log what it waits for within its grace."""
+        """Once the worker is stopping, record that, and log what it waits for within its grace."""
         await self._stopping.wait()
-        if self._pools.left:
-            with suppress(*AWAY):
-                await self._in_time("draining", self._heartbeats.drain(self.worker_id))
-        reported, repeat_at = 0, 0.0
-        while (left := self._pools.left) and (remaining_s := self._stop_by - monotonic()) > 0:
-            if left != reported or monotonic() > repeat_at:
+        if self._pools.unfinished:
+            with suppress(*UNAVAILABLE_ERRORS):
+                await self._send_in_time("draining", self._heartbeats.drain(self.worker_id))
+        last_reported, repeat_at = 0, 0.0
+        while unfinished := self._pools.unfinished:
+            remaining_s = self._stop_by - monotonic()
+            if remaining_s <= 0:
+                return
+            if unfinished != last_reported or monotonic() > repeat_at:
                 message = "worker %s is stopping, and waits up to %.0f s for %s"
-                logger.info(message, self.worker_id, remaining_s, count_of_runs(left))
-                reported, repeat_at = left, monotonic() + REPEAT_REPORT_S
+                logger.info(message, self.worker_id, remaining_s, pluralize(unfinished, "run"))
+                last_reported, repeat_at = unfinished, monotonic() + REPEAT_REPORT_S
             await asyncio.sleep(REPORT_EVERY_S)
 
     async def _register(self) -> None:
-        """Register this session. Its lease counts from before the registration was sent."""
-        settings = self._settings
+        """Register this session; its lease begins before the registration is sent."""
+        settings, offer = self._settings, self._offer
         while not self.is_stopping:
             self._lease_until = monotonic() + settings.lease_s
-            offering = self._offering
-            registration = registration_of(settings, offering.announced(), offering.pythons())
-            registering = self._heartbeats.register(self.worker_id, registration)
+            registration = build_registration(settings, offer.mark_announced(), offer.pythons())
+            register = self._heartbeats.register(self.worker_id, registration)
             try:
-                await self._in_time("registering", registering)
-            except AWAY as error:
+                await self._send_in_time("registering", register)
+            except UNAVAILABLE_ERRORS as error:
                 logger.warning("cannot register, trying again: %s", error)
-                # It may have been registered all the same, and no id is registered twice.
+                # The database may have registered this id; no id is registered twice.
                 self.worker_id = new_session_id()
                 await asyncio.sleep(settings.poll_s)
             else:
@@ -300,47 +319,47 @@ class Worker:
                 return
 
     async def _keep_lease(self) -> None:
-        """Beat several times a lease, and renew the lease of the attempts.
+        """Send heartbeats, each of which renews the lease of the attempts.
 
         Raises:
-            LeaseLostError: the lease is over, or will be before another beat can get through.
+            LeaseLostError: the lease is over, or will be before another heartbeat can get through.
         """
-        # This loop may have died and been started again since the last beat.
+        # This loop may have died and been restarted since the last heartbeat.
         self._check_time_left()
         while True:
-            # A worker that was frozen past its lease must not beat again: its attempts have been
-            # ended, and others, who would count it as living, would never recover their runs.
+            # A worker that was frozen past its lease must send no more heartbeats: its attempts
+            # have been ended, and others would count it as living and never recover its runs.
             if monotonic() > self._lease_until:
                 raise LeaseLostError("it was silent for longer than its lease")
-            if self._pools.unrecorded(self.worker_id):
+            if self._pools.has_unrecorded_end(self.worker_id):
                 raise LeaseLostError("how a run ended could not be recorded")
             await self._beat()
             self._check_time_left()
-            await asyncio.sleep(self._settings.lease_s / BEATS)
+            await asyncio.sleep(self._settings.lease_s / BEATS_PER_LEASE)
 
     def _check_time_left(self) -> None:
         if monotonic() > self._lease_until - self._settings.lease_s / 3:
             raise LeaseLostError("no heartbeat got through for most of the lease")
 
     async def _beat(self) -> None:
-        # Others count from when they read the beat, which is later.
+        # The lease counts from here; other processes count from when they read the heartbeat.
         sent_s = monotonic()
-        beating = self._heartbeats.beat(self.worker_id, self._pools.slots)
+        beat = self._heartbeats.beat(self.worker_id, self._pools.slots)
         try:
-            standing = await self._in_time("heartbeat", beating)
-        except AWAY as error:
+            state = await self._send_in_time("heartbeat", beat)
+        except UNAVAILABLE_ERRORS as error:
             logger.warning("no heartbeat got through: %s", error)
             return
-        if standing == "lost":
+        if state == "lost":
             raise LeaseLostError("another worker declared it dead")
-        if standing == "draining" and not self.is_ending:
+        if state == "draining" and not self.is_ending:
             self._drain()
         self._lease_until = sent_s + self._settings.lease_s
         self._pools.renew(self._lease_until)
 
-    async def _in_time(self, name: str, request: Coroutine[Any, Any, T]) -> T:
+    async def _send_in_time(self, name: str, request: Coroutine[Any, Any, T]) -> T:
         """Await a request for at most a third of a lease, so that it can be repeated in time."""
-        return await within(self._settings.lease_s / 3, name, request)
+        return await run_within(self._settings.lease_s / 3, name, request)
 
 
 def new_session_id() -> str:
@@ -348,10 +367,10 @@ def new_session_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
-def registration_of(
-    settings: WorkerSettings, entry_points: Sequence[str], pythons: Sequence[Python] = ()
+def build_registration(
+    settings: WorkerSettings, entry_points: Sequence[str], pythons: Sequence[Python]
 ) -> Registration:
-    """Return how this process registers as a worker that offers these entry points."""
+    """Return the registration of this process as a worker that offers these entry points."""
     return Registration(
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -367,78 +386,78 @@ def registration_of(
 
 @dataclass
 class SlotPool:
-    """The slots for attempts of one isolation level, which are claimed on their own.
+    """The slots for attempts of one isolation level; each pool claims runs for itself.
 
     Attributes:
-        work: the runs that wait for these slots; no other pool uses it.
-        poll_s: how often it looks for runs without a notification.
-        claims: whether it has begun to claim.
+        work: the pending runs; each pool has a `Work` of its own, so that each is notified.
+        poll_s: how often to look for runs without a notification.
+        is_claiming: whether it has begun to claim.
     """
 
     isolation: Isolation
     attempts: Attempts
     work: Work
-    offering: Offering
+    offer: WorkerOffer
     executions: Executions
     poll_s: float
-    claims: bool = field(default=False, init=False)
+    is_claiming: bool = field(default=False, init=False)
 
-    async def claim(self, worker: Worker, looks_first: Callable[[], bool]) -> None:
+    async def claim(self, worker: Worker, must_look_first: Callable[[], bool]) -> None:
         """Claim until the worker is ending, then wait until the attempts have ended.
 
         Args:
-            worker: whose session to claim for.
-            looks_first: whether a notification may well be for another pool.
+            worker: the worker for whose session to claim.
+            must_look_first: whether a notification may be about runs for another pool.
 
         Raises:
-            LeaseLostError: it is not known what was claimed.
+            LeaseLostError: it is unknown which runs were claimed.
         """
         if self.isolation == "shared":
             await self._wait_for_shared_jobs(worker)
-        await self._claim(worker, looks_first)
-        while self.attempts.left and not worker.is_stopping:
-            # The end of each attempt, and `stop`, wake it.
+        await self._claim(worker, must_look_first)
+        while self.attempts.unfinished and not worker.is_stopping:
+            # The end of an attempt, and a stop of the worker, end this wait.
             await self.work.wait(self.poll_s, only_pending=True)
 
     async def _wait_for_shared_jobs(self, worker: Worker) -> None:
-        """Wait until there is a job whose attempts share processes: most services have none."""
+        """Wait until there is a job whose attempts share processes; most services have none."""
         while not worker.is_ending:
             try:
-                if await self.work.any_shared():
+                if await self.work.has_shared_jobs():
                     return
-            except AWAY as error:
+            except UNAVAILABLE_ERRORS as error:
                 logger.warning("cannot look for jobs at the moment: %s", error)
             await self._pause(worker)
 
     async def _pause(self, worker: Worker) -> None:
-        """Wait for `poll_s`, or until the worker is ending; notifications do not end it."""
+        """Wait for `poll_s`, or until the worker is ending; notifications do not end the wait."""
         until = monotonic() + self.poll_s
         while monotonic() < until and not worker.is_ending:
             await self.work.wait(max(until - monotonic(), 0.0), only_pending=True)
 
-    async def _claim(self, worker: Worker, looks_first: Callable[[], bool]) -> None:
-        self.claims = True
-        claiming = Claiming(
+    async def _claim(self, worker: Worker, must_look_first: Callable[[], bool]) -> None:
+        self.is_claiming = True
+        claimer = Claimer(
             worker.worker_id,
             self.executions,
             self.attempts,
-            partial(self.offering.present, self.isolation),
+            partial(self.offer.current, self.isolation),
             self.work,
             self.poll_s,
-            looks_first,
+            must_look_first,
         )
-        notification = await claiming.wait(0.0)
+        notification = await claimer.wait(0.0)
         while not worker.is_ending:
             try:
-                pause_s = await claiming.claim(worker.others, notification)
+                pause_s = await claimer.claim(worker.others, notification)
             except (WorkerLostError, OutcomeUnknownError) as error:
-                # Runs may have been claimed that this process does not know of: only the end of the
-                # session frees them.
+                # The log may have claimed runs that this process does not know of. Only the end of
+                # the session frees them.
                 raise LeaseLostError(f"a claim went wrong: {error!r}") from error
-            except AWAY as error:
+            except UNAVAILABLE_ERRORS as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self.poll_s
-            notification = await claiming.wait(pause_s)
+            notification = await claimer.wait(pause_s)
 
 
 class SlotPools:
@@ -451,29 +470,29 @@ class SlotPools:
         """Yield each pool."""
         return iter(self._pools)
 
-    def are_several(self) -> bool:
-        """Return whether more than one claims."""
-        return sum(pool.claims for pool in self._pools) > 1
+    def has_several_claimers(self) -> bool:
+        """Return whether more than one pool has begun to claim."""
+        return sum(pool.is_claiming for pool in self._pools) > 1
 
     @property
-    def any_running(self) -> bool:
-        """Whether an attempt is running, which could be canceled."""
-        return any(pool.attempts.any_running for pool in self._pools)
+    def has_running(self) -> bool:
+        """Whether an attempt is running, so that it can be canceled."""
+        return any(pool.attempts.has_running for pool in self._pools)
 
     @property
     def slots(self) -> int:
-        """How many slots there are now for attempts with a process of their own, free or not."""
+        """How many slots for attempts with processes of their own there are now, in use or not."""
         first, *_ = self._pools
         return first.attempts.slots
 
-    def unrecorded(self, worker_id: str) -> bool:
-        """Return whether this session holds a run whose end the log has refused."""
-        return any(pool.attempts.unrecorded(worker_id) for pool in self._pools)
+    def has_unrecorded_end(self, worker_id: str) -> bool:
+        """Return whether a session holds a run whose end could not be recorded."""
+        return any(pool.attempts.has_unrecorded_end(worker_id) for pool in self._pools)
 
     @property
-    def left(self) -> int:
+    def unfinished(self) -> int:
         """How many claimed runs have no recorded end yet."""
-        return sum(pool.attempts.left for pool in self._pools)
+        return sum(pool.attempts.unfinished for pool in self._pools)
 
     def wake(self) -> None:
         """End the wait of each pool."""
@@ -486,25 +505,25 @@ class SlotPools:
             pool.attempts.renew(until)
 
     def cancel(self, run_ids: Sequence[UUID], grace_s: float) -> None:
-        """Ask the handlers of these runs to stop; only the first request counts."""
+        """Ask the handlers of these runs to stop; repeated requests have no effect."""
         for pool in self._pools:
             pool.attempts.cancel(run_ids, grace_s)
 
     async def poll_cancels(self, worker_id: str, grace_s: float) -> None:
-        """Read requested cancels again and again, whether or not there was a notification."""
+        """Read requested cancels again and again; they come without a notification."""
         first, *_ = self._pools
 
         async def step() -> float:
-            if self.any_running:
-                self.cancel(await first.work.cancel_requested(worker_id), grace_s)
+            if self.has_running:
+                self.cancel(await first.work.runs_to_cancel(worker_id), grace_s)
             return first.poll_s
 
-        await repeat(step, "cannot look for cancels", AWAY, first.poll_s)
+        await repeat(step, "cannot look for cancels", UNAVAILABLE_ERRORS, first.poll_s)
 
-    def begin_no_more(self) -> None:
-        """Let no further attempt begin; the runs of those that were to begin are handed back."""
+    def stop_starting(self) -> None:
+        """Start no further attempt; the runs of those that have not started are handed back."""
         for pool in self._pools:
-            pool.attempts.begin_no_more()
+            pool.attempts.stop_starting()
 
     def hand_back(self) -> None:
         """Kill all attempts, also those about to start; their runs become pending again."""

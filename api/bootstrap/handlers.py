@@ -20,16 +20,16 @@ from api.bootstrap.interpreters import (
     listed_handlers,
     named_interpreters,
 )
-from worker.executors.local.probe import offered
+from worker.executors.local.probe import probe_packages
 from worker.executors.packages import (
     TRUSTED,
     Access,
     HandlerPackage,
     HandlerSource,
     Interpreter,
-    packages_of,
+    check_variable_name,
+    collect_packages,
     read_commands,
-    variable_name,
 )
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def handler_packages(
         OSError: the file of commands cannot be read.
     """
     source = handler_source(modules or (), commands, access, pythons or ())
-    return offered(packages_of(source))
+    return probe_packages(collect_packages(source))
 
 
 def handler_source(
@@ -193,7 +193,7 @@ def passed_variables(access: Access, options: Sequence[str]) -> Access:
             raise ValueError(msg)
         names = for_some.setdefault(owner, []) if colon else for_all
         try:
-            names += [variable_name(name.strip()) for name in names_text.split(",")]
+            names += [check_variable_name(name.strip()) for name in names_text.split(",")]
         except ValueError as error:
             msg = f"--pass-env: {error}"
             raise ValueError(msg) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from worker.executors.packages import OWN, Interpreter
+from worker.executors.packages import SERVICE_INTERPRETER, Interpreter
 
 LISTS = (".yaml", ".yml", ".json")
 """Suffixes of files that list handlers."""
@@ -132,4 +132,5 @@ def directory_of_module(module: str, directories: Sequence[str]) -> Path:
 def _is_own(program: str) -> bool:
     """Return whether a program is the service's own interpreter, in its own environment."""
     same_environment = Path(program).parent.parent.resolve() == Path(sys.prefix).resolve()
-    return same_environment and os.path.realpath(program) == os.path.realpath(OWN.path)
+    own_path = os.path.realpath(SERVICE_INTERPRETER.path)
+    return same_environment and os.path.realpath(program) == own_path

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from runtime.files import make_private
+from runtime.files import make_private_directory
 from runtime.tasks import Supervision
 from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
 from worker.logs.run_logs import DirectoryLogs, LogKeeper, RunLogs, RunLogsUnavailableError
-from worker.logs.shipping import shipping
+from worker.logs.shipping import run_shipper
 
 DIRECTORY = "run-logs"
 SPOOLS = "run-logs-spool"
@@ -37,13 +37,13 @@ async def log_keeper(
         yield _directory_logs(data_dir)
     else:
         store = ObjectLogs(open_store(url))
-        async with shipping(store, data_dir / SPOOLS, supervision) as shipper:
+        async with run_shipper(store, data_dir / SPOOLS, supervision) as shipper:
             yield shipper
 
 
 def _directory_logs(data_dir: Path) -> DirectoryLogs:
     directory = data_dir / DIRECTORY
-    make_private(directory)
+    make_private_directory(directory)
     return DirectoryLogs(directory)
 
 

@@ -45,7 +45,7 @@ from eventlog.statistics import RunStatistics
 from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
-from runtime.tasks import Supervision, Turns
+from runtime.tasks import ConcurrencyLimiter, Supervision
 from worker.followers import BulkWorker, FailureGrouper, Follower, RunCounter, Ticker
 from worker.logs.run_logs import RunLogs
 
@@ -75,7 +75,7 @@ class Service:
         counts: the same for counts over time, which take up to a second: dashboards show them, so
             they have turns of their own and do not wait for costly queries.
         queues: pending runs in memory, by isolation.
-        turns: limits the readers of long lists.
+        list_limiter: limits the readers of long lists.
         logs_at: the identity of the store of run logs; None if it cannot be read.
         tracing: makes spans; None if no traces are sent.
     """
@@ -107,7 +107,7 @@ class Service:
     run_logs: RunLogs
     logs_at: str | None
     audit: Audit
-    turns: Turns
+    list_limiter: ConcurrencyLimiter
     tracing: "Tracing | None"
 
     def work(self, isolation: Isolation = "process") -> Work:
@@ -207,7 +207,7 @@ async def running(
             run_logs=logs,
             logs_at=logs_at,
             audit=Audit(pool, files),
-            turns=Turns(LIST_READERS, MAX_WAITING_LISTS),
+            list_limiter=ConcurrencyLimiter(LIST_READERS, MAX_WAITING_LISTS),
             tracing=tracing,
         )
 
@@ -252,9 +252,9 @@ def _register_metrics(
     sweeps: Sweeps,
     heartbeats: Heartbeats,
 ) -> None:
-    metrics.show_build(VERSION)
-    metrics.show_tasks(supervision.states)
-    metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
-    metrics.count(
+    metrics.add_build_info(VERSION)
+    metrics.add_task_restarts(supervision.states)
+    metrics.add_counter("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
+    metrics.add_counter(
         "apphub_lease_expired", _EXPIRED, lambda: sweeps.lost_workers + heartbeats.expired
     )

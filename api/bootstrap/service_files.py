@@ -9,7 +9,8 @@ from pathlib import Path
 
 from api.data_directory import ACCOUNT, ROOT_DIRECTORY, find_account
 from apphub_jobs.process.handlers import SERVICE_ROOT
-from worker.executors.local.workplace import ROOT_PREFIX, possible_confinement, workplaces
+from worker.executors.local.handler_process import probe_confinement
+from worker.executors.local.workplace import ROOT_PREFIX, workplaces_directory
 from worker.executors.packages import TRUSTED, Access
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class ServiceFiles:
             )
         if not self.access.hidden:
             return
-        confinement = possible_confinement()
+        confinement = probe_confinement()
         if not confinement.hides:
             logger.warning(
                 "handlers can read the service's own files, with its keys, and other attempts':"
@@ -98,7 +99,7 @@ def service_files(
 
 def _attempt_directories() -> list[Path]:
     """Return the working directories of attempts: this user's, and existing ones of others."""
-    own = workplaces().resolve()
+    own = workplaces_directory().resolve()
     others = own.parent.glob(f"{ROOT_PREFIX}*")
     return [own, *(path for path in others if path != own and path.is_dir())]
 

@@ -35,7 +35,7 @@ from eventlog.database.costly_reads import REMEDY, CostlyReads
 from eventlog.keys import LogFiles
 from projections.job_runs import RunRow
 from projections.rows import Connection
-from runtime.tasks import until_one_ends
+from runtime.tasks import run_until_one_ends
 
 MAX_DIGITS = 18
 """Decimal digits that always fit into 64 bits."""
@@ -250,7 +250,7 @@ async def until_cut_off(connection: HTTPConnection) -> None:
     """Wait until the service stops, or until the client's token is revoked."""
     closing = cast("asyncio.Event", connection.app.state.closing)
     tokens = service_of(connection).settings.tokens
-    await until_one_ends(closing.wait(), until_revoked(connection, tokens))
+    await run_until_one_ends(closing.wait(), until_revoked(connection, tokens))
 
 
 def reader_of(request: HTTPConnection) -> Principal:

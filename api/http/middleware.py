@@ -24,7 +24,7 @@ from typing_extensions import override
 from api.http.dependencies import CAUSE, TRACEPARENT
 from api.http.errors import REQUEST_ID, failure
 from api.origins import ANY, Hosts, Origins
-from runtime.logs import REQUESTS, own_log_fields
+from runtime.logs import REQUESTS, add_own_log_fields
 from runtime.traceparent import HEADER, read_traceparent, trace_id_of
 
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"
@@ -77,9 +77,9 @@ class RequestIds:
         traceparent = read_traceparent(traceparents)
         state = {REQUEST_ID: request_id, CAUSE: cause, TRACEPARENT: traceparent}
         scope.setdefault("state", {}).update(state)
-        own_log_fields(request=request_id)
+        add_own_log_fields(request=request_id)
         if traceparent is not None:
-            own_log_fields(trace=trace_id_of(traceparent))
+            add_own_log_fields(trace=trace_id_of(traceparent))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

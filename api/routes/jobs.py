@@ -71,7 +71,7 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.runs.lists import RunFilter
 from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME, present
-from runtime.tasks import QueueFullError, finished_in_thread
+from runtime.tasks import QueueFullError, run_in_thread
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -171,7 +171,7 @@ def _turn(
     """Return the turn in which a part is read; reads of the past wait in `CostlyReads` instead."""
     if jobs.as_of is not None:
         return nullcontext()
-    return service.turns.taken(is_new=is_new)
+    return service.list_limiter.permit(is_new=is_new)
 
 
 async def _list_in_parts(
@@ -379,4 +379,4 @@ async def simulate_job(
         if history is None:
             raise job_not_found()
         # The turn ends with the thread, even if the client leaves, so one thread runs at a time.
-        return data(await finished_in_thread(partial(present, slug, max_concurrent_runs, history)))
+        return data(await run_in_thread(partial(present, slug, max_concurrent_runs, history)))

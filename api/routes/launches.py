@@ -38,7 +38,7 @@ from eventlog.database.connection import borrowed
 from eventlog.entry_points import has_worker_with
 from projections import job_definitions, job_runs
 from projections.runs import lists
-from runtime.logs import own_log_fields
+from runtime.logs import add_own_log_fields
 from runtime.traceparent import trace_id_of
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ async def _launch_in_span(
     """Launch a run within a span, which the run's first event names."""
     with tracing.launch(launch.traceparent) as span:
         launch.traceparent = span.traceparent
-        own_log_fields(trace=trace_id_of(span.traceparent))
+        add_own_log_fields(trace=trace_id_of(span.traceparent))
         launched = await jobs.launch(slug, launch, origin)
         # Only now: clients may make up slugs, and names of spans must be few.
         span.rename(f"launch {slug}")

@@ -76,8 +76,8 @@ from projections.envelope import Envelope
 from projections.flow import unfinished
 from projections.job_runs import RunRow
 from projections.runs.lists import Order, jobs_matching, run_filter
-from runtime.tasks import until_one_ends
-from worker.logs.run_logs import LinesOf, Stream
+from runtime.tasks import run_until_one_ends
+from worker.logs.run_logs import Stream, StreamFilter
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -430,8 +430,8 @@ async def _log_tail(
         _, _, complete_lines = tail.partition(b"\n")  # The first line's beginning is missing.
         tail = complete_lines or tail
     if stream is not None:
-        lines_of_stream = LinesOf(stream)
-        tail = lines_of_stream.add(tail) + lines_of_stream.rest()
+        lines_of_stream = StreamFilter(stream)
+        tail = lines_of_stream.add(tail) + lines_of_stream.flush()
     content = b"".join(tail.splitlines(keepends=True)[-lines:])
     return Response(content, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
@@ -441,7 +441,7 @@ class _FollowedLog(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send what is written until the attempt is over or the client is cut off."""
-        is_over, _ = await until_one_ends(
+        is_over, _ = await run_until_one_ends(
             super().__call__(scope, receive, send), until_cut_off(HTTPConnection(scope))
         )
         if is_over:

@@ -55,7 +55,7 @@ from projections import schedules
 from projections.envelope import Envelope
 from projections.rows import Connection
 from projections.schedules import ScheduleRow
-from runtime.tasks import QueueFullError, finished_in_thread
+from runtime.tasks import QueueFullError, run_in_thread
 
 router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["schedules"])
 
@@ -283,8 +283,8 @@ async def _coming_ticks(
 ) -> JsonResponse:
     """Return the ticks; a calendar of rare days takes a tenth of a second, so a thread works."""
     try:
-        async with service.turns.taken():
-            return data(await finished_in_thread(partial(_present_ticks, ticks, time_zone)))
+        async with service.list_limiter.permit():
+            return data(await run_in_thread(partial(_present_ticks, ticks, time_zone)))
     except QueueFullError:
         raise OverloadedError("too many previews are being computed") from None
 

@@ -30,7 +30,7 @@ from api.stream.frames import Frame, StreamRequest, connection_ended, pong, stre
 from api.stream.hub import Arrival
 from api.stream.sessions import Stream, Streams
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
-from runtime.tasks import until_one_ends
+from runtime.tasks import run_until_one_ends
 
 server_sent_events_router = APIRouter(tags=["stream"])
 
@@ -65,7 +65,7 @@ class EventStream(Response):
         }
         await send(start)
         async with self._streams.open(self._request, self._arrival) as stream:
-            await until_one_ends(
+            await run_until_one_ends(
                 _send_messages(stream, send),
                 _wait_for_disconnect(receive),
                 stream.until_over(),
@@ -229,7 +229,7 @@ async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _E
     async with streams.open(request, arrival) as client_stream:
         connection = _Connection(websocket, client_stream)
         await connection.send([client_stream.ack])
-        *_, is_revoked = await until_one_ends(
+        *_, is_revoked = await run_until_one_ends(
             connection.send_messages(),
             connection.answer_pings(),
             client_stream.until_over(),

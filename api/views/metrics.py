@@ -23,7 +23,7 @@ from eventlog.measures import JobTotals, RunningRuns, WorkerSlots
 from eventlog.workers import count_by_state
 from projections.rows import Connection
 from projections.run_statistics import ENDED
-from runtime.metrics import Metrics, Sample, exposition_of, labels_of
+from runtime.metrics import Metrics, Sample, format_labels, format_metric
 
 logger = logging.getLogger(__name__)
 
@@ -204,73 +204,73 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def _database_exposition(status: _DatabaseStatus) -> bytes:
-    jobs = {slug: labels_of(job=slug, definition=slug) for slug in (*status.runs, OTHERS)}
+    jobs = {slug: format_labels(job=slug, definition=slug) for slug in (*status.runs, OTHERS)}
     [stream] = [lag for lag in status.lags if lag.follower == "stream"]
     return b"".join(
         [
             *_run_metrics(status, jobs),
             *_total_metrics(status.totals, jobs),
-            exposition_of(
+            format_metric(
                 "apphub_runs_due",
                 "gauge",
                 "Pending runs whose time has come, by entry point.",
                 _by_entry_point(status.due),
             ),
-            exposition_of(
+            format_metric(
                 "apphub_runs_running",
                 "gauge",
                 "Running runs by entry point.",
                 _by_entry_point(status.running),
             ),
-            exposition_of(
+            format_metric(
                 "apphub_unoffered_entry_points",
                 "gauge",
                 "Entry points of waiting runs that no living worker offers.",
                 [("", status.unoffered)],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_workers",
                 "gauge",
                 "Workers by state; those that were lost, for a day.",
-                [(labels_of(state=state), number) for state, number in status.workers.items()],
+                [(format_labels(state=state), number) for state, number in status.workers.items()],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_worker_slots",
                 "gauge",
                 "Slots of living workers, by whether they are busy.",
                 [
-                    (labels_of(state="busy"), status.slots["busy"]),
-                    (labels_of(state="free"), status.slots["free"]),
+                    (format_labels(state="busy"), status.slots["busy"]),
+                    (format_labels(state="free"), status.slots["free"]),
                 ],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_log_head", "gauge", "Position of the log's last event.", [("", status.head)]
             ),
-            exposition_of(
+            format_metric(
                 "apphub_follower_lag_events",
                 "gauge",
                 "What a follower of the log has yet to handle.",
-                [(labels_of(follower=lag.follower), lag.events) for lag in status.lags],
+                [(format_labels(follower=lag.follower), lag.events) for lag in status.lags],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_follower_lag_seconds",
                 "gauge",
                 "For how long the first of what a follower has yet to handle has waited.",
-                [(labels_of(follower=lag.follower), lag.seconds) for lag in status.lags],
+                [(format_labels(follower=lag.follower), lag.seconds) for lag in status.lags],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_reader_lag_events",
                 "gauge",
                 "Positions of the log that this process has not read yet.",
                 [("", stream.events)],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_schedule_delay_seconds",
                 "gauge",
                 "For how long the first due tick of a schedule has not been decided.",
                 [("", status.schedule_delay_s)],
             ),
-            exposition_of(
+            format_metric(
                 "apphub_quarantined",
                 "gauge",
                 "Runs and other things that this process cannot read.",
@@ -286,8 +286,8 @@ def _run_metrics(status: _DatabaseStatus, jobs: Mapping[str, str]) -> Iterator[b
         for slug, of_job in status.runs.items()
         for state, number in of_job.items()
     ]
-    yield exposition_of("apphub_runs", "gauge", "Runs by job and state.", counts)
-    yield exposition_of(
+    yield format_metric("apphub_runs", "gauge", "Runs by job and state.", counts)
+    yield format_metric(
         "apphub_oldest_pending_seconds",
         "gauge",
         "For how long the run of a job that has waited longest has been due.",
@@ -311,7 +311,7 @@ _NO_RUNS: JobTotals = {
 
 def _total_metrics(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[bytes]:
     totals = dict.fromkeys(jobs, _NO_RUNS) | {row["job"]: row for row in rows}
-    yield exposition_of(
+    yield format_metric(
         "apphub_runs_created_total",
         "counter",
         "Runs that were launched.",
@@ -322,7 +322,7 @@ def _total_metrics(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterat
         for slug, of_job in totals.items()
         for state in ENDED
     ]
-    yield exposition_of("apphub_runs_finished_total", "counter", "Runs that have ended.", ended)
+    yield format_metric("apphub_runs_finished_total", "counter", "Runs that have ended.", ended)
     queues = [
         _histogram(
             "apphub_run_queue_seconds", jobs[slug], of_job["queue_ms"], of_job["queue_ms_sum"]
@@ -330,7 +330,7 @@ def _total_metrics(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterat
         for slug, of_job in totals.items()
     ]
     about = "Of ended runs: from when their last attempt was due to its start."
-    yield exposition_of("apphub_run_queue_seconds", "histogram", about, (), "".join(queues))
+    yield format_metric("apphub_run_queue_seconds", "histogram", about, (), "".join(queues))
     durations = [
         _histogram(
             "apphub_run_duration_seconds",
@@ -341,7 +341,7 @@ def _total_metrics(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterat
         for slug, of_job in totals.items()
     ]
     about = "Of ended runs: how long their last attempt took."
-    yield exposition_of("apphub_run_duration_seconds", "histogram", about, (), "".join(durations))
+    yield format_metric("apphub_run_duration_seconds", "histogram", about, (), "".join(durations))
 
 
 def _ended_by_status(totals: JobTotals) -> Mapping[str, int]:
@@ -373,5 +373,5 @@ def _histogram(name: str, labels: str, classes: Mapping[str, int], sum_ms: int) 
 
 def _by_entry_point(rows: Sequence[DueRuns] | Sequence[RunningRuns]) -> Iterable[Sample]:
     for row in rows[:MAX_ENTRY_POINTS]:
-        yield labels_of(entry_point=row["entry_point"]), row["runs"]
-    yield labels_of(entry_point=OTHERS), sum([row["runs"] for row in rows[MAX_ENTRY_POINTS:]])
+        yield format_labels(entry_point=row["entry_point"]), row["runs"]
+    yield format_labels(entry_point=OTHERS), sum([row["runs"] for row in rows[MAX_ENTRY_POINTS:]])

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.http.protocols import ServerConfig
-from runtime.process import collect_garbage_seldom
+from runtime.process import collect_garbage_rarely
 
 
 class Body(BaseModel):
@@ -44,7 +44,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
-    collect_garbage_seldom()
+    collect_garbage_rarely()
     host, port = listening.getsockname()
     print(f"ready http://{host}:{port}", flush=True)
     await serving

@@ -19,7 +19,7 @@ from benchmarks.harness.processes import python, running, wait_for_count
 from benchmarks.harness.results import Bench, Row, in_turns
 from benchmarks.harness.systems import IDLE, OURS, Site, System, launching, site
 from tests.support.processes import descendants, eventually
-from worker.executors.local.executor import AHEAD
+from worker.executors.local.executor import WARM_PROCESSES
 
 WAITING = 500
 
@@ -66,7 +66,7 @@ def measure(bench: Bench) -> list[Row]:
 def _idle_mb(bench: Bench) -> float:
     with site(bench, _system()) as own, _working(own) as pid:
         # A supervisor and its process each.
-        eventually(lambda: len(descendants(pid)) == 2 * AHEAD, 60, "idle processes")
+        eventually(lambda: len(descendants(pid)) == 2 * WARM_PROCESSES, 60, "idle processes")
         return _settled_mb(pid)
 
 

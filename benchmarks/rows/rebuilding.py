@@ -29,7 +29,7 @@ from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import verify
 from projections.job_runs import TABLE
-from runtime.process import collect_garbage_seldom
+from runtime.process import collect_garbage_rarely
 from tests.support import databases
 from tests.support.sample_logs.big_logs import fill
 
@@ -130,7 +130,7 @@ def _verify_alone(url: str) -> tuple[float, float]:
 
 
 def _verify(url: str) -> tuple[float, float]:
-    collect_garbage_seldom()  # As the command line does.
+    collect_garbage_rarely()  # As the command line does.
     started = perf_counter()
     [checked] = _run(verify(Database(url), [TABLE], print, lambda *_: None))
     took_s = perf_counter() - started

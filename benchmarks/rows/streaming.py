@@ -27,7 +27,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Row
 from benchmarks.harness.systems import OURS, PATH, site
-from runtime.process import collect_garbage_seldom
+from runtime.process import collect_garbage_rarely
 from tests.support.wires.http_wire import Poster
 
 _LONG, _LONGER = 126, 127
@@ -163,7 +163,7 @@ def measure(bench: Bench) -> list[Row]:
     """Measure the times, then count what a crowd has missed."""
     _allow_files()
     # Else a pause of this process, a tenth of a second each round, counts as the service's.
-    collect_garbage_seldom()
+    collect_garbage_rarely()
     number = min(CLIENTS, bench.effort.clients)
     rounds, medians = [], []
     for _ in range(bench.effort.rounds):

@@ -98,7 +98,7 @@ async def _tick_all(part: Parts, due_at: datetime) -> float:
     ticks = Ticks(part.pool, part.jobs.quarantine)
     ticker = Ticker(Schedules(part.jobs), ticks, clock, SystemRandom())
     while clock() < due_at or await ticks.due(clock(), 1):
-        again_in_s = await ticker.look()
+        again_in_s = await ticker.step()
         await asyncio.sleep(again_in_s)
     return perf_counter() - began_s
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from api.stream.frames import Frame, Selection, StreamRequest
 from api.stream.sessions import Stream, Streams
 from cli.run_lines import TYPES, LineLimiter, RunLines, text_of
-from runtime.tasks import until_one_ends
+from runtime.tasks import run_until_one_ends
 
 SUMMARISE_S = 1.0
 
@@ -67,7 +67,7 @@ async def print_runs(streams: Streams) -> None:
     while True:
         arrival = await streams.hub.arrive()
         async with streams.open(request, arrival) as stream:
-            await until_one_ends(
+            await run_until_one_ends(
                 _print_messages(stream, terminal), _summarise(terminal), stream.until_over()
             )
             reason = stream.end_reason or FELL_BEHIND

@@ -31,8 +31,8 @@ from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
 from cli.process.supervisor import Supervisor
 from cli.run_lines import in_one_line
-from worker.executors.local.probe import HandlersError, OfferedHandler, end_probe, offers
-from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
+from worker.executors.local.probe import HandlersError, OfferedHandler, kill_probe, probe_handlers
+from worker.executors.packages import HandlerPackage, HandlerSource, collect_packages
 
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
@@ -289,9 +289,9 @@ class HandlerProbes:
             HandlersError: the built-in handlers cannot be probed.
         """
         try:
-            self.offers = offers(packages_of(self._source))
+            self.offers = probe_handlers(collect_packages(self._source))
         except HandlersError as error:
-            self.offers = offers(packages_of(HandlerSource()))
+            self.offers = probe_handlers(collect_packages(HandlerSource()))
             return str(error)
         return None
 
@@ -313,7 +313,7 @@ class HandlerProbes:
 
     def _run_probe(self) -> None:
         try:
-            probed = offers(packages_of(self._source), self._register_process)
+            probed = probe_handlers(collect_packages(self._source), self._register_process)
         except (ValueError, OSError) as error:
             self._events.add(ProbeFailed(str(error)))
         else:
@@ -323,7 +323,7 @@ class HandlerProbes:
         """End probes in the background, and wait for their thread."""
         self._is_closed = True
         for process in self._processes:
-            end_probe(process)
+            kill_probe(process)
         if self._thread is not None:
             self._thread.join()
 
@@ -331,7 +331,7 @@ class HandlerProbes:
         self._processes = [one for one in self._processes if one.returncode is None]
         self._processes.append(process)
         if self._is_closed:
-            end_probe(process)
+            kill_probe(process)
 
 
 RELOAD_S = 10.0

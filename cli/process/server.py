@@ -28,8 +28,8 @@ from cli.process.announcement import announced
 from cli.process.console import print_runs
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import callable_url, url_of
-from runtime.process import collect_garbage_seldom, return_freed_memory
-from runtime.tasks import end, start_once, until_one_ends
+from runtime.process import collect_garbage_rarely, return_freed_memory
+from runtime.tasks import end_tasks, run_until_one_ends, start_once
 
 
 class Server(uvicorn.Server):
@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         if self.force_exit and self._interruption is not None:
             await asyncio.wait([self._interruption], timeout=FINAL_FLUSH_S)
-        await end(self._interruption)
+        await end_tasks(self._interruption)
 
     def _interrupt(self, after_s: float) -> None:
         if self._interruption is not None:
@@ -100,7 +100,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
     with ExitStack() as stack:
 
         def begin() -> None:
-            collect_garbage_seldom()
+            collect_garbage_rarely()
             stack.enter_context(announced(settings.data_dir, callable_url(url)))
             if shows_runs:
                 _print_runs(app, closing)
@@ -129,6 +129,6 @@ def _print_runs(app: FastAPI, closing: asyncio.Event) -> None:
     streams = cast("Streams", app.state.streams)
 
     async def show() -> None:
-        await until_one_ends(print_runs(streams), closing.wait())
+        await run_until_one_ends(print_runs(streams), closing.wait())
 
     service.supervision.start("run lines", show)

@@ -16,16 +16,16 @@ from cli.process.handler_feed import HandlerFeed
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import Address
 from domain.clock import Clock
-from runtime.process import collect_garbage_seldom, return_freed_memory
+from runtime.process import collect_garbage_rarely, return_freed_memory
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.workplace import sweep
-from worker.executors.packages import HandlerPackage, pythons_of
+from worker.executors.local.workplace import remove_abandoned_workplaces
+from worker.executors.packages import HandlerPackage, list_interpreters
 from worker.executors.port import Executor
 from worker.executors.ray.executor import RayCluster, RayExecutor
 from worker.executors.shared import SharedExecutor
 from worker.logs.run_logs import LogKeeper
-from worker.worker import Sharing, Worker, WorkerSettings
+from worker.worker import SharedExecution, Worker, WorkerSettings
 
 DEADLINE_POLL_S = 0.05
 """How often a test service's worker checks whether its clock has passed a deadline."""
@@ -89,9 +89,9 @@ def work(  # noqa: PLR0913 - the settings of a worker
             executor.prepare()
             if feed is not None:
                 _follow(feed, executors, offered)
-            collect_garbage_seldom()
+            collect_garbage_rarely()
             # In a thread: claims must not wait until a full disk is swept.
-            threading.Thread(target=sweep, name="sweep", daemon=True).start()
+            threading.Thread(target=remove_abandoned_workplaces, name="sweep", daemon=True).start()
             await worker.run()
 
     run_until_stopped(main)
@@ -132,9 +132,9 @@ def _worker(
     logs: LogKeeper,
 ) -> Worker:
     service.heartbeats.on_registered = _print_ready
-    sharing: Sharing | None = None
+    shared: SharedExecution | None = None
     if worker_settings.shared_slots:
-        sharing = Sharing(executors.shared, service.work("shared"))
+        shared = SharedExecution(executors.shared, service.work("shared"))
     worker = Worker(
         worker_settings,
         service.executions,
@@ -145,8 +145,8 @@ def _worker(
         offered,
         logs,
         service.supervision,
-        sharing,
-        lambda: pythons_of(offered),
+        shared,
+        lambda: list_interpreters(offered),
         service.tracing,
     )
     unoffered = Gauge(
@@ -154,7 +154,7 @@ def _worker(
         "Entry points of waiting runs that no living worker offers.",
         registry=service.metrics.registry,
     )
-    unoffered.set_function(lambda: worker.unoffered)
+    unoffered.set_function(lambda: worker.unoffered_count)
     return worker
 
 
@@ -166,7 +166,7 @@ def _follow(
 
     def use(packages: dict[str, HandlerPackage]) -> None:
         for executor in executors:
-            executor.offer(packages)
+            executor.use_packages(packages)
         offered.clear()
         offered.update(packages)
         print("ready handlers", flush=True)  # noqa: T201 - `dev` waits for this line

@@ -15,7 +15,7 @@ from cli.database import database_url
 from cli.process.sockets import callable_url, url_of
 from cli.start.checks import Builder, builder_of
 from cli.start.service import AllOptions
-from runtime.logs import logs_json
+from runtime.logs import is_logging_json
 from worker.executors.packages import BUILTIN, HandlerPackage
 
 WIDEST_NAME = len("no handler")
@@ -67,7 +67,7 @@ class Banner:
 
     def show(self) -> None:
         """Print the banner to standard error, unless the log is for programs."""
-        if logs_json():
+        if is_logging_json():
             return
         out = console()
         out.print(f"[bold]AppHub Jobs[/] {VERSION}")

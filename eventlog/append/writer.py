@@ -51,7 +51,7 @@ from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.request_writes import current_writes
-from runtime.tasks import Supervised, Supervision, end, start_once
+from runtime.tasks import Supervised, Supervision, end_tasks, start_once
 
 # The log's continuity (`eventlog.database.continuity`), as the writer keeps it.
 
@@ -365,7 +365,7 @@ class Writer:
             timeout=self._timeouts.settle_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        await end(drained)
+        await end_tasks(drained)
         await writing.end()
 
     async def append(self, unit: Unit) -> Saved:
@@ -384,17 +384,17 @@ class Writer:
 
     async def _submit(self, request: Request) -> Saved:
         writes = current_writes.get()
-        if self._closing or (writes is not None and writes.are_withdrawn):
+        if self._closing or (writes is not None and writes.is_closed):
             raise LogUnavailableError(STOPPING)
         request.breaks = self.database.continuity.breaks
         future = self._requests.put(request)
         if writes is not None:
-            writes.begin(request)
+            writes.add(request)
         try:
             return await future
         except Exception as error:
             if writes is not None and not isinstance(error, OutcomeUnknownError):
-                writes.refused(request)
+                writes.discard(request)
             raise
         finally:
             self._metrics.append_s.observe(monotonic() - request.requested_at)

@@ -33,7 +33,7 @@ from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, to_raw_row
 from projections.rows import Connection, read_one, read_rows, read_value
-from runtime.text import counted
+from runtime.text import pluralize
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Mover:
         await self._connection.execute(RESET)
         count = cursor.rowcount
         if count != record.events:
-            events = counted(record.events, "event")
+            events = pluralize(record.events, "event")
             raise ArchiveError(record.file, f"has {events}, and the log has {count}: archive again")
 
     async def _write_index(

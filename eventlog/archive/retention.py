@@ -28,7 +28,7 @@ from eventlog.database.connection import Database, borrowed
 from eventlog.database.failures import raise_unavailable
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_one, read_rows, read_texts, read_value
-from runtime.text import counted
+from runtime.text import pluralize
 
 # The ended runs that their jobs' retention no longer keeps, selected page by page.
 #
@@ -386,8 +386,8 @@ class RetentionArchiver:
             file = await log_archiver.write(batch, selection.limits, lambda _: None)
         logger.info(
             "archived %s of %s in %s, as their jobs' retention says",
-            counted(file.events, "event"),
-            counted(file.runs, "run"),
+            pluralize(file.events, "event"),
+            pluralize(file.runs, "run"),
             file.file,
         )
         return True

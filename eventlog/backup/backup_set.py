@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, cast
 import orjson
 
 from domain.json_values import JsonObject
-from runtime.files import make_private, private_opener, sync_directory, write_whole
+from runtime.files import make_private_directory, private_opener, sync_directory, write_atomically
 
 FORMAT = "apphub-jobs backup 1"
 
@@ -215,7 +215,7 @@ class SetWriter:
             BackupError: it is not empty.
             OSError: it cannot be made.
         """
-        make_private(directory)
+        make_private_directory(directory)
         if any(directory.iterdir()):
             raise BackupError(
                 f"{directory} is not empty: give each backup a directory of its own, for example"
@@ -259,7 +259,7 @@ class SetWriter:
         """Write the manifest: from now on the directory is a backup."""
         for directory in {(self.directory / file.name).parent for file in self.files}:
             sync_directory(directory)
-        write_whole(self.directory / MANIFEST, manifest.text(), mode=0o600)
+        write_atomically(self.directory / MANIFEST, manifest.text(), mode=0o600)
 
 
 class BackupSet:

@@ -21,7 +21,7 @@ from eventlog.backup.subject_keys import SubjectKeys
 from eventlog.database import sql
 from eventlog.database.connection import Progress
 from projections.rows import Connection, read_ids, read_value
-from runtime.text import counted
+from runtime.text import pluralize
 
 T = TypeVar("T")
 
@@ -200,7 +200,8 @@ class _Loader:
             self._progress(f"{name}: loading", rows, table.rows)
         if keep is None and rows != table.rows:
             raise BackupError(
-                f"the set has {counted(rows, 'row')} of {name}, and its manifest says {table.rows}"
+                f"the set has {pluralize(rows, 'row')} of {name}, and its manifest says"
+                f" {table.rows}"
             )
         return rows
 

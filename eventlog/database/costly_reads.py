@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.errors import Issue, LogUnavailableError, OverloadedError, TooCostlyError
 from eventlog.database.connection import borrowed
 from projections.rows import Connection
-from runtime.tasks import QueueFullError, Turns
+from runtime.tasks import ConcurrencyLimiter, QueueFullError
 
 MAX_CONCURRENT = 2
 """Costly queries of a process that run at a time. Each keeps a processor of the database busy."""
@@ -39,7 +39,7 @@ class CostlyReads:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._turns = Turns(MAX_CONCURRENT, MAX_WAITING)
+        self._limiter = ConcurrencyLimiter(MAX_CONCURRENT, MAX_WAITING)
 
     @asynccontextmanager
     async def turn(
@@ -62,7 +62,7 @@ class CostlyReads:
         async with AsyncExitStack() as stack:
             try:
                 async with waiting:
-                    await stack.enter_async_context(self._turns.taken(is_new=is_new))
+                    await stack.enter_async_context(self._limiter.permit(is_new=is_new))
             except (QueueFullError, TimeoutError):
                 raise OverloadedError("too many costly queries are running") from None
             yield await stack.enter_async_context(self._lend(costly_fields, limit_s))

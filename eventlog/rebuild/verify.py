@@ -28,7 +28,7 @@ from eventlog.rebuild.staging import Difference, KeyRange, differences
 from projections.rows import Connection, read_one
 from projections.table import ProjectedRow, Table
 from projections.tables import Folder, FoldError, Stored, topic_prefix
-from runtime.tasks import end, reports_itself
+from runtime.tasks import end_tasks, mark_as_reported
 
 EVENTS_A_RANGE = 100_000
 
@@ -324,12 +324,12 @@ async def compare_ranges(
             part = Range(KeyRange(first, next_id), stager.staged)
             # It is awaited by the next range's stager before that writes, or at the end below.
             comparing = asyncio.create_task(compare_range(part))
-            reports_itself(comparing)
+            mark_as_reported(comparing)
             first = next_id
         if comparing is not None:
             await comparing
     finally:
-        await end(comparing)
+        await end_tasks(comparing)
     return Comparison(
         table=table.name,
         position=snapshots.position,

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from eventlog.encoding import FIRST
 from eventlog.seal.seal import NO_PREVIOUS, Head, KeptHead, SignedHead, VerifiedSeal, pairs, to_runs
 from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
-from runtime.text import counted
+from runtime.text import pluralize
 
 MAX_FINDINGS = 100
 """Findings that are reported one by one. Further ones are only counted: a million events may have
@@ -254,7 +254,7 @@ class KeptHeads:
         head = state.head
         difference, _ = _difference(state, tree)
         start = self._floor(equal_events, difference)
-        text = f"{state.name} covers {counted(head.size, 'event')}; the log has {tree.size}"
+        text = f"{state.name} covers {pluralize(head.size, 'event')}; the log has {tree.size}"
         self._findings.add("removed", start, text, head.position)
 
     def _report_contradiction(self, state: _KeptHeadState, equal_events: int) -> None:

@@ -38,7 +38,7 @@ from eventlog.seal.tree import (
     verify_inclusion,
 )
 from projections.rows import Connection, read_value
-from runtime.text import counted
+from runtime.text import pluralize
 
 INCLUSION = "apphub-jobs inclusion proof 1"
 CONSISTENCY = "apphub-jobs consistency proof 1"
@@ -96,7 +96,7 @@ class Prover:
             old_size = old.head.size
             if old_size > size:
                 raise SealError(
-                    f"the log has {counted(size, 'sealed event')}, fewer than the {old_size} of"
+                    f"the log has {pluralize(size, 'sealed event')}, fewer than the {old_size} of"
                     " that seal"
                 )
             path = await self._roots(connection, consistency_ranges(old_size, size))
@@ -200,7 +200,7 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
             f"the log under seal {new.number} does not begin with that under seal {old.number}"
         )
     return (
-        f"the {counted(new.size, 'event')} under seal {new.number} of log {new.log_id}"
+        f"the {pluralize(new.size, 'event')} under seal {new.number} of log {new.log_id}"
         f" begin with the {old.size} under seal {old.number}"
     )
 

@@ -19,7 +19,7 @@ from eventlog.database.sql import LOG_ID
 from eventlog.seal.keys import SealKeys
 from eventlog.seal.tree import HASH_SIZE, Frontier, Leaf
 from projections.rows import Connection
-from runtime.files import write_whole
+from runtime.files import write_atomically
 
 FORMAT = "apphub-jobs seal 1"
 
@@ -277,7 +277,7 @@ def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_whole(path, export(signed, tree))
+    write_atomically(path, export(signed, tree))
 
 
 def _documents(text: bytes) -> list[Any]:

@@ -13,7 +13,7 @@ from time import monotonic
 
 import psycopg
 
-from runtime.tasks import end, start_once
+from runtime.tasks import end_tasks, start_once
 from tests.chaos import tally as counting
 from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, register
 from tests.chaos.cluster import Cluster
@@ -76,12 +76,12 @@ async def chaos(
         losing = start_once("losing nodes of Ray", faults.lose_nodes())
         logger.info("hurting everything for %g minutes", minutes)
         await _go_on(minutes * 60, [*keeping, *launchers, hurting, losing])
-        await end(hurting, losing)
+        await end_tasks(hurting, losing)
         logger.info("waiting until the faults are over")
         await faults.settle()
         logger.info("killing %s workers one by one", kills)
         alone = await hurt_alone(cluster, proofs, faults, promises, kills)
-        await end(*launchers)
+        await end_tasks(*launchers)
         logger.info("waiting until all runs have ended")
         await _settle(cluster, followers, tally)
         logger.info("counting")
@@ -94,7 +94,7 @@ async def chaos(
         counting.count_ends(tally, cluster)
         tell_recovery(tally, cluster, promises, faults, alone)
         tally.notes.append(f"{faults.happened.total()} faults: {dict(faults.happened)}")
-        await end(*keeping)
+        await end_tasks(*keeping)
     return tally
 
 

@@ -21,7 +21,7 @@ from worker.followers import FailureGrouper
 async def failures(part: Parts) -> None:
     """Note what has failed, and say something of it; and let a group live in the past."""
     grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await grouper.look():
+    while await grouper.step() == 0:
         pass
     watch = await part.jobs.find(FailureWatch, FAILURE_WATCH_ID)
     assert watch is not None

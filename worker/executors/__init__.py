@@ -1,5 +1,5 @@
-"""How an attempt is executed: `port.py` says what any executor does.
+"""The executors of attempts; `port.py` declares what each of them does.
 
-In `local/` each attempt has a process to itself, in `shared.py` many have one, in `ray/` each is a
-task of a cluster. `packages.py` says which handlers there are. Begin with `port.py`.
+In `local/`, each attempt has a process to itself; in `shared.py`, many attempts share one; in
+`ray/`, each is a task of a cluster. `packages.py` has the handlers. Begin with `port.py`.
 """

@@ -1,8 +1,8 @@
-"""Which handlers there are, by package: processes run the handlers of one package, and no others.
+"""Handler packages: groups of handlers that may share processes.
 
-First the operator's modules and the installed ones (`packages_of`), then command lines that an
-operator declares as handlers (`read_commands`). There are no others: no request can name code to
-import.
+First the operator's modules and the installed ones (`collect_packages`), then command lines that an
+operator declares as handlers (`read_commands`). There are no other handlers: no request can name
+code to import.
 """
 
 import json
@@ -20,23 +20,22 @@ from typing import Any
 
 from domain.workers import Python
 
-GROUP = "apphub_jobs.handlers"
-"""Entry points of this group name a module with a mapping `HANDLERS` from entry point names to
-handlers."""
+ENTRY_POINT_GROUP = "apphub_jobs.handlers"
+"""Installed packages declare modules with handlers as entry points of this group."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The access of handlers to the host, beside their own directories.
+    """The access of handlers to the host, beyond their own directories.
 
     Attributes:
-        hidden: files and directories that they cannot see; empty where they are trusted, and see
+        hidden: files and directories that they cannot see. If empty, they are trusted, and may read
             and change whatever the worker's user may.
-        writable: directories in which they may change files, beside temporary ones.
-        withheld: ids of users whose files root's handlers cannot access, whatever they see.
-        variables: names of the worker's variables that are passed to them.
-        variables_of: further ones, by the module or the command (`command.NAME`) that gets them; it
-            shares them with its package.
+        writable: directories in which they may change files, besides temporary ones.
+        withheld: ids of users whose files they cannot access even as root.
+        variables: names of the worker's variables that are passed to all of them.
+        variables_of: names of further variables, by the module or the command (`command.NAME`) that
+            gets them; all handlers of its package get them.
     """
 
     hidden: Sequence[str] = ()
@@ -51,12 +50,12 @@ TRUSTED = Access()
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python of handlers that have an environment of their own.
+    """The Python interpreter of handlers that have an environment of their own.
 
     Attributes:
-        path: its program.
-        version: its version, once it was probed.
-        prefix: the directory of its environment, once it was probed.
+        path: the path of its program.
+        version: its version; "" before the probe.
+        prefix: the directory of its environment; "" before the probe.
     """
 
     path: str
@@ -66,14 +65,14 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class HandlerSource:
-    """The operator's handlers, beside the built-in ones and those of installed packages.
+    """Where the operator's handlers are; the built-in and the installed ones come on top of them.
 
     Attributes:
-        modules: modules with a mapping `HANDLERS`.
-        commands: command lines by the names under which `command.NAME` runs them.
+        modules: names of modules with handlers.
+        commands: command lines by name; the handler `command.NAME` runs the one with that name.
         access: the handlers' access to the host.
         directories: where modules are searched before the current directory.
-        interpreters: by module; the others run with the service's own.
+        interpreters: by module; modules without one run with the service's interpreter.
     """
 
     modules: Sequence[str] = ()
@@ -85,23 +84,24 @@ class HandlerSource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HandlerPackage:
-    """Handlers that trust each other: one after the other may run in the same process.
+    """Handlers that trust each other, so that they may run in the same process one after the other.
 
     Attributes:
-        modules: the modules that its processes import; each has a mapping `HANDLERS`.
+        modules: the modules with handlers that its processes import.
         commands: as in `HandlerSource`.
         directories: where its processes search for modules first.
-        shown: the service's own packages that its processes may import.
+        visible_packages: the service's own packages that its processes may import; none but for
+            built-in handlers.
         hidden, writable, withheld: as in `Access`; built-in handlers work with some files that are
             hidden from others.
         pass_env: names of the worker's variables that are passed to its processes.
-        interpreter: the Python of its processes; None for the service's own.
+        interpreter: the Python interpreter of its processes; None for the service's own.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     directories: Sequence[str] = ()
-    shown: Sequence[str] = ()
+    visible_packages: Sequence[str] = ()
     hidden: Sequence[str] = ()
     writable: Sequence[str] = ()
     withheld: Sequence[int] = ()
@@ -110,32 +110,31 @@ class HandlerPackage:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "HandlerPackage":
-        """Return the package of which `asdict` made these fields."""
+        """Return the package with these fields, which `asdict` has made of it."""
         interpreter = fields["interpreter"]
         if interpreter is not None:
             interpreter = Interpreter(**interpreter)
         return cls(**{**fields, "interpreter": interpreter})
 
 
-BUILTIN = HandlerPackage(modules=("catalog.handlers.builtin",), shown=("catalog",))
+BUILTIN = HandlerPackage(modules=("catalog.handlers.builtin",), visible_packages=("catalog",))
 
 
-def packages_of(source: HandlerSource) -> list[HandlerPackage]:
-    """Return the packages of the operator, of installed distributions, and the built-in one.
+def collect_packages(source: HandlerSource) -> list[HandlerPackage]:
+    """Return the packages of the operator, those of installed distributions, and the built-in one.
 
-    The operator's modules may lie in the current directory, whatever Python's path is here.
-    Modules with different interpreters, and commands with different variables, are different
-    packages.
+    The operator's modules with the same interpreter are a package, as are commands with the same
+    variables. Modules are also found in the current directory.
 
     Raises:
         ValueError: variables are passed to a module or a command that does not exist.
     """
     installed = _installed_modules()
-    in_distributions = set(chain.from_iterable(installed))
+    installed_names = set(chain.from_iterable(installed))
     by_interpreter: dict[Interpreter | None, list[str]] = {}
     for module in _distinct(source.modules):
         interpreter = source.interpreters.get(module)
-        if interpreter is not None or module not in in_distributions:
+        if interpreter is not None or module not in installed_names:
             by_interpreter.setdefault(interpreter, []).append(module)
     packages = [
         _operator_package(modules, source, source.directories, interpreter)
@@ -143,7 +142,7 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     ]
     packages += [_operator_package(modules, source) for modules in installed]
     packages += _command_packages(source)
-    _require_offered(source.access.variables_of, packages)
+    _check_names(source.access.variables_of, packages)
     packages.append(BUILTIN)
     return packages
 
@@ -159,9 +158,10 @@ def _command_packages(source: HandlerSource) -> list[HandlerPackage]:
     ]
 
 
-def _require_offered(
+def _check_names(
     variables_of: Mapping[str, Sequence[str]], packages: Sequence[HandlerPackage]
 ) -> None:
+    """Check that variables are passed only to modules and commands that exist."""
     names: list[str] = []
     for package in packages:
         names += package.modules
@@ -204,39 +204,39 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _installed_modules() -> list[list[str]]:
-    """Return the modules that each installed distribution offers."""
+    """Return the modules with handlers of each installed distribution."""
     by_distribution: dict[str, list[str]] = {}
-    for entry_point in entry_points(group=GROUP):
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         module = entry_point.value
         distribution = module if entry_point.dist is None else entry_point.dist.name
         by_distribution.setdefault(distribution, []).append(module)
     return [_distinct(modules) for modules in by_distribution.values()]
 
 
-def pythons_of(packages: Mapping[str, HandlerPackage]) -> list[Python]:
+def list_interpreters(packages: Mapping[str, HandlerPackage]) -> list[Python]:
     """Return the interpreters of handlers, each with its entry points.
 
     Args:
-        packages: by entry point.
+        packages: the handlers' packages, by entry point.
     """
     entry_points: dict[Interpreter, list[str]] = {}
     for name, package in packages.items():
-        entry_points.setdefault(package.interpreter or OWN, []).append(name)
+        entry_points.setdefault(package.interpreter or SERVICE_INTERPRETER, []).append(name)
     return [
         Python(interpreter.path, interpreter.version, sorted(names))
         for interpreter, names in sorted(entry_points.items(), key=lambda item: item[0].path)
     ]
 
 
-OWN = Interpreter(sys.executable, platform.python_version(), sys.prefix)
+SERVICE_INTERPRETER = Interpreter(sys.executable, platform.python_version(), sys.prefix)
 """The service's own interpreter."""
 
 
 def packages_to_start(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
-    """Return the package of each process that is started ahead of attempts.
+    """Return the packages of the processes to start ahead of attempts.
 
-    Each package has one, up to the number of processes. The others are the operator's, for runs of
-    the built-in handlers are few and take long.
+    First each package gets one, as far as the number goes. The rest goes to the operator's
+    packages, as runs of the built-in handlers are few and long.
     """
     operators = [package for package in packages if package is not BUILTIN]
     return list(islice(chain(packages, cycle(operators or packages)), processes))
@@ -244,20 +244,25 @@ def packages_to_start(packages: Sequence[HandlerPackage], processes: int) -> lis
 
 # The file in which an operator declares command lines as handlers.
 
-OWN_VARIABLES = ("HOME", "TMPDIR", "PYTHONUNBUFFERED")
-"""Each attempt has its own values of these."""
+ATTEMPT_VARIABLES = ("HOME", "TMPDIR", "PYTHONUNBUFFERED")
+"""Variables whose values are set for each attempt."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and the names of the worker's variables that are passed to it."""
+    """A command line that an operator declares as a handler.
+
+    Attributes:
+        argv: the program and its arguments.
+        pass_env: the names of the worker's variables that are passed to it.
+    """
 
     argv: Sequence[str]
     pass_env: Sequence[str] = ()
 
 
 def read_commands(path: Path) -> Mapping[str, Command]:
-    """Read `{"NAME": ["program", "argument", …], …}`.
+    """Read a file of commands: `{"NAME": ["program", "argument", …], …}`.
 
     A command with variables is `{"command": ["program", …], "passEnv": ["VARIABLE", …]}`.
 
@@ -265,8 +270,8 @@ def read_commands(path: Path) -> Mapping[str, Command]:
         ValueError: the file has another form, or a program does not exist.
     """
     try:
-        declared = json.loads(path.read_text())
-        commands = {name: _command(declaration) for name, declaration in declared.items()}
+        declarations = json.loads(path.read_text())
+        commands = {name: _parse_command(declaration) for name, declaration in declarations.items()}
     except (TypeError, AttributeError, ValueError) as error:
         msg = f'{path} must hold {{"NAME": ["program", "argument"]}}: {error!r}'
         raise ValueError(msg) from None
@@ -275,9 +280,9 @@ def read_commands(path: Path) -> Mapping[str, Command]:
     return commands
 
 
-def _command(declaration: Any) -> Command:
+def _parse_command(declaration: Any) -> Command:
     if not isinstance(declaration, dict):
-        return Command(_argv(declaration))
+        return Command(_parse_argv(declaration))
     unknown = [name for name in declaration if name not in {"command", "passEnv"}]
     if unknown:
         msg = f"a command has 'command' and 'passEnv', not {unknown[0]!r}"
@@ -286,19 +291,20 @@ def _command(declaration: Any) -> Command:
     if not isinstance(names, list):
         msg = "passEnv is a list of names of variables"
         raise TypeError(msg)
-    return Command(_argv(declaration.get("command")), [variable_name(name) for name in names])
+    argv = _parse_argv(declaration.get("command"))
+    return Command(argv, [check_variable_name(name) for name in names])
 
 
-def variable_name(name: object) -> str:
-    """Return the name of a variable that may be passed to handlers.
+def check_variable_name(name: object) -> str:
+    """Check and return the name of a variable that is to be passed to handlers.
 
     Raises:
-        ValueError: it is no name, or each attempt has its own value of it.
+        ValueError: it is not a name, or each attempt has its own value of the variable.
     """
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
         msg = f"{name!r} is no name of a variable; give names such as API_KEY"
         raise ValueError(msg)
-    if name in OWN_VARIABLES:
+    if name in ATTEMPT_VARIABLES:
         msg = f"{name} cannot be passed: each attempt has its own"
         raise ValueError(msg)
     return name
@@ -307,7 +313,7 @@ def variable_name(name: object) -> str:
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _argv(argv: object) -> list[str]:
+def _parse_argv(argv: object) -> list[str]:
     if isinstance(argv, list) and argv and all(isinstance(part, str) for part in argv):
         return argv
     msg = "a command is a list of texts, the program first"

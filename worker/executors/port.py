@@ -1,4 +1,4 @@
-"""The port through which a worker runs attempts, and the messages that cross it."""
+"""The port through which a worker runs attempts (`Executor`), and what crosses it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +15,22 @@ OnUpdate = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The input of an attempt's process.
+    """The input of an attempt.
 
     Attributes:
+        run: the run's `id`, `slug`, `attempt`, `maxAttempts` and `context`.
+        definition: the fields of the job's definition that handlers see.
+        entry_point: the name of the handler.
+        parameters: the run's parameters.
+        inputs: data that the service has loaded for a built-in handler.
+        settings: the operator's settings for the handler.
+        timeout_ms: how long the attempt may run; None for no limit.
         memory_mb: the limit for the attempt and all its descendants together; None for no limit.
+        deadline: when the timeout ends, as ISO 8601 by the service's clock; None for no limit.
+        log_path: the file for the attempt's output.
         worker_labels: the labels that the job requires of a worker.
-        personal: the parameters whose values no message about a failure may contain.
-        traceparent: the span in which the handler runs; None if nobody traces it.
+        personal: the names of parameters whose values must not be in error messages.
+        traceparent: the span in which the handler runs; None if the run is not traced.
     """
 
     run: Mapping[str, Any]
@@ -38,8 +47,12 @@ class Task:
     personal: Sequence[str] = ()
     traceparent: str | None = None
 
+    def is_overdue(self, now: datetime) -> bool:
+        """Return whether the deadline is over."""
+        return self.deadline is not None and datetime.fromisoformat(self.deadline) <= now
 
-Kind = Literal[
+
+OutcomeKind = Literal[
     "result",
     "error",
     "invalid",
@@ -59,14 +72,15 @@ class Outcome:
     """How an attempt ended.
 
     Attributes:
-        kind: `result` and `error` as the handler ended; `invalid` where its message cannot be
-            read; `exit` and `signal` where the process ended by itself without a message; `lost`
-            where its end is unknown, but nothing of it is left; the others where it was ended.
+        kind: `result` or `error` if the handler returned or raised; `invalid` if the process sent
+            an invalid message; `exit` or `signal` if the process ended by itself without a
+            message; `lost` if nothing is left of the attempt, but its end is unknown; the others if
+            it was ended.
         message: the last message of the process, or one that describes its end.
-        metrics: what the attempt used: `cpuSeconds`, `peakMemoryMb`.
+        metrics: the attempt's usage: `cpuSeconds`, `peakMemoryMb`.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     message: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,9 +90,9 @@ class Capabilities:
     """What an executor can do for one attempt without affecting the others.
 
     Attributes:
-        isolates: whether it has a process, a directory and an environment of its own.
-        kills: whether it can be ended whatever it does.
-        limits_memory: whether `resources.memoryMb` holds for it and its descendants alone.
+        isolates: whether an attempt has a process, a directory and an environment of its own.
+        kills: whether an attempt can be ended whatever it does.
+        limits_memory: whether `resources.memoryMb` limits an attempt with its descendants alone.
     """
 
     isolates: bool
@@ -87,29 +101,29 @@ class Capabilities:
 
     @property
     def isolation(self) -> Isolation:
-        """The isolation level of the jobs that it may execute."""
+        """The isolation level of the jobs whose attempts it may run."""
         return "process" if self == ISOLATED else "shared"
 
 
 ISOLATED = Capabilities(isolates=True, kills=True, limits_memory=True)
 """The capabilities that jobs with `isolation: process` rely on."""
 
-SHARING = Capabilities(isolates=False, kills=False, limits_memory=False)
-"""Limits and kills affect the process as a whole, with all of its attempts."""
+SHARED = Capabilities(isolates=False, kills=False, limits_memory=False)
+"""Limits and kills affect a shared process with all of its attempts."""
 
 
 class LeaseOverError(Exception):
-    """The lease is over, so no attempt may begin: another worker may have the run."""
+    """The lease is over, so no attempt may begin: another worker may hold the run."""
 
 
 def require_lease(until: float) -> None:
-    """Require a lease that still holds.
+    """Check that a lease is not over.
 
     Args:
-        until: its end, by the monotonic clock.
+        until: the end of the lease, by the monotonic clock.
 
     Raises:
-        LeaseOverError: it is over.
+        LeaseOverError: the lease is over.
     """
     over_s = monotonic() - until
     if over_s > 0:
@@ -121,10 +135,10 @@ class Attempt(Protocol):
 
     @property
     def has_begun(self) -> bool:
-        """Whether its handler may have been called; until then it waits, as for a node."""
+        """Whether its handler may have been called; before that, it may wait for a node."""
 
     async def outcome(self) -> Outcome:
-        """Wait for the end; nothing of the attempt runs any more then."""
+        """Wait until the attempt has ended, and nothing of it runs any more."""
 
     def cancel(self, grace_s: float) -> None:
         """Ask its handler to stop, and kill it after the grace time."""
@@ -134,15 +148,15 @@ class Attempt(Protocol):
 
 
 class Executor(Protocol):
-    """Runs attempts. docs/executors.md says what each implementation isolates."""
+    """Runs attempts. `docs/executors.md` describes the isolation of each implementation."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do for one attempt alone."""
+        """What it can do for one attempt without affecting the others."""
 
     @property
     def capacity(self) -> float:
-        """How many more attempts it can run, whatever slots are free; inf for no limit."""
+        """How many more attempts it can run, regardless of the worker's slots; inf for no limit."""
 
     async def aclose(self) -> None:
         """End the processes that wait for attempts."""
@@ -150,30 +164,30 @@ class Executor(Protocol):
     def renew(self, until: float) -> None:
         """Extend the lease of all attempts to this time of the host's monotonic clock.
 
-        Without renewal they end by themselves.
+        An attempt whose lease is not renewed ends by itself.
         """
 
     def end_session(self) -> None:
-        """Begin no attempt that was submitted before: the worker's session is over.
+        """Begin no attempt that was submitted before, since the worker's session is over.
 
-        Running attempts have been stopped, but distant ones may not have been notified yet.
+        Running attempts have been stopped, but those on other hosts may not have been notified yet.
         """
 
-    def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
+    def use_packages(self, packages: Mapping[str, HandlerPackage]) -> None:
         """Run these handlers from now on, by entry point; running attempts are not affected."""
 
     def end_overdue(self, now: datetime) -> None:
-        """End attempts past their deadline by a test service's clock, which can be moved."""
+        """End attempts whose deadline is over by a test service's clock, which can be moved."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
         """Start an attempt.
 
         Args:
             task: its input.
-            on_update: called with each of its reports.
-            until: the end of its lease, by the monotonic clock, unless it is renewed. Its process
-                checks this again right before it calls the handler: if the lease is over by then,
-                the attempt ends as `lease` without having begun.
+            on_update: called with each report of the handler.
+            until: the end of its lease, by the monotonic clock, unless that is renewed. The process
+                checks the lease again just before it calls the handler: if it is over by then, the
+                attempt ends as `lease` without having begun.
 
         Raises:
             LeaseOverError: the lease is over; nothing was started.

@@ -1,8 +1,8 @@
-"""Attempts that share a process: many of one handler package at a time, under one supervisor.
+"""Runs attempts in shared processes: each runs many attempts of one handler package at a time.
 
-First the attempts' logs, then one attempt (`SharedAttempt`), then the process and how its attempts
-end with it (`SharedProcess`), then the executor, with one process for a handler package. The
-process's own program is `apphub_jobs/process/shared.py`.
+First the attempts' logs, then one attempt (`SharedAttempt`), then a process and how its attempts
+end with it (`SharedProcess`), then the executor. The program of a process is
+`apphub_jobs/process/shared.py`.
 """
 
 import asyncio
@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runtime.tasks import start_once
-from worker.executors.local.attempt import FAREWELL_S, LOG_LIMIT_BYTES, outcome_of_end, task_message
+from worker.executors.local.attempt import (
+    FAREWELL_S,
+    LOG_LIMIT_BYTES,
+    build_task_message,
+    describe_outcome,
+)
+from worker.executors.local.handler_process import SHARED_PROGRAM
 from worker.executors.local.masking import Masker
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.reports import (
@@ -25,25 +31,25 @@ from worker.executors.local.reports import (
     NO_REPORT,
     SHARED_FIELDS,
     Message,
-    fault_of,
+    find_fault,
     new_attempt_id,
 )
 from worker.executors.local.slot import Slot, start_slot
 from worker.executors.local.supervisor import CLOSING_S, STDERR, STDOUT, Log
-from worker.executors.local.workplace import SHARED_PROGRAM, Workplace
+from worker.executors.local.workplace import Workplace
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import SHARING, OnUpdate, Outcome, Task, require_lease
+from worker.executors.port import SHARED, OnUpdate, Outcome, Task, require_lease
 
 logger = logging.getLogger(__name__)
 
 MAX_PENDING_BYTES = 32 * 1_048_576
-"""How much output of all attempts together may wait for the disk; more is left out."""
+"""How much output of all attempts together may wait for the disk; more is dropped."""
 
 
 class AttemptLogs:
     """Writes the output of all attempts in one thread, in order.
 
-    In a thread, since a disk that hangs must not cost the worker its lease.
+    In a thread, because a disk that hangs must not cost the worker its lease.
     """
 
     def __init__(self, log_type: type[Log] = Log) -> None:
@@ -52,39 +58,39 @@ class AttemptLogs:
         self._accepted_bytes = 0
         self._written_bytes = 0
 
-    def of(self, path: Path, secrets: Sequence[str] = ()) -> "AttemptLog":
+    def log_at(self, path: Path, secrets: Sequence[str] = ()) -> "AttemptLog":
         """Return the log of an attempt, in which these secrets are masked."""
         return AttemptLog(self, path, secrets)
 
     @property
-    def have_capacity(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether more output may wait for the disk."""
         return self._accepted_bytes - self._written_bytes < MAX_PENDING_BYTES
 
-    def write(self, content: bytes, stream: int, log: Callable[[], Log]) -> None:
-        """Write content of a stream in the thread, to the log that `log` returns there."""
+    def write(self, content: bytes, stream: int, get_log: Callable[[], Log]) -> None:
+        """Write output of a stream in the thread, to the log that `get_log` returns there."""
         self._accepted_bytes += len(content)
-        self._thread.submit(self._write, content, stream, log)
+        self._thread.submit(self._write, content, stream, get_log)
 
     def open(self, path: Path) -> Log:
         """Open the file of a log."""
         return self._log_type(str(path), LOG_LIMIT_BYTES)
 
-    def close(self, closing: Callable[[], int]) -> "asyncio.Future[int]":
-        """Close a log in the thread, after all that was accepted before."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, closing)
+    def close(self, close_log: Callable[[], int]) -> "asyncio.Future[int]":
+        """Close a log in the thread, once its output is written."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, close_log)
 
     def end(self) -> None:
-        """Let the thread end once it has written all."""
+        """Let the thread end once it has written all output."""
         self._thread.shutdown(wait=False)
 
-    def _write(self, content: bytes, stream: int, log: Callable[[], Log]) -> None:
-        log().add((content, stream))
+    def _write(self, content: bytes, stream: int, get_log: Callable[[], Log]) -> None:
+        get_log().add((content, stream))
         self._written_bytes += len(content)
 
 
 class AttemptLog:
-    """The output of one attempt on its way to a file, which is made at the first output.
+    """Writes the output of one attempt to a file, which is made at the first output.
 
     Attributes:
         is_used: whether there was any output.
@@ -98,48 +104,49 @@ class AttemptLog:
         self._dropped_bytes = 0
         self._log: Log | None = None
 
-    def add(self, printed: bytes, stream: int = STDOUT) -> None:
-        """Write output of a stream in the background; what the disk is too slow for is left out."""
+    def add(self, output: bytes, stream: int = STDOUT) -> None:
+        """Write output of a stream in the background; drop it if too much waits for the disk."""
         self.is_used = True
-        self._write(self._maskers[stream].add(printed), stream)
+        self._write(self._maskers[stream].add(output), stream)
 
-    def leave_out(self, size: int) -> None:
+    def count_dropped(self, size: int) -> None:
         """Count output that the process has dropped."""
         self.is_used = True
         self._dropped_bytes += size
 
     def close(self, on_closed: Callable[[], None]) -> None:
-        """Write the rest and close the file; a warning says how much could not be written.
+        """Write the rest and close the file; a warning has the number of bytes that are missing.
 
         Args:
-            on_closed: called once all is written. Where the disk hangs, it is called after
+            on_closed: called once all is written. If the disk hangs, it is called after
                 `CLOSING_S`, and again once all is written.
         """
         if not self.is_used:
             on_closed()
             return
         for stream, masker in self._maskers.items():
-            self._write(masker.rest(), stream)
-        closing = self._logs.close(self._close)
-        closing.add_done_callback(self._warn_of_lost)
-        closing.add_done_callback(lambda _: on_closed())
-        late = closing.get_loop().call_later(CLOSING_S, on_closed)
-        closing.add_done_callback(lambda _: late.cancel())
+            self._write(masker.flush(), stream)
+        closed = self._logs.close(self._close)
+        closed.add_done_callback(self._warn_of_lost)
+        closed.add_done_callback(lambda _: on_closed())
+        timer = closed.get_loop().call_later(CLOSING_S, on_closed)
+        closed.add_done_callback(lambda _: timer.cancel())
 
-    def _write(self, printed: bytes, stream: int) -> None:
-        if self._logs.have_capacity:
-            self._logs.write(printed, stream, self._opened)
+    def _write(self, output: bytes, stream: int) -> None:
+        if self._logs.has_capacity:
+            self._logs.write(output, stream, self._get_log)
         else:
-            self._dropped_bytes += len(printed)
+            self._dropped_bytes += len(output)
 
-    def _opened(self) -> Log:
+    def _get_log(self) -> Log:
+        """Return the log, opened at the first call. Call it in the thread only."""
         if self._log is None:
             self._log = self._logs.open(self._path)
         return self._log
 
     def _close(self) -> int:
-        log = self._opened()
-        log.leave_out(self._dropped_bytes)
+        log = self._get_log()
+        log.count_dropped(self._dropped_bytes)
         log.close()
         return log.lost
 
@@ -149,7 +156,7 @@ class AttemptLog:
 
 
 TIMEOUT_GRACE_S = 2.0
-"""How long an attempt whose time is over may take to end before it costs its process."""
+"""How long an attempt may take to end after its timeout before its process is ended."""
 
 EndReason = Literal["canceled", "timeout"]
 
@@ -168,12 +175,12 @@ class AttemptProcess(Protocol):
 
 
 class SharedAttempt:
-    """An attempt in a process that others use as well.
+    """An attempt in a shared process.
 
     Attributes:
-        id: a secret that its process shares, and no other handler.
-        end_reason: why its end was requested, if it was.
-        is_overdue: whether it has not ended within its grace time.
+        id: a secret that only the process knows, and no other handler.
+        end_reason: why its end was requested; None if it was not.
+        is_overdue: whether it has not ended within the grace time.
     """
 
     def __init__(
@@ -189,7 +196,7 @@ class SharedAttempt:
         self._loop = asyncio.get_running_loop()
         self._has_ended = False
         self._fault: str | None = None
-        self._over: asyncio.Future[Outcome] = self._loop.create_future()
+        self._outcome_future: asyncio.Future[Outcome] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
 
     def start_timeout(self) -> None:
@@ -202,7 +209,7 @@ class SharedAttempt:
 
     async def outcome(self) -> Outcome:
         """Wait for the end."""
-        return await self._over
+        return await self._outcome_future
 
     def cancel(self, grace_s: float) -> None:
         """Request its end; if it still runs after the grace time, its process is ended."""
@@ -215,28 +222,27 @@ class SharedAttempt:
 
     def end_if_overdue(self, now: datetime) -> None:
         """End it as timed out if its deadline has passed by a clock that was moved."""
-        deadline = self._task.deadline
-        if deadline is not None and datetime.fromisoformat(deadline) <= now:
+        if self._task.is_overdue(now):
             self._time_out()
 
     def invalidate(self, fault: str) -> None:
-        """Let it end as `invalid_result`: its process sent a message that no handler may send.
+        """End it as invalid, because its process sent an invalid message.
 
-        If it still runs, its end is requested as by a cancel: it must not run beside the next
-        attempt.
+        If it still runs, its end is requested as by a cancel, so that it does not run at the same
+        time as the next attempt.
         """
         self._fault = self._fault or fault
         self._request_end("canceled", TIMEOUT_GRACE_S)
 
-    def fault_of(self, message: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with a message about it, if anything is."""
+    def find_fault(self, message: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with a message about it; None if the message is valid."""
         kind = message["type"]
         if kind in ("canceled", "timeout") and kind != self.end_reason:
             return f"the process said {kind!r} of an attempt whose end was not requested"
-        return fault_of(message, SHARED_FIELDS)
+        return find_fault(message, SHARED_FIELDS)
 
     def on_message(self, message: Mapping[str, Any]) -> None:
-        """Write its output, pass its updates on, or end it."""
+        """Write its output, forward its updates, or end it."""
         match message["type"]:
             case "output":
                 stream = STDERR if message.get("stream") == "stderr" else STDOUT
@@ -246,7 +252,7 @@ class SharedAttempt:
             case kind:
                 dropped_bytes = message.get("leftOut")
                 if isinstance(dropped_bytes, int) and dropped_bytes > 0:
-                    self._log.leave_out(dropped_bytes)
+                    self._log.count_dropped(dropped_bytes)
                 self.end(Outcome(kind, message))
 
     def end(self, outcome: Outcome) -> None:
@@ -274,16 +280,16 @@ class SharedAttempt:
             self._process.abandon()
 
     def _set_outcome(self, outcome: Outcome) -> None:
-        if not self._over.done():
-            self._over.set_result(outcome)
+        if not self._outcome_future.done():
+            self._outcome_future.set_result(outcome)
 
 
 MAX_ATTEMPTS = 100_000
-"""How many attempts a process runs at most: slow leaks end with it."""
+"""How many attempts a process runs at most, so that its end stops slow leaks."""
 
 NAMING_S = 2.0
-"""How long a process that is about to be ended may take to name the attempt that blocks the others,
-or to say that none does."""
+"""How long a process that is to be ended may take to name the attempt that blocks the others, or to
+report that none does."""
 
 STUCK = (
     "the shared process was ended because it stood still: something in C did not return, as the"
@@ -291,17 +297,17 @@ STUCK = (
 )
 
 IDLE_S = 300.0
-"""How long a process without attempts stays at least; twice as long at most."""
+"""How long a process without attempts is kept at least; at most, twice as long."""
 
 LOADING_S = 30.0
 """How long a process may take to load its handlers before the timeouts of its attempts begin."""
 
 
 class SharedProcess:
-    """A supervised process for many attempts at a time.
+    """A supervised process that runs many attempts at a time.
 
-    To its supervisor, its whole life is one attempt: with a log of its own, a limit of memory, and
-    the worker's lease.
+    Its supervisor sees the whole life of the process as one attempt, with a log of its own, a
+    memory limit, and the worker's lease.
     """
 
     def __init__(
@@ -311,27 +317,28 @@ class SharedProcess:
         logs: AttemptLogs,
         on_over: "Callable[[SharedProcess], None]",
     ) -> None:
-        """Begin to listen.
+        """Use the process in a slot, and receive its messages.
 
         Args:
             slot: the process with its supervisor.
-            memory_mb: what all attempts in it may use together; None for no limit.
+            memory_mb: the memory limit of all attempts in it together; None for no limit.
             logs: the attempts' logs.
-            on_over: called once it has ended, or can be ended since nothing runs there any more.
+            on_over: called once it has ended, or can be ended as nothing runs in it any more.
         """
         self._slot = slot
         self._logs = logs
         self._on_over = on_over
         self._attempts: dict[str, SharedAttempt] = {}
-        self._begun_count = 0
+        self._started_count = 0
         self._orders: list[Message] = []
         self._is_abandoned = False
         self._is_retired = False
         self._reports_closed = False
-        self._ended: Message | None = None
+        self._end_report: Message | None = None
         self._loop_continued = False
+        # The id of the attempt that blocks the others, and its stack.
         self._blocker: tuple[str, str] | None = None
-        self._ended_as: Outcome | None = None
+        self._outcome: Outcome | None = None
         self._crash: Outcome | None = None
         self._timeouts_run = False
         self._log = slot.workdir / "process.log"
@@ -350,31 +357,30 @@ class SharedProcess:
 
     @property
     def accepts_attempts(self) -> bool:
-        """Whether an attempt may begin here."""
-        is_leaving = self._is_abandoned or self._is_retired
-        is_full = self._begun_count >= MAX_ATTEMPTS
-        return self._slot.is_alive and not (is_leaving or is_full or self._is_over)
+        """Whether more attempts may start here."""
+        is_ending = self._is_abandoned or self._is_retired or self._is_over
+        return self._slot.is_alive and not is_ending and self._started_count < MAX_ATTEMPTS
 
     @property
     def _is_over(self) -> bool:
-        return self._ended_as is not None
+        return self._outcome is not None
 
-    def begin(self, task: Task, on_update: OnUpdate) -> SharedAttempt:
-        """Start an attempt."""
-        self._begun_count += 1
-        log = self._logs.of(task.log_path, self._slot.secrets)
+    def start(self, task: Task, on_update: OnUpdate) -> SharedAttempt:
+        """Start an attempt; if the process is over, the attempt ends at once."""
+        self._started_count += 1
+        log = self._logs.log_at(task.log_path, self._slot.secrets)
         attempt = SharedAttempt(self, task, on_update, log)
-        if self._ended_as is not None:
-            attempt.end(self._ended_as)
+        if self._outcome is not None:
+            attempt.end(self._outcome)
             return attempt
         self._attempts[attempt.id] = attempt
         if self._timeouts_run:
             attempt.start_timeout()
-        self.send({"id": attempt.id, "task": task_message(task)})
+        self.send({"id": attempt.id, "task": build_task_message(task)})
         return attempt
 
     def send(self, order: Message) -> None:
-        """Send the process an order, in one write with all others of this moment."""
+        """Send the process an order, in one write with other orders of the same moment."""
         if not self._orders:
             asyncio.get_running_loop().call_soon(self._flush_orders)
         self._orders.append(order)
@@ -384,12 +390,12 @@ class SharedProcess:
         self._slot.renew(until)
 
     def end_overdue(self, now: datetime) -> None:
-        """End the attempts whose deadlines have passed by a clock that was moved."""
+        """End the attempts whose deadline is over by a test service's clock, which can be moved."""
         for attempt in list(self._attempts.values()):
             attempt.end_if_overdue(now)
 
     def abandon(self) -> None:
-        """End it because an attempt does not end; the others start again elsewhere."""
+        """End it because an attempt does not end; its other attempts are started again."""
         if not self._is_abandoned:
             self._is_abandoned = True
             self._slot.command({"cancel": NAMING_S})
@@ -400,17 +406,17 @@ class SharedProcess:
         self._slot.command({"stop": True})
 
     def retire(self) -> None:
-        """Let it end once its last attempt has."""
+        """Accept no more attempts, and end once the last one has ended."""
         self._is_retired = True
         self._end_if_empty()
 
     def retire_unless_ending(self) -> None:
-        """Let it end once its last attempt has, unless it is ending by itself."""
+        """Retire it, unless it is ending by itself."""
         if not self._reports_closed:
             self.retire()
 
     async def discard(self) -> None:
-        """End it for good; if it crashed, log the end of its output."""
+        """End the process and remove its directory; if it crashed, log the end of its output."""
         if self._crash is not None:
             await asyncio.to_thread(log_crash, self._crash, self._log)
         await self._slot.discard()
@@ -424,15 +430,16 @@ class SharedProcess:
             self.on_fault(NO_REPORT)
         elif attempt_id in self._attempts:
             self._deliver(self._attempts[attempt_id], message)
-        # Else a process that an ended attempt left still reports, or the id is made up.
+        # Otherwise a process that an ended attempt left sent it, or the id is made up.
 
     def on_fault(self, fault: str) -> None:
-        """Retire the process because it sent a message that cannot be read.
+        """Retire the process because it sent an invalid message.
 
-        The sender is known only where one attempt is running, which then ends; several continue.
+        If one attempt is running, it is the sender and ends. If several are, the sender is unknown,
+        and they continue.
         """
         if self._is_abandoned or self._is_over:
-            return  # It is being ended, and may have broken a line itself.
+            return  # A process that is being ended may write an incomplete line.
         if not self._is_retired:
             logger.warning("a shared process takes no more attempts: %s", fault)
         if len(self._attempts) == 1:
@@ -441,19 +448,19 @@ class SharedProcess:
         self.retire()
 
     def on_reports_closed(self) -> None:
-        """Record that no process has the pipe for reports any more."""
+        """Record that the pipe for reports is closed: there will be no more messages."""
         self._reports_closed = True
-        if self._ended is not None:
-            self._end(self._ended)
+        if self._end_report is not None:
+            self._end(self._end_report)
 
-    def on_attempt_ended(self, ended: Message | None) -> None:
-        """Record how the supervisor saw the process end; None: the supervisor itself is gone."""
-        self._ended = self._ended or ended
+    def on_attempt_ended(self, end_report: Message | None) -> None:
+        """Record the supervisor's report of the process's end; None: the supervisor has ended."""
+        self._end_report = self._end_report or end_report
         if self._reports_closed:
-            self._end(self._ended)
+            self._end(self._end_report)
             return
-        # The last messages may be on their way.
-        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
+        # The last messages may still arrive.
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._end_report)
 
     async def _start_timeouts(self) -> None:
         """Start the attempts' timeouts once the handlers are loaded."""
@@ -473,7 +480,7 @@ class SharedProcess:
         if kind == "blocking":
             self._set_blocker(attempt, message)
             return
-        fault = attempt.fault_of(message)
+        fault = attempt.find_fault(message)
         if kind == LEASE and not self._slot.forbids_beginning:
             fault = "the process did not begin, though the lease holds"
         if fault is not None:
@@ -491,9 +498,9 @@ class SharedProcess:
             self._blocker = (attempt.id, stack)
 
     def _on_unblocked(self) -> None:
-        """End the process: its event loop runs again, so no attempt was blocking it."""
+        """End the process: its event loop runs again, so no attempt has blocked it for good."""
         self._blocker = None
-        # A SIGTERM to all processes of a service causes this message, too.
+        # The message also follows a SIGTERM that was sent to all processes of a service.
         if self._is_abandoned:
             self._loop_continued = True
             self.stop()
@@ -502,19 +509,19 @@ class SharedProcess:
         if self._is_retired and not self._attempts:
             self._end(None)
 
-    def _retire_if_unused(self, begun_before: int | None = None) -> None:
-        """Retire it if nothing has run for `IDLE_S`, else look again after that."""
-        if self._begun_count == begun_before and not self._attempts:
+    def _retire_if_unused(self, started_before: int | None = None) -> None:
+        """Retire it if nothing has run for `IDLE_S`, otherwise check again after that time."""
+        if self._started_count == started_before and not self._attempts:
             self.retire()
             return
         loop = asyncio.get_running_loop()
-        self._idle_timer = loop.call_later(IDLE_S, self._retire_if_unused, self._begun_count)
+        self._idle_timer = loop.call_later(IDLE_S, self._retire_if_unused, self._started_count)
 
-    def _end(self, ended: Message | None) -> None:
+    def _end(self, end_report: Message | None) -> None:
         """End all attempts with the process.
 
         Args:
-            ended: how the supervisor saw the process end; None if it reported nothing.
+            end_report: the supervisor's report of the process's end; None if there is none.
         """
         if self._is_over:
             return
@@ -522,39 +529,39 @@ class SharedProcess:
         self._slot.listener = None
         attempts = list(self._attempts.values())
         self._attempts.clear()
-        outcome = self._outcome(ended, len(attempts))
-        self._ended_as = outcome
+        outcome = self._process_outcome(end_report, len(attempts))
+        self._outcome = outcome
         if attempts and outcome.kind in ("exit", "signal", "out_of_memory"):
             self._crash = outcome
         for attempt in attempts:
-            attempt.end(self._outcome_of(attempt, outcome))
+            attempt.end(self._attempt_outcome(attempt, outcome))
         self._on_over(self)
 
-    def _outcome(self, ended: Message | None, attempts: int) -> Outcome:
-        """Return the outcome of the attempts that end only because their process did."""
+    def _process_outcome(self, end_report: Message | None, attempts: int) -> Outcome:
+        """Return the outcome of the attempts that end only because their process does."""
         if self._is_abandoned:
-            return self._abandoned_outcome(ended)
-        if ended is None and self._slot.lapsed:
+            return self._abandoned_outcome(end_report)
+        if end_report is None and self._slot.has_lapsed:
             return Outcome("lease")
         if self._is_retired and not attempts:
             return Outcome("stopped")
-        outcome = outcome_of_end(ended)
+        outcome = describe_outcome(end_report)
         if outcome.kind in ("stopped", "lease") or attempts == 1:
             return outcome
         text = outcome.message["message"]
         message = f"{text}; {attempts} attempts shared the process, any may have been why"
         return Outcome(outcome.kind, {"message": message})
 
-    def _abandoned_outcome(self, ended: Message | None) -> Outcome:
-        was_waited_for = ended is not None and ended["cause"] == "canceled"
-        has_explanation = self._loop_continued or self._blocker is not None
+    def _abandoned_outcome(self, end_report: Message | None) -> Outcome:
+        had_time_to_answer = end_report is not None and end_report["cause"] == "canceled"
+        has_answered = self._loop_continued or self._blocker is not None
         is_loaded = self._slot.loaded.is_set()
-        if was_waited_for and is_loaded and not has_explanation:
-            # An attempt is in C code that does not return. Another start would repeat it for ever.
+        if had_time_to_answer and is_loaded and not has_answered:
+            # An attempt is in C code that does not return. A hand-back would repeat it for ever.
             return Outcome("signal", {"message": STUCK})
         return Outcome("stopped")
 
-    def _outcome_of(self, attempt: SharedAttempt, outcome: Outcome) -> Outcome:
+    def _attempt_outcome(self, attempt: SharedAttempt, outcome: Outcome) -> Outcome:
         if attempt.is_overdue and attempt.end_reason is not None:
             return Outcome(attempt.end_reason)
         if self._blocker is None or self._blocker[0] != attempt.id:
@@ -575,36 +582,36 @@ class SharedProcess:
 
 
 def log_crash(crash: Outcome, log: Path) -> None:
-    """Log the end of a crashed process's output, which is in no attempt's log."""
-    last = b""
+    """Log the last output of a crashed process, which no attempt's log has."""
+    tail = b""
     with suppress(OSError), log.open("rb") as output:
         size = output.seek(0, os.SEEK_END)
         output.seek(max(size - CRASH_OUTPUT_BYTES, 0))
-        last = output.read()
-    text = last.decode("utf-8", "replace")
+        tail = output.read()
+    text = tail.decode("utf-8", "replace")
     logger.warning("%s; the end of what it printed:\n%s", crash.message["message"], text)
 
 
 CRASH_OUTPUT_BYTES = 4_096
 
 _Key = tuple[HandlerPackage, int | None]
-"""A handler package and a limit of memory in MB, which is the process's as a whole."""
+"""A handler package, and the memory limit of the whole process in MB."""
 
 
 class SharedExecutor:
-    """The `Executor` of the port for attempts that share processes.
+    """The `Executor` that runs attempts in shared processes.
 
-    A process is started for the first attempt that needs it, and ends after a while without
+    A process is started for the first attempt that needs it, and ends after some time without
     attempts.
     """
 
     def __init__(
         self, packages: Mapping[str, HandlerPackage], orphans: Orphans | None = None
     ) -> None:
-        """Make an executor; nothing is started yet.
+        """Create an executor; nothing is started yet.
 
         Args:
-            packages: by the entry points of their handlers.
+            packages: the handlers' packages, by entry point.
             orphans: ends the processes that a killed supervisor leaves; None for nothing.
         """
         self._packages = packages
@@ -613,73 +620,72 @@ class SharedExecutor:
         self._logs = AttemptLogs()
         self._lease_until = 0.0
         self._accepting: dict[_Key, asyncio.Task[SharedProcess]] = {}
-        self._all: set[SharedProcess] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._processes: set[SharedProcess] = set()
+        self._end_tasks: set[asyncio.Task[None]] = set()
 
-    capabilities = SHARING
+    capabilities = SHARED
 
     @property
     def capacity(self) -> float:
-        """No limit: slots alone count."""
+        """Unlimited: only the slots count."""
         return math.inf
 
     async def aclose(self) -> None:
-        """End all processes, and remove where they worked."""
+        """End all processes, and remove their directories."""
         if self._accepting:
             await asyncio.wait(self._accepting.values())
-        for process in list(self._all):
+        for process in list(self._processes):
             process.retire()
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(*self._end_tasks)
         self._logs.end()
         if self._workplace is not None:
             await asyncio.to_thread(self._workplace.close)
 
-    def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
+    def use_packages(self, packages: Mapping[str, HandlerPackage]) -> None:
         """Run these handlers from now on, by entry point; running attempts are not affected."""
         self._packages = packages
-        offered = set(packages.values())
+        current = set(packages.values())
         for key in list(self._accepting):
             package, _ = key
-            if package not in offered:
+            if package not in current:
                 self._accepting.pop(key).add_done_callback(_retire)
 
     def renew(self, until: float) -> None:
         """Extend the lease of all processes to this time of the monotonic clock."""
         self._lease_until = until
-        for process in self._all:
+        for process in self._processes:
             process.renew(until)
 
     def end_session(self) -> None:
-        """Do nothing: an attempt on this host that was stopped never begins."""
+        """Do nothing: on this host, no stopped attempt begins."""
 
     def end_overdue(self, now: datetime) -> None:
-        """End attempts past their deadline by a test service's clock, which can be moved."""
-        for process in self._all:
+        """End attempts whose deadline is over by a test service's clock, which can be moved."""
+        for process in self._processes:
             process.end_overdue(now)
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> SharedAttempt:
-        """Start an attempt beside others of its handler's package.
+        """Start an attempt in the shared process of its handler's package.
 
         Raises:
             LeaseOverError: the lease is over.
+            OSError: no process could be started.
         """
         self._lease_until = max(until, self._lease_until)
         require_lease(self._lease_until)
         package = self._packages[task.entry_point]
         key = (package, task.memory_mb)
-        process, accepts = await self._process(key)
+        process, accepts = await self._get_process(key)
         if not accepts:
-            # If the new one accepts none either, the attempt ends at once; no third is started.
-            process, _ = await self._process(key)
+            # If the next one accepts none either, the attempt ends at once; no third is started.
+            process, _ = await self._get_process(key)
         require_lease(self._lease_until)
-        return process.begin(task, on_update)
+        return process.start(task, on_update)
 
-    async def _process(self, key: _Key) -> tuple[SharedProcess, bool]:
-        """Return the process for such attempts, and whether it accepts any.
+    async def _get_process(self, key: _Key) -> tuple[SharedProcess, bool]:
+        """Return the process for such attempts, and whether it accepts more of them.
 
-        The first caller starts it.
-
-        One that accepts no more attempts is dropped, and the next caller starts another.
+        If there is none, start one. If it accepts no more attempts, the next call starts another.
         """
         starting = self._accepting.get(key)
         if starting is None:
@@ -697,7 +703,7 @@ class SharedExecutor:
         return process, accepts
 
     def _stop_using(self, key: _Key, starting: "asyncio.Task[SharedProcess]") -> None:
-        # Another caller that waited for it may have started the next one already.
+        # Another caller may have started the next process meanwhile.
         if self._accepting.get(key) is starting:
             del self._accepting[key]
 
@@ -709,14 +715,14 @@ class SharedExecutor:
         slot = await start_slot(package, directory, self._orphans, SHARED_PROGRAM)
         process = SharedProcess(slot, memory_mb, self._logs, self._on_over)
         process.renew(self._lease_until)
-        self._all.add(process)
+        self._processes.add(process)
         return process
 
     def _on_over(self, process: SharedProcess) -> None:
-        self._all.discard(process)
-        ending = start_once("ended process", process.discard())
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        self._processes.discard(process)
+        end_task = start_once("ended process", process.discard())
+        self._end_tasks.add(end_task)
+        end_task.add_done_callback(self._end_tasks.discard)
 
 
 def _retire(starting: "asyncio.Task[SharedProcess]") -> None:

@@ -1,4 +1,4 @@
-"""The logs of runs: written beside the worker, kept in a directory or an object store.
+"""The logs of runs, in a directory that workers and the API share or in an object store.
 
-Begin with `run_logs.py`, the port; `shipping.py` brings a worker's spool to the store.
+Begin with `run_logs.py`, which has the ports; `shipping.py` ships logs to an object store.
 """

@@ -1,11 +1,11 @@
-"""Run logs in an object store: an object for each execution that is over, chunks of one that runs.
+"""Run logs in an object store: an object for each ended execution, chunks for a running one.
 
-A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than
-before; then the next one begins. Once the complete log is stored, the chunks are removed. So where
-a chunk is missing for a reader, the complete log is there, with the same bytes at the same offsets.
+A chunk begins at a multiple of CHUNK_BYTES. While it is not full, it is put again and again with
+more content; then the next one begins. Once the complete log is stored, its chunks are removed. So
+if a reader misses a chunk, the complete log is there, with the same bytes at the same offsets.
 
-obstore is called from threads: its coroutines are answered by threads of its own, which abort the
-process (SIGABRT) when the interpreter is just ending.
+obstore is called from threads. Its coroutines are completed by threads of its own, which abort the
+process (SIGABRT) if that happens while the interpreter exits.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from worker.logs.run_logs import ExecutionLog, RunLogsUnavailableError, run_dire
 T = TypeVar("T")
 
 CHUNK_BYTES = 262_144
-"""Part of the format: readers compute a chunk's name from it."""
+"""A part of the format: readers compute a chunk's name from it."""
 
 READ_BYTES = 1_048_576
 
-READ_S = 10.0
+READ_TIMEOUT_S = 10.0
 """How long readers wait for an answer."""
 
-REQUEST_S = 20.0
-"""How long a request may take: for a complete log, of 10 MB at most. The end of a process waits for
-its requests."""
+REQUEST_TIMEOUT_S = 20.0
+"""How long a request may take: enough for a complete log of 10 MB, the most there can be. A process
+does not exit before its requests have ended."""
 
-RETRY_S = 10.0
+RETRY_TIMEOUT_S = 10.0
 
 THREADS = 16
 
 MAX_LISTINGS = 3
 
 PROBE = "apphub-jobs.probe"
-"""The prefix of an object's name that a starting worker writes and removes; a random suffix keeps
-workers that start at the same moment apart."""
+"""The prefix of the name of an object that a starting worker writes and removes. A random suffix
+distinguishes workers that start at the same time."""
 
 _OBJECT = re.compile(
     r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
@@ -60,15 +60,15 @@ class LogStoreError(Exception):
     """The store cannot be used; the message says why and what to do."""
 
 
-class _MissingError(RunLogsUnavailableError):
-    """There is no such object."""
+class _ObjectNotFoundError(RunLogsUnavailableError):
+    """The store has no object of this name."""
 
 
 def open_store(url: str) -> ObjectStore:
-    """Return the store of a URL, without a request to it.
+    """Return the store at a URL; no request is sent yet.
 
     Raises:
-        LogStoreError: the URL names no store.
+        LogStoreError: the URL is not that of a store.
     """
     try:
         parts = urlsplit(url)
@@ -92,9 +92,9 @@ def open_store(url: str) -> ObjectStore:
             client_options={
                 "allow_http": True,  # Only where AWS_ENDPOINT_URL says so.
                 "connect_timeout": timedelta(seconds=3),
-                "timeout": timedelta(seconds=REQUEST_S),
+                "timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
             },
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=RETRY_S)},
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=RETRY_TIMEOUT_S)},
         )
     except (BaseError, OSError, ValueError) as error:
         msg = f"cannot use {url!r} as a store of logs: {_one_line(error)}"
@@ -111,8 +111,12 @@ class ObjectLogs:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="run logs")
 
     def check(self, *, to_write: bool) -> None:
-        """Raise RunLogsUnavailableError unless the store can be read (and written)."""
-        with _errors_translated():
+        """Check that the store can be read, and, if `to_write`, written.
+
+        Raises:
+            RunLogsUnavailableError: it cannot; the message has the store's error.
+        """
+        with _translate_errors():
             for _ in obstore.list(self._store, chunk_size=1):
                 break
             if to_write:
@@ -126,25 +130,27 @@ class ObjectLogs:
         Raises:
             RunLogsUnavailableError: the store does not answer.
         """
-        found: list[tuple[str, int]] = []
-        with _errors_translated():
+        sizes: list[tuple[str, int]] = []
+        with _translate_errors():
             for entries in obstore.list(self._store):
-                found += [(entry["path"], entry["size"]) for entry in entries]
-        return dict(sorted(found))
+                sizes += [(entry["path"], entry["size"]) for entry in entries]
+        return dict(sorted(sizes))
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order, as far as the store has them."""
         for listing in range(MAX_LISTINGS):
             objects = await self._list(run_id, attempt)
-            # A directory is listed in no order: while the complete log replaces its chunks, the
-            # listing may show neither.
+            # A directory is listed in no order. A listing that is made while the complete log
+            # replaces its chunks may have neither; so an empty or incomplete one is repeated.
             if objects.has_no_gap and (objects.has_any or listing > 0):
-                break  # Else it may have been listed just while that happened.
+                break
         return objects.logs()
 
     async def _list(self, run_id: str, attempt: int) -> "_Listing":
         directory = run_directory(run_id)
-        entries = await self._call(lambda: obstore.list(self._store, directory).collect(), READ_S)
+        entries = await self._call(
+            lambda: obstore.list(self._store, directory).collect(), READ_TIMEOUT_S
+        )
         listing = _Listing()
         for entry in entries:
             listing.add(entry["path"], entry["size"], attempt)
@@ -159,7 +165,7 @@ class ObjectLogs:
                     content = await self._read_complete(log, start)
                 else:
                     content = await self._read_chunk(log, start)
-            except _MissingError:
+            except _ObjectNotFoundError:
                 if complete:
                     raise
                 complete = True  # The complete log replaced the chunks.
@@ -168,7 +174,7 @@ class ObjectLogs:
                 yield content
 
     async def put_chunk(self, name: str, start: int, content: bytes) -> None:
-        """Put a chunk that begins at this offset, or the same one again with more in it."""
+        """Put a chunk that begins at this offset, or replace it with a longer version."""
         await self.put(_chunk_name(name, start), content)
 
     async def put(self, name: str, content: bytes) -> None:
@@ -178,7 +184,7 @@ class ObjectLogs:
     async def remove_chunks(self, name: str, size: int) -> None:
         """Remove the chunks of a log of this size, the first one first."""
         names = [_chunk_name(name, start) for start in range(0, size, CHUNK_BYTES)]
-        with suppress(_MissingError):  # Raised by a directory, not by S3.
+        with suppress(_ObjectNotFoundError):  # Raised by a directory, not by S3.
             await self._call(partial(obstore.delete, self._store, names))
 
     async def _read_complete(self, log: ExecutionLog, start: int) -> bytes:
@@ -192,27 +198,28 @@ class ObjectLogs:
 
     async def _read_range(self, name: str, start: int, end: int) -> bytes:
         get = partial(obstore.get_range, self._store, name, start=start, end=end)
-        content = bytes(await self._call(get, READ_S))
+        content = bytes(await self._call(get, READ_TIMEOUT_S))
         if len(content) != end - start:
-            # After no bytes at all, a reader would repeat the request for ever.
+            # If there were no bytes, the reader would repeat the request for ever.
             msg = f"the store gave {len(content)} bytes of {name} for {end - start}"
             raise RunLogsUnavailableError(msg)
         return content
 
-    async def _call(self, call: Callable[[], T], within_s: float | None = None) -> T:
+    async def _call(self, call: Callable[[], T], timeout_s: float | None = None) -> T:
+        """Call obstore in a thread."""
         loop = asyncio.get_running_loop()
-        with _errors_translated():
-            async with asyncio.timeout(within_s):
+        with _translate_errors():
+            async with asyncio.timeout(timeout_s):
                 return await loop.run_in_executor(self._threads, call)
 
 
 @contextmanager
-def _errors_translated() -> Iterator[None]:
-    """Translate the errors of obstore into those of the port."""
+def _translate_errors() -> Iterator[None]:
+    """Raise the errors of obstore as those of the port."""
     try:
         yield
     except FileNotFoundError as error:
-        raise _MissingError(_one_line(error)) from error
+        raise _ObjectNotFoundError(_one_line(error)) from error
     except (BaseError, OSError, ValueError) as error:
         raise RunLogsUnavailableError(_one_line(error)) from error
 
@@ -229,8 +236,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _chunk_name(name: str, start: int) -> str:
-    # Sorts before the complete log, so a listing made while that replaces the chunks shows one of
-    # the two at least.
+    # Chunks sort before the complete log, so a sorted listing that is made while that replaces them
+    # has at least one of the two.
     return f"{name.removesuffix('.log')}.chunks/{start:010}"
 
 
@@ -238,8 +245,8 @@ class _Listing:
     """The objects of an attempt in a store.
 
     Attributes:
-        complete_sizes: the size of each complete log, by name.
-        chunks: the sizes of each log's chunks, by offset.
+        complete_sizes: the sizes of complete logs, by name.
+        chunks: the sizes of chunks, by the name of the log and the offset.
     """
 
     def __init__(self) -> None:
@@ -264,7 +271,7 @@ class _Listing:
 
     @property
     def has_no_gap(self) -> bool:
-        """Whether no chunk is missing before the end of its log."""
+        """Whether no chunk is missing before another chunk of the same log."""
         return all(
             name in self.complete_sizes or _size(sizes) == sum(sizes.values())
             for name, sizes in self.chunks.items()
@@ -282,9 +289,10 @@ class _Listing:
 
 
 def _size(chunks: dict[int, int]) -> int:
-    """Return how far the chunks go without a gap."""
+    """Return the total size of the chunks up to the first gap."""
     size = 0
-    # An empty chunk, as a crash may leave on a shared disk, ends this: the next offset is its own.
+    # An empty chunk, as a crash may leave on a shared disk, counts as a gap: otherwise the loop
+    # would not end.
     while chunks.get(size):
         size += chunks[size]
         if size % CHUNK_BYTES:

@@ -1,10 +1,10 @@
-"""The logs of runs: their names, the ports behind which they are kept, and how they are read.
+"""The logs of runs: their names, the ports of their stores, and how they are read.
 
-First the ports (`LogStore`, `LogKeeper`) and names, then reading (`RunLogs`), then logs in a
-directory that workers and API share (`DirectoryLogs`).
+First the lines of one stream (`StreamFilter`), then the ports (`LogStore`, `LogKeeper`) and names,
+then reading (`RunLogs`); last logs in a directory that workers and the API share (`DirectoryLogs`).
 
-An attempt has one log for each of its executions: several where it was handed back and started
-again. To readers they are one text. A log only ever grows at its end, so an offset stays valid.
+An attempt has a log for each of its executions: more than one if it was handed back and started
+again. Readers see them as one text. A log only grows at its end, so an offset stays valid.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from typing import Literal, Protocol
 
 import anyio
 
-STORE_AWAY_S = 30.0
-"""How long a follower waits for a store that does not answer."""
+STORE_TIMEOUT_S = 30.0
+"""How long a follower waits for a store that does not answer before it fails."""
 
 
 class RunLogsUnavailableError(Exception):
-    """The store of run logs does not answer, or refuses; the message contains its error."""
+    """The store of run logs does not answer, or refuses; the message has its error."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ExecutionLog:
     """The log of one execution, as far as its store has it.
 
     Attributes:
-        name: see `log_name`.
-        size: bytes.
-        complete: whether it grows no more; always true in a store that has output at once.
+        name: as `log_name` returns it.
+        size: in bytes.
+        complete: whether it grows no more; always true in a store that is written directly.
     """
 
     name: str
@@ -43,68 +43,66 @@ class ExecutionLog:
 
 Stream = Literal["stdout", "stderr"]
 
-_OTHER_ZONE: dict[Stream, bytes] = {"stdout": b"z ", "stderr": b"Z "}
-"""How the times end with which the lines of the other stream begin (`supervisor.Log`)."""
+_OTHER_STREAM_MARK: dict[Stream, bytes] = {"stdout": b"z ", "stderr": b"Z "}
+"""How the timestamps of the lines of the other stream end (`supervisor.Log`)."""
 
-_ZONE = slice(len("2026-01-01T00:00:00.000"), len("2026-01-01T00:00:00.000Z "))
+_MARK = slice(len("2026-01-01T00:00:00.000"), len("2026-01-01T00:00:00.000Z "))
 
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
-"""Lines, and the beginning of the last one."""
+"""A line, or an unfinished last one."""
 
 
-class LinesOf:
-    """Selects the lines of a stream; notes of the worker's own, which have no time, are of both.
+class StreamFilter:
+    """Selects the lines of a stream, and the worker's own notes, which have no timestamp.
 
-    In logs from before streams were told apart, all lines count as standard output.
+    Logs of older versions do not distinguish streams: all their lines count as standard output.
     """
 
     def __init__(self, stream: Stream) -> None:
-        self._other_zone = _OTHER_ZONE[stream]
-        # Of the line under way: its beginning until that says its stream, then whether it is of it.
-        self._beginning = b""
+        self._other_mark = _OTHER_STREAM_MARK[stream]
+        # Of an unfinished line: its start, while that is too short to show the stream; after that,
+        # whether the line is selected.
+        self._line_start = b""
         self._is_selected: bool | None = None
 
     def add(self, chunk: bytes) -> bytes:
-        """Return what the next chunk has of the stream's lines, which may be long."""
-        parts: list[bytes] = _LINES.findall(self._beginning + chunk)
-        self._beginning = b""
+        """Return the parts of the next chunk that belong to selected lines."""
+        parts: list[bytes] = _LINES.findall(self._line_start + chunk)
+        self._line_start = b""
         selected: list[bytes] = []
         for part in parts:
-            is_over = part.endswith(b"\n")
+            ends_line = part.endswith(b"\n")
             if self._is_selected is None:
-                if not is_over and len(part) < _ZONE.stop:
-                    self._beginning = part
+                if not ends_line and len(part) < _MARK.stop:
+                    self._line_start = part
                     break
-                self._is_selected = self._has(part)
+                self._is_selected = part[_MARK] != self._other_mark
             if self._is_selected:
                 selected.append(part)
-            if is_over:
+            if ends_line:
                 self._is_selected = None
         return b"".join(selected)
 
-    def rest(self) -> bytes:
-        """Return the last line, if it is shorter than a time, and so of both streams."""
-        return self._beginning
-
-    def _has(self, line: bytes) -> bool:
-        return line[_ZONE] != self._other_zone
+    def flush(self) -> bytes:
+        """Return an unfinished last line that is too short for a timestamp: it is a note."""
+        return self._line_start
 
 
-async def _lines_of(stream: Stream, output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _filter_stream(stream: Stream, output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the lines of a stream."""
-    lines = LinesOf(stream)
+    lines = StreamFilter(stream)
     async for chunk in output:
         if selected := lines.add(chunk):
             yield selected
-    yield lines.rest()
+    yield lines.flush()
 
 
 class LogStore(Protocol):
-    """A store from which logs are read. All methods raise RunLogsUnavailableError."""
+    """A store from which logs are read. All methods may raise RunLogsUnavailableError."""
 
     @property
     def follow_every_s(self) -> float:
-        """How often followers should look for more."""
+        """How often followers should look for new output."""
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order."""
@@ -114,26 +112,23 @@ class LogStore(Protocol):
 
 
 class LogKeeper(Protocol):
-    """Brings the logs of running attempts to a store."""
+    """Keeps the logs of running attempts in a store."""
 
-    def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """Provide the file that an execution's supervisor writes.
+    def keep(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """Provide the file to which an execution's supervisor writes.
 
-        After the block, readers can read all of it.
+        After the block, readers find all of it in the store.
         """
 
 
 def log_name(run_id: str, attempt: int, execution: int) -> str:
-    """Return the name of an execution's log: a relative path, the same in every store.
-
-    Ids are UUIDs.
-    """
+    """Return the name of an execution's log: a relative path, the same in every store."""
     directory = run_directory(run_id)
     return f"{directory}/attempt-{attempt:02}-execution-{execution:04}.log"
 
 
 def run_directory(run_id: str) -> str:
-    """Return the directory of all logs of a run."""
+    """Return the relative path of the directory of a run's logs."""
     return f"{run_id[-2:]}/{run_id}"
 
 
@@ -142,13 +137,13 @@ def logs_url(run_id: str, attempt: int) -> str:
     return f"/job-runs/{run_id}/logs?attempt={attempt}"
 
 
-MAX_LOOKS_PER_S = 250
-"""Looks of all followers of a process together, each with a query of the database: beyond that,
-each of them looks more seldom."""
+MAX_READS_PER_S = 250
+"""How often all followers of a process together look for new output, each time with a query of the
+database. If there are many followers, each looks less often."""
 
 
 class RunLogs:
-    """The logs of attempts in any store. All methods raise RunLogsUnavailableError."""
+    """Reads the logs of attempts from any store. All methods may raise RunLogsUnavailableError."""
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
@@ -160,12 +155,11 @@ class RunLogs:
         return _size(logs)
 
     async def tail(self, run_id: str, attempt: int, last: int) -> tuple[bytes, int]:
-        """Return the last bytes, at most `last` of them, and the number of all."""
+        """Return the last bytes of an attempt's log, at most `last` of them, and its size."""
         logs = await self._store.executions(run_id, attempt)
         size = _size(logs)
-        start = max(0, size - last)
-        end = [chunk async for chunk in self._read_from(logs, start)]
-        return b"".join(end), size
+        chunks = [chunk async for chunk in self._read_from(logs, max(0, size - last))]
+        return b"".join(chunks), size
 
     async def read(
         self, run_id: str, attempt: int, offset: int = 0, stream: Stream | None = None
@@ -173,7 +167,7 @@ class RunLogs:
         """Return the present log from an offset on, or its lines of one stream."""
         logs = await self._store.executions(run_id, attempt)
         output = self._read_from(logs, offset)
-        return output if stream is None else _lines_of(stream, output)
+        return output if stream is None else _filter_stream(stream, output)
 
     async def follow(
         self,
@@ -183,11 +177,19 @@ class RunLogs:
         is_over: Callable[[], Awaitable[bool]],
         stream: Stream | None = None,
     ) -> AsyncIterator[bytes]:
-        """Return the log, or its lines of one stream, as it grows up to the end of the attempt."""
+        """Return the log from an offset on, as it grows, up to the end of the attempt.
+
+        Args:
+            run_id: the run's id.
+            attempt: the attempt's number.
+            offset: the number of bytes to skip.
+            is_over: returns whether the attempt has ended.
+            stream: only lines of this stream; None for all.
+        """
         # An error of the store must be raised before the response begins.
         await self._store.executions(run_id, attempt)
         output = self._follow(run_id, attempt, _FollowPosition(offset), is_over)
-        return output if stream is None else _lines_of(stream, output)
+        return output if stream is None else _filter_stream(stream, output)
 
     async def _read_from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
         for log in logs:
@@ -204,45 +206,46 @@ class RunLogs:
         position: "_FollowPosition",
         is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
-        answered_at = monotonic()
-        with self._counted():
+        answered_s = monotonic()
+        with self._count_follower():
             while True:
-                # Read before the log: all output of before the end is read after it.
-                over = await is_over()
+                # Checked before the log is read, so that the last reading is after the end.
+                has_ended = await is_over()
                 try:
                     logs = await self._store.executions(run_id, attempt)
-                    new_output = self._new_output(logs, position, to_the_end=over)
+                    new_output = self._read_new(logs, position, has_ended=has_ended)
                     async with aclosing(new_output) as output:
                         async for chunk in output:
                             yield chunk
-                    if over:
+                    if has_ended:
                         return
-                    answered_at = monotonic()
+                    answered_s = monotonic()
                 except RunLogsUnavailableError:
-                    if monotonic() - answered_at > STORE_AWAY_S:
+                    if monotonic() - answered_s > STORE_TIMEOUT_S:
                         raise
-                pause_s = self._followers / MAX_LOOKS_PER_S
+                pause_s = self._followers / MAX_READS_PER_S
                 await asyncio.sleep(max(self._store.follow_every_s, pause_s))
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count_follower(self) -> Iterator[None]:
         self._followers += 1
         try:
             yield
         finally:
             self._followers -= 1
 
-    async def _new_output(
-        self, logs: Sequence[ExecutionLog], position: "_FollowPosition", *, to_the_end: bool
+    async def _read_new(
+        self, logs: Sequence[ExecutionLog], position: "_FollowPosition", *, has_ended: bool
     ) -> AsyncGenerator[bytes, None]:
+        """Yield the output after a position, and advance the position."""
         for log in logs:
             start = position.start_in(log)
             if start < log.size:
                 async for chunk in self._store.read(log, start):
-                    position.bytes_of[log.name] += len(chunk)
+                    position.read_bytes[log.name] += len(chunk)
                     yield chunk
-            if not (log.complete or to_the_end):
-                return  # The next execution's log comes after the rest of this one.
+            if not (log.complete or has_ended):
+                return  # The rest of this log comes before the next execution's log.
 
 
 @dataclass
@@ -250,19 +253,19 @@ class _FollowPosition:
     """The position of a follower in the logs of an attempt.
 
     Attributes:
-        to_skip: how many bytes to skip yet, up to the follower's offset.
-        bytes_of: how many bytes of each log were sent or skipped, by name.
+        skip_bytes: how many more bytes to skip to reach the follower's offset.
+        read_bytes: how many bytes of each log were sent or skipped, by name.
     """
 
-    to_skip: int
-    bytes_of: dict[str, int] = field(default_factory=dict)
+    skip_bytes: int
+    read_bytes: dict[str, int] = field(default_factory=dict)
 
     def start_in(self, log: ExecutionLog) -> int:
-        """Return the offset at which to continue in a log; skip what is to be skipped there."""
-        start = self.bytes_of.get(log.name, 0)
-        skipped = min(self.to_skip, max(0, log.size - start))
-        self.to_skip -= skipped
-        self.bytes_of[log.name] = start + skipped
+        """Return the offset from which to read a log; skip what is to be skipped in it."""
+        start = self.read_bytes.get(log.name, 0)
+        skipped = min(self.skip_bytes, max(0, log.size - start))
+        self.skip_bytes -= skipped
+        self.read_bytes[log.name] = start + skipped
         return start + skipped
 
 
@@ -274,7 +277,7 @@ READ_BYTES = 65_536
 
 
 class DirectoryLogs:
-    """Implements `LogStore` and `LogKeeper` by a shared directory: a file for each execution."""
+    """Implements `LogStore` and `LogKeeper` with a directory that has a file for each execution."""
 
     follow_every_s = 0.25
 
@@ -282,7 +285,7 @@ class DirectoryLogs:
         self._root = root
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
-        """Return the logs of an attempt's executions, in order, each as long as it is now."""
+        """Return the logs of an attempt's executions, in order, with their present sizes."""
         return await asyncio.to_thread(self._executions, run_id, attempt)
 
     async def read(self, log: ExecutionLog, start: int) -> AsyncIterator[bytes]:
@@ -298,8 +301,8 @@ class DirectoryLogs:
                 remaining_bytes -= len(chunk)
                 yield chunk
 
-    def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """Provide the file, which readers can read at once."""
+    def keep(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """Provide the file that readers read."""
         return nullcontext(self._root / name)
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:

@@ -1,7 +1,7 @@
-"""Brings logs of runs from the worker's spool to an object store.
+"""Ships logs of runs from the worker's disk to an object store.
 
-First the spool, where logs are kept until the store has them, then the `Shipper`: by chunks while
-runs run, complete at their end.
+First the spool, a directory in which logs are kept until the store has them; then the `Shipper`,
+which puts a log into the store in chunks while its attempt runs, and as a whole at the end.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from runtime.files import make_private
-from runtime.tasks import Supervision, end, start_once
+from runtime.files import make_private_directory
+from runtime.tasks import Supervision, end_tasks, start_once
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -22,10 +22,10 @@ LOCK = "lock"
 
 
 class Spool:
-    """A directory of logs whose lock this process holds. Make it by `create` or `take_over`.
+    """A directory of logs that this process has locked. `create` and `take_over` make spools.
 
-    The kernel releases the lock of a killed worker; then the next process may take the spool over.
-    A supervisor holds the lock of the file that it writes, and may outlive its worker by a moment.
+    If the worker is killed, the kernel releases the lock, and another process may take over the
+    spool. A supervisor locks the file that it writes, and may outlive its worker by a moment.
     """
 
     def __init__(self, directory: Path, lock: IO[bytes]) -> None:
@@ -35,9 +35,9 @@ class Spool:
     @classmethod
     def create(cls, root: Path) -> "Spool":
         """Return a new spool below a directory that all workers of a host share."""
-        make_private(root)
+        make_private_directory(root)
         directory = root / uuid4().hex
-        with _root_locked(root):
+        with _lock_root(root):
             directory.mkdir(mode=0o700)
             lock = (directory / LOCK).open("ab")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,25 +45,25 @@ class Spool:
 
     @classmethod
     def take_over(cls, root: Path) -> list["Spool"]:
-        """Take over the spools whose workers live no more, and return them."""
-        with _root_locked(root):
+        """Take over the spools of workers that have ended, and return them."""
+        with _lock_root(root):
             spools = [
-                (directory, _abandoned_lock(directory))
+                (directory, _lock_if_abandoned(directory))
                 for directory in root.iterdir()
                 if directory.is_dir()
             ]
         return [cls(directory, lock) for directory, lock in spools if lock is not None]
 
     def path(self, name: str) -> Path:
-        """Return the path of a log: without subdirectories, which others might be removing."""
+        """Return the path of a log. There are no subdirectories, which others might remove."""
         return self._directory / name.replace("/", "~")
 
     def names(self) -> list[str]:
-        """Return the names of its logs."""
+        """Return the names of the logs, in order."""
         return sorted(path.name.replace("~", "/") for path in self._directory.glob("*.log"))
 
     def read(self, name: str, start: int, limit: int) -> bytes:
-        """Return bytes of a log from `start` on; none if it does not exist yet."""
+        """Return at most `limit` bytes of a log from `start` on; none if it does not exist yet."""
         try:
             with self.path(name).open("rb") as file:
                 file.seek(start)
@@ -72,7 +72,7 @@ class Spool:
             return b""
 
     def read_ended(self, name: str) -> bytes | None:
-        """Return a complete log, or None while its supervisor may still write."""
+        """Return a complete log; None while its supervisor may still write to it."""
         try:
             with self.path(name).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -83,12 +83,12 @@ class Spool:
             return None
 
     def remove(self, name: str) -> None:
-        """Remove a log that the store has."""
+        """Remove a log, once the store has it."""
         self.path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Release the lock; remaining logs are left to the next worker."""
-        with self._lock, _root_locked(self._directory.parent):
+        with self._lock, _lock_root(self._directory.parent):
             if not self.names():
                 (self._directory / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # Not empty after all.
@@ -96,18 +96,18 @@ class Spool:
 
 
 @contextmanager
-def _root_locked(root: Path) -> Iterator[None]:
-    """Hold the lock under which one process at a time makes, takes over or removes spools."""
+def _lock_root(root: Path) -> Iterator[None]:
+    """Hold the lock under which spools are made, taken over and removed."""
     with (root / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _abandoned_lock(directory: Path) -> IO[bytes] | None:
+def _lock_if_abandoned(directory: Path) -> IO[bytes] | None:
     try:
         lock = (directory / LOCK).open("ab")
     except PermissionError:
-        return None  # Another user's, whose workers take it over.
+        return None  # It belongs to another user, whose workers take it over.
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -119,17 +119,17 @@ def _abandoned_lock(directory: Path) -> IO[bytes] | None:
 logger = logging.getLogger(__name__)
 
 GATHER_S = 1.0
-"""How long output is gathered for a chunk at first."""
+"""How long output is gathered for the first chunk; each next one takes 1.3 times as long."""
 
 MAX_GATHER_S = 10.0
 
 GATHER_FACTOR = 1.3
 
-END_S = 3.0
-"""How long the end of an attempt, and that of a worker, waits for a store that is away."""
+END_TIMEOUT_S = 3.0
+"""How long the end of an attempt, or of a worker, waits for an unreachable store."""
 
 RETRY_PAUSE_S = 1.0
-"""The first pause before logs that could not be brought are tried again."""
+"""The first pause before logs that could not be shipped are tried again; it doubles."""
 
 MAX_RETRY_PAUSE_S = 10.0
 
@@ -143,26 +143,26 @@ class Shipper:
         self._spool = Spool.create(spools)
         self._abandoned_spools: list[Spool] = []
         self._shipping: dict[str, asyncio.Task[None]] = {}
-        # The remaining logs that failed when they were last tried: they come after the others.
+        # The logs that could not be shipped when they were last tried; the others come first.
         self._failed: set[str] = set()
 
     @asynccontextmanager
-    async def keeping(self, name: str) -> AsyncIterator[Path]:
-        """Provide a file of the spool; at the end, wait a moment until the store has all of it."""
+    async def keep(self, name: str) -> AsyncIterator[Path]:
+        """Provide a file of the spool; afterwards, wait a moment until the store has all of it."""
         over = asyncio.Event()
-        shipping = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
-        self._shipping[name] = shipping
-        shipping.add_done_callback(lambda _: self._shipping.pop(name))
+        task = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
+        self._shipping[name] = task
+        task.add_done_callback(lambda _: self._shipping.pop(name))
         try:
             yield self._spool.path(name)
         finally:
             over.set()
-        await asyncio.wait([shipping], timeout=END_S)
-        if not shipping.done():
+        await asyncio.wait([task], timeout=END_TIMEOUT_S)
+        if not task.done():
             logger.warning("%s will be in its store later: no answer in time", name)
 
     async def run(self) -> None:
-        """Bring remaining logs, also those of killed workers, again and again."""
+        """Ship remaining logs, also those of killed workers, again and again."""
         pause_s = RETRY_PAUSE_S
         while True:
             try:
@@ -174,9 +174,9 @@ class Shipper:
             await asyncio.sleep(pause_s)
 
     async def aclose(self) -> None:
-        """Try a last time, and leave the rest to the next worker with this data directory."""
+        """Ship what can be shipped soon; leave the rest to the next worker with this directory."""
         try:
-            async with asyncio.timeout(END_S):
+            async with asyncio.timeout(END_TIMEOUT_S):
                 if self._shipping:
                     await asyncio.wait(self._shipping.values())
                 await self._ship_remaining()
@@ -184,12 +184,12 @@ class Shipper:
             logger.warning(
                 "logs of runs are left to the next worker with this data directory: %r", error
             )
-        await end(*self._shipping.values())
+        await end_tasks(*self._shipping.values())
         for spool in [self._spool, *self._abandoned_spools]:
             spool.close()
 
     async def _ship_as_it_grows(self, name: str, over: asyncio.Event) -> None:
-        """Bring a log while it is written, then the complete log; errors leave it to `run`."""
+        """Ship a log in chunks while it is written, then as a whole; after an error, `run` does."""
         try:
             had_chunks = await self._ship_chunks(name, over)
             await self._ship(self._spool, name, had_chunks=had_chunks)
@@ -197,12 +197,12 @@ class Shipper:
             logger.warning("%s will be in its store later: %s", name, error)
 
     async def _ship_chunks(self, name: str, over: asyncio.Event) -> bool:
-        """Bring new output until the attempt is over; return whether there may be any chunk."""
+        """Ship new output until the attempt is over; return whether the store may have chunks."""
         shipped_bytes = 0
         may_have_chunks = False
         gather_s = GATHER_S
         wait_s = gather_s
-        while not await _is_set(over, wait_s):
+        while not await _wait_for(over, wait_s):
             wait_s = gather_s
             start = shipped_bytes - shipped_bytes % CHUNK_BYTES
             content = await asyncio.to_thread(self._spool.read, name, start, CHUNK_BYTES)
@@ -216,7 +216,7 @@ class Shipper:
                 continue
             shipped_bytes = start + len(content)
             if len(content) == CHUNK_BYTES:
-                wait_s = 0  # There may be more already.
+                wait_s = 0  # There may be more output already.
             gather_s = min(MAX_GATHER_S, gather_s * GATHER_FACTOR)
         return may_have_chunks
 
@@ -231,7 +231,7 @@ class Shipper:
         spool.remove(name)
 
     async def _ship_remaining(self) -> None:
-        """Bring the logs of ended attempts that are still in a spool."""
+        """Ship the logs of ended attempts that are still in a spool."""
         self._abandoned_spools += Spool.take_over(self._spools)
         for spool in list(self._abandoned_spools):
             if not spool.names():
@@ -243,7 +243,7 @@ class Shipper:
             for name in spool.names()
             if name not in self._shipping
         ]
-        # A log that the store refuses must not keep the others from it.
+        # A log that the store refuses must not delay the others.
         remaining.sort(key=lambda log: log[1] in self._failed)
         for spool, name in remaining:
             self._failed.add(name)
@@ -251,9 +251,10 @@ class Shipper:
             self._failed.discard(name)
 
 
-async def _is_set(event: asyncio.Event, within_s: float) -> bool:
+async def _wait_for(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for an event, for `timeout_s` seconds at most; return whether it is set."""
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(timeout_s):
             await event.wait()
     except TimeoutError:
         return False
@@ -261,7 +262,7 @@ async def _is_set(event: asyncio.Event, within_s: float) -> bool:
 
 
 @asynccontextmanager
-async def shipping(
+async def run_shipper(
     store: ObjectLogs, spools: Path, supervision: Supervision
 ) -> AsyncIterator[Shipper]:
     """Run a shipper inside the block."""

@@ -13,8 +13,8 @@ from apphub_jobs.process.handlers import SERVICE_PACKAGES
 from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
-from worker.executors.local.probe import DuplicateHandlerError, offered
-from worker.executors.packages import HandlerSource, packages_of
+from worker.executors.local.probe import DuplicateHandlerError, probe_packages
+from worker.executors.packages import HandlerSource, collect_packages
 
 EXAMPLE = ROOT / "docs" / "example_handlers"
 
@@ -77,7 +77,7 @@ def test_two_handlers_of_one_name_are_refused_at_start(
     (tmp_path / "second_module.py").write_text("HANDLERS = {'test.noop': print}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"):
-        offered(packages_of(HandlerSource(("tests.support.handlers", "second_module"))))
+        probe_packages(collect_packages(HandlerSource(("tests.support.handlers", "second_module"))))
     with started("worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)) as process:
         assert process.popen.wait(60) == 1
         assert (

@@ -51,7 +51,7 @@ GROUPS = ("open", "resolved", "ignored")
 async def note_failures(part: Parts) -> None:
     """Let the log tell what has failed, by groups."""
     grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await grouper.look():
+    while await grouper.step() == 0:
         pass
     assert query(part.url, "SELECT 1 FROM failure_groups LIMIT 1")
 

@@ -222,7 +222,7 @@ async def test_what_a_newer_version_ordered_stands_in_nobodys_way(scene: Scene) 
     runs = [await scene.launch(delay_ms=3_600_000)]
     ours = await scene.start("cancel", "all")
     worker = BulkWorker(scene.steps, OpenOperations(scene.part.pool, jobs.quarantine))
-    while await worker.look():
+    while await worker.step() == 0:
         pass
     assert scene.statuses(runs) == ["canceled"]
     assert (await scene.row(ours))["status"] == "completed"

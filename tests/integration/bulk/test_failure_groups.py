@@ -48,7 +48,7 @@ async def grouped(scene: Scene) -> dict[str, str]:
     """Let all failures be noted; return the groups' fingerprints by title."""
     part = scene.part
     grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await grouper.look():
+    while await grouper.step() == 0:
         pass
     return dict(query(part.url, FINGERPRINTS))
 

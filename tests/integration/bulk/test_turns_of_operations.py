@@ -32,10 +32,10 @@ async def test_operations_have_their_turns_before_one_has_ended(
     quarantine = scene.part.jobs.quarantine
     worker = BulkWorker(scene.steps, OpenOperations(scene.part.pool, quarantine))
     for done in (3, 6, 7, 9):
-        assert await worker.look()
+        assert await worker.step() == 0
         for operation_id in operations:
             assert (await scene.row(operation_id))["done"] == done
-    while await worker.look():
+    while await worker.step() == 0:
         pass
     assert set(scene.statuses(runs)) == {"canceled"}
 
@@ -49,10 +49,10 @@ async def test_of_an_operation_that_is_over_nothing_is_kept(
     operation_ids = [await scene.start("cancel", "all") for _ in range(2)]
     quarantine = scene.part.jobs.quarantine
     worker = BulkWorker(scene.steps, OpenOperations(scene.part.pool, quarantine))
-    assert await worker.look()
+    assert await worker.step() == 0
     assert {key[0] for key in scene.steps._left} == set(operation_ids)
     aborted, overtaken = operation_ids
     await scene.operations.abort(aborted, "stop", TESTER)
     await Scene(scene.part).steps.process_next(overtaken)
-    assert not await worker.look()
+    assert await worker.step() > 0
     assert scene.steps._left == {}

@@ -11,7 +11,7 @@ from tests.support.building.builds import Builds, need_builder
 from tests.support.building.fake_builders import FakeBuilders
 from tests.support.building.stores import made_base_images
 from tests.support.git.origins import made
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     need_builder()
     directory = tmp_path_factory.mktemp("base-images")
     yield made_base_images(directory)
-    remove(directory)  # As an ordinary user, pytest could not.
+    remove_directory(directory)  # As an ordinary user, pytest could not.
 
 
 @pytest.fixture
@@ -50,4 +50,4 @@ def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
     yield builds
-    remove(builds.attempts)  # Where a test fails, pytest could not.
+    remove_directory(builds.attempts)  # Where a test fails, pytest could not.

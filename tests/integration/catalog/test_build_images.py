@@ -12,7 +12,7 @@ from tests.support.building.builds import Builds, image_in, log_says
 from tests.support.building.stores import made_store, pulled
 from tests.support.git.origins import commit, git, made
 from tests.support.slow import slow
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 from worker.executors.port import Attempt
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
@@ -232,7 +232,7 @@ def test_no_image_of_another_store_of_the_host_is_read(
     # Where no driver is named, buildah binds the store's `overlay` to itself.
     overlay = str(other / "overlay")
     subprocess.run(["umount", "--lazy", overlay], check=False, capture_output=True)
-    remove(other)
+    remove_directory(other)
 
 
 def test_a_cancel_during_a_step_ends_the_build_at_once(builds: Builds, tmp_path: Path) -> None:

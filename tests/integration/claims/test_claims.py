@@ -96,9 +96,9 @@ async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_resul
     [claim] = await part.executions.claim("w", 1)
     # However it came to leave without recording the run's end.
     await part.heartbeats.leave("w")
-    assert await part.heartbeats.any_orphaned()
+    assert await part.heartbeats.has_orphaned_runs()
     assert await part.sweeps.recover([], "observer") == [claim.run.id]
-    assert not await part.heartbeats.any_orphaned()
+    assert not await part.heartbeats.has_orphaned_runs()
     with pytest.raises(StaleExecutionError):
         await part.executions.succeed(claim.run.id, claim.holder, "late", Report())
     await part.worker("w2")
@@ -217,14 +217,14 @@ async def test_who_is_dead_and_holds_nothing_is_not_asked_about_again(
     await part.worker("idle")
     await _launch(part, slug)
     await part.executions.claim("w", 1)
-    assert not await part.heartbeats.any_orphaned()
+    assert not await part.heartbeats.has_orphaned_runs()
     for worker_id in ("w", "idle"):
         await part.heartbeats.leave(worker_id)
     recovered = "SELECT id FROM workers WHERE recovered_at IS NOT NULL ORDER BY id"
-    assert await part.heartbeats.any_orphaned()
+    assert await part.heartbeats.has_orphaned_runs()
     assert query(database_url, recovered) == [("idle",)]
     assert len(await part.sweeps.recover([], "observer")) == 1
-    assert not await part.heartbeats.any_orphaned()
+    assert not await part.heartbeats.has_orphaned_runs()
     assert query(database_url, recovered) == [("idle",), ("w",)]
 
 
@@ -238,7 +238,7 @@ async def test_a_run_of_a_worker_that_nobody_knows_is_recovered_beside_the_dead(
     query(database_url, "DELETE FROM workers RETURNING 1")
     await part.worker("dead")
     await part.heartbeats.leave("dead")
-    assert await part.heartbeats.any_orphaned()
+    assert await part.heartbeats.has_orphaned_runs()
     recovered = await part.sweeps.recover([], "observer")
     assert [str(recovered_id) for recovered_id in recovered] == [run_id]
-    assert not await part.heartbeats.any_orphaned()
+    assert not await part.heartbeats.has_orphaned_runs()

@@ -21,7 +21,7 @@ from eventlog.entry_points import OfferedEntryPoints
 from eventlog.pending_work import Work
 from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts
-from worker.attempts import Offering
+from worker.offer import WorkerOffer
 
 ENTRY_POINTS = ("ours.a", "theirs.b", "both.c", "nobodys.d")
 
@@ -100,10 +100,10 @@ async def test_an_entry_point_that_nobody_offers_is_forgotten_once_no_run_waits_
     await work.next_due(_offer("ours.a"))
     run_id = await _launch(part, "nobodys.d")
     await work.next_due(_offer("ours.a"))
-    assert await work.unoffered() == {"nobodys.d"}
-    assert await work.unoffered() == {"nobodys.d"}
+    assert await work.unoffered_entry_points() == {"nobodys.d"}
+    assert await work.unoffered_entry_points() == {"nobodys.d"}
     await part.jobs.cancel(UUID(run_id), None, TESTER)
-    assert await work.unoffered() == set()
+    assert await work.unoffered_entry_points() == set()
 
 
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
@@ -133,7 +133,7 @@ async def test_what_nobody_offers_is_abandoned_after_its_grace(part: Parts) -> N
     work = _work_of(part)
     mine = _offer("ours.a")
     assert _ids(await part.executions.claim("w", 4, mine)) == []
-    assert await work.unoffered() == {"nobodys.d"}
+    assert await work.unoffered_entry_points() == {"nobodys.d"}
     patient = _offer("ours.a", abandoned=["nobodys.d"], grace_s=3_600)
     assert _ids(await part.executions.claim("w", 4, patient)) == []
     assert (await work.next_due(patient)).in_s is None
@@ -141,7 +141,7 @@ async def test_what_nobody_offers_is_abandoned_after_its_grace(part: Parts) -> N
     hasty = _offer("ours.a", abandoned=["theirs.b", "nobodys.d"])
     assert _ids(await part.executions.claim("w", 4, hasty)) == [hopeless]
     await part.heartbeats.leave("other")
-    assert await work.unoffered() == {"theirs.b", "nobodys.d"}
+    assert await work.unoffered_entry_points() == {"theirs.b", "nobodys.d"}
 
 
 async def test_a_worker_of_an_older_version_may_offer_anything(part: Parts) -> None:
@@ -150,7 +150,7 @@ async def test_a_worker_of_an_older_version_may_offer_anything(part: Parts) -> N
     await part.worker("older")
     await _launch(part, "nobodys.d")
     await part.executions.claim("w", 4, _offer("ours.a"))
-    assert await _work_of(part).unoffered() == frozenset()
+    assert await _work_of(part).unoffered_entry_points() == frozenset()
 
 
 class _Worker:
@@ -161,7 +161,7 @@ class _Worker:
         self.entry_points = entry_points
         self.lives = 0
         self.is_alive = False
-        self.offering = Offering(entry_points, _work_of(part), part.heartbeats, 0.0)
+        self.offer = WorkerOffer(entry_points, _work_of(part), part.heartbeats, 0.0)
         self._name = name
 
     @property
@@ -184,7 +184,7 @@ class _Worker:
         if not self.is_alive:
             return []
         executions = self.part.executions
-        offer = self.offering.present("process")
+        offer = self.offer.current("process")
         claimed = await executions.claim(self.worker_id, slots, offer)
         for claim in claimed:
             await executions.succeed(claim.run.id, claim.holder, None, Report())
@@ -209,8 +209,8 @@ class _Walk:
             worker.start,
             worker.start,
             worker.leave,
-            worker.offering.look,
-            worker.offering.look,
+            worker.offer.read_unoffered,
+            worker.offer.read_unoffered,
             partial(self._launch, worker.part),
             partial(self._launch, worker.part),
             partial(self._claim, worker),
@@ -225,7 +225,7 @@ class _Walk:
             took = 0
             for worker in self._workers:
                 took += await self._claim(worker)
-                await worker.offering.look()
+                await worker.offer.read_unoffered()
             rounds_without = 0 if took else rounds_without + 1
 
     async def leave(self) -> None:

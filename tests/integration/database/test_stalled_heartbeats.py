@@ -9,7 +9,7 @@ import pytest
 from domain.quarantine import Quarantine
 from eventlog.database.connection import Database
 from eventlog.workers import Heartbeats
-from runtime.tasks import within
+from runtime.tasks import run_within
 from tests.support.logs import Parts, query
 from tests.support.wires.proxy import Proxy
 from tests.support.workers import working
@@ -58,5 +58,5 @@ async def test_what_cannot_be_cancelled_is_not_waited_for() -> None:
             raise
 
     with pytest.raises(TimeoutError):
-        await within(0.1, "stubborn", stubborn())
+        await run_within(0.1, "stubborn", stubborn())
     ends.set()

@@ -62,7 +62,7 @@ async def test_recovery_and_expiry_go_on_where_they_left_off(ready: Parts) -> No
     assert 0 < len(recovered[0]) < len(lost)
     together = [run_id for some in recovered for run_id in some]
     assert sorted(together) == sorted(lost)
-    assert not await ready.heartbeats.any_orphaned()
+    assert not await ready.heartbeats.has_orphaned_runs()
 
 
 async def test_the_first_is_read_however_large_it_is(ready: Parts) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from worker.executors.port import Capabilities, Kind
+from worker.executors.port import Capabilities, OutcomeKind
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Scenario:
     """
 
     handler: str
-    kind: Kind = "result"
+    kind: OutcomeKind = "result"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     result: object = ...
     message: str = ""

@@ -98,7 +98,7 @@ def _is_decided(attempt: ProcessAttempt | SharedAttempt) -> bool:
     """Return whether the process has said something of an attempt."""
     if isinstance(attempt, ProcessAttempt):
         return attempt._message is not None
-    return attempt._over.done()
+    return attempt._outcome_future.done()
 
 
 async def _ended(attempt: Attempt) -> Outcome:

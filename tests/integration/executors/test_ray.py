@@ -15,7 +15,7 @@ from tests.integration.executors.comparing import compared, found_no_place, has_
 from tests.support.clusters.two_nodes import TwoNodes, two_nodes
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
-from worker.executors.local.descendants import parents
+from worker.executors.local.descendants import read_parents
 from worker.executors.port import Outcome
 from worker.executors.ray.executor import PROGRAM, RayAttempt, RayCluster, RayExecutor
 
@@ -197,7 +197,7 @@ async def test_a_lost_node_is_a_lost_attempt(
 
 def driver_pid() -> int:
     """Return the only driver of Ray that is a child of this process."""
-    children = [pid for pid, parent in parents().items() if parent == os.getpid()]
+    children = [pid for pid, parent in read_parents().items() if parent == os.getpid()]
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
     [pid] = [pid for pid, command in commands.items() if PROGRAM.encode() in command]
     return pid

@@ -13,7 +13,7 @@ import pytest
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from worker.executors.ray.node import PROGRAM
-from worker.executors.ray.wire import MAX_LINE_BYTES, describe, line_of, unpacked
+from worker.executors.ray.wire import MAX_LINE_BYTES, decode_bytes, describe_task, encode_line
 
 ENOUGH_S = 30.0
 
@@ -30,7 +30,7 @@ class Hosted:
     def say(self, **command: Any) -> None:
         """Say what the watcher says; the first session renews if no other is named."""
         assert self.process.stdin is not None
-        self.process.stdin.write(line_of({"session": 1, **command}))
+        self.process.stdin.write(encode_line({"session": 1, **command}))
 
     async def answer(self) -> Mapping[str, Any]:
         """Return what the watcher is told."""
@@ -44,9 +44,9 @@ class Hosted:
     ) -> "Ordered":
         """Order an attempt."""
         reader, writer = await asyncio.open_unix_connection(self.path, limit=MAX_LINE_BYTES)
-        order = describe(task_of(handler, Path("unused"), **more), PACKAGE)
+        order = describe_task(task_of(handler, Path("unused"), **more), PACKAGE)
         order["package"]["generation"] = 1
-        writer.write(line_of({**order, "id": attempt_id, "session": session}))
+        writer.write(encode_line({**order, "id": attempt_id, "session": session}))
         return Ordered(reader, writer)
 
 
@@ -64,7 +64,7 @@ class Ordered:
         async with asyncio.timeout(ENOUGH_S):
             lines = [json.loads(line) async for line in self._reader]
         self.hang_up()
-        self.log += b"".join(unpacked(line["log"]) for line in lines if "log" in line)
+        self.log += b"".join(decode_bytes(line["log"]) for line in lines if "log" in line)
         self.updates += [line["update"] for line in lines if "update" in line]
         end: Mapping[str, Any] = lines[-1]["end"]
         return end
@@ -75,7 +75,7 @@ class Ordered:
             async for line in self._reader:
                 heard = json.loads(line)
                 if "log" in heard:
-                    return unpacked(heard["log"])
+                    return decode_bytes(heard["log"])
         raise AssertionError("it has ended")
 
     def hang_up(self) -> None:

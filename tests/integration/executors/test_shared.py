@@ -57,7 +57,7 @@ async def test_attempts_of_handlers_that_are_offered_no_more_come_to_their_end(
     shared: Submitting,
 ) -> None:
     going_on = await shared.submit("sleep", forMs=500)
-    shared.where.offer(package_of("tests.support.handlers"))
+    shared.where.use_packages(package_of("tests.support.handlers"))
     after = await shared.run("sleep", forMs=0)
     outcome = await ended(going_on)
     assert outcome.kind == "result"
@@ -69,7 +69,7 @@ async def test_who_waited_for_a_process_that_takes_no_more_shares_the_next(
 ) -> None:
     submitting = [asyncio.create_task(shared.run("sleep", forMs=0)) for _ in range(5)]
     await asyncio.sleep(0)
-    shared.where.offer(package_of("tests.support.handlers"))
+    shared.where.use_packages(package_of("tests.support.handlers"))
     outcomes = await asyncio.gather(*submitting)
     assert len({outcome.message["result"] for outcome in outcomes}) == 1
 

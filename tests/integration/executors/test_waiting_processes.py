@@ -58,7 +58,7 @@ async def test_a_few_wait_and_more_come_with_attempts_until_it_is_quiet(
 ) -> None:
     processes = Processes()
     executor.prepare()
-    await processes.become(pool.AHEAD)
+    await processes.become(pool.WARM_PROCESSES)
     attempts = [await _submit(executor, tmp_path / str(n)) for n in range(SLOTS)]
     await processes.become(SLOTS)
     for attempt in attempts:
@@ -67,7 +67,7 @@ async def test_a_few_wait_and_more_come_with_attempts_until_it_is_quiet(
     await processes.stay(SLOTS)
     monkeypatch.setattr(pool, "IDLE_S", 0.0)
     executor.renew(monotonic() + 60)
-    await processes.become(pool.AHEAD)
+    await processes.become(pool.WARM_PROCESSES)
     again = await _submit(executor, tmp_path / "again")
     assert (await again.outcome()).kind == "result"
 
@@ -77,6 +77,6 @@ async def test_beside_an_attempt_the_next_one_finds_a_process(
 ) -> None:
     processes = Processes()
     first = await _submit(executor, tmp_path / "first")
-    await processes.become(1 + pool.AHEAD)
+    await processes.become(1 + pool.WARM_PROCESSES)
     assert (await first.outcome()).kind == "result"
-    await processes.stay(1 + pool.AHEAD)
+    await processes.stay(1 + pool.WARM_PROCESSES)

@@ -49,7 +49,7 @@ class Scene:
     async def note(self) -> None:
         """Note all there is, as a process does that has just started."""
         grouper = self.grouper()
-        while await grouper.look():
+        while await grouper.step() == 0:
             pass
 
     async def launch(self, attempts: int = 1) -> UUID:
@@ -172,7 +172,7 @@ async def test_failures_are_noted_once_whoever_looks(
         await scene.fail()
 
     async def look(grouper: FailureGrouper) -> None:
-        while await grouper.look():
+        while await grouper.step() == 0:
             pass
 
     await asyncio.gather(*map(look, groupers))

@@ -78,7 +78,7 @@ async def test_sweeps_pass_over_runs_that_cannot_be_read(part: Parts) -> None:
     await part.heartbeats.leave("w")
     recovered = await part.sweeps.recover([], "observer")
     assert sorted(recovered) == sorted([lost[0], lost[2]])
-    assert not await part.heartbeats.any_orphaned()
+    assert not await part.heartbeats.has_orphaned_runs()
     assert await part.sweeps.expire_overdue() == 2
     assert await part.sweeps.expire_overdue() == 0
     statuses = dict(query(part.url, "SELECT id, status FROM job_runs"))

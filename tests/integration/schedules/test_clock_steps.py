@@ -102,23 +102,23 @@ async def test_a_ticker_that_sees_the_clock_set_back_goes_by_the_present(
     await schedules.create(
         "often", ScheduleSpec(job="job", every_ms=60_000, overlap="allow_all"), TESTER
     )
-    await ticker.look()
+    await ticker.step()
     clock.set(HOUR)
     await measure(stepped)
-    while await ticker.look() == 0:
+    while await ticker.step() == 0:
         pass
     [[reason, missed]] = query(stepped.url, _SKIPPED)
     assert (reason, missed >= 58) == ("missed", True)
     clock.set(timedelta())
     await measure(stepped)
-    while await ticker.look() == 0:
+    while await ticker.step() == 0:
         pass
     [[next_at]] = query(stepped.url, "SELECT next_at FROM schedules")
     now = present(stepped)
     assert now - timedelta(minutes=1) < next_at <= now + timedelta(minutes=1)
     clock.set(next_at - now)
     await measure(stepped)
-    while await ticker.look() == 0:
+    while await ticker.step() == 0:
         pass
     runs = query(stepped.url, "SELECT context->>'dueAt' FROM job_runs")
     due = sorted(from_iso(due_at) for (due_at,) in runs)

@@ -42,7 +42,7 @@ def ticker_of(scene: Scene) -> Ticker:
 
 async def look(ticker: Ticker) -> None:
     """Look until there is nothing to do at the moment."""
-    while await ticker.look() == 0.0:
+    while await ticker.step() == 0.0:
         pass
 
 

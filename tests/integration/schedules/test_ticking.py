@@ -310,13 +310,13 @@ async def test_a_name_is_free_again_after_its_deletion(scene: Scene) -> None:
 
 async def test_a_ticker_looks_again_when_the_next_tick_fires(scene: Scene) -> None:
     ticker = Ticker(scene.schedules, scene.ticks, lambda: scene.now, SystemRandom())
-    assert await ticker.look() == 0.5
+    assert await ticker.step() == 0.5
     await scene.create()
     scene.now += timedelta(seconds=59.8)
-    assert await ticker.look() == pytest.approx(0.2)
+    assert await ticker.step() == pytest.approx(0.2)
     scene.now += timedelta(seconds=0.2)
-    assert await ticker.look() == 0.0
-    assert await ticker.look() == 0.5
+    assert await ticker.step() == 0.0
+    assert await ticker.step() == 0.5
 
 
 async def test_a_ticker_does_all_of_this_by_itself(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from eventlog.database.connection import Database
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs import promises
-from worker.followers import LOOK_EVERY_S, Ticker
+from worker.followers import POLL_INTERVAL_S, Ticker
 
 
 async def register_unique(scene: Scene, how: str, slug: str | None = None) -> None:
@@ -131,8 +131,8 @@ async def test_a_row_that_is_behind_its_run_keeps_no_ticker_busy(scene: Scene) -
     query(scene.part.url, set_row, "pending", 2, older)
     scene.now += timedelta(minutes=1)
     ticker = Ticker(scene.schedules, scene.ticks, lambda: scene.now, SystemRandom())
-    assert await ticker.look() == LOOK_EVERY_S
+    assert await ticker.step() == POLL_INTERVAL_S
     assert scene.outcomes() == []
     query(scene.part.url, set_row, "canceled", 3, older)
-    assert await ticker.look() == 0.0
+    assert await ticker.step() == 0.0
     assert scene.outcomes() == ["launched"]

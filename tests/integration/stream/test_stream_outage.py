@@ -24,7 +24,7 @@ from tests.support.logs import TESTER, parts, registered
 from tests.support.processes import eventually
 from tests.support.stream.expected import comparable, messages_in, of_events
 from tests.support.wires.proxy import Proxy
-from worker.logs.object_store import READ_S
+from worker.logs.object_store import READ_TIMEOUT_S
 
 
 async def append_some(database_url: str, slug: str, events: int) -> None:
@@ -157,7 +157,7 @@ async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
             messages += [
                 opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)
             ]
-            assert monotonic() - started < READ_S
+            assert monotonic() - started < READ_TIMEOUT_S
             assert [message["data"]["build"]["hasLogs"] for message in messages[1:]] == [False] * 3
             gate.open()
 

@@ -17,7 +17,7 @@ from api.stream.frames import message_types
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
-from runtime.tasks import end
+from runtime.tasks import end_tasks
 from tests.support.databases import lose_notifications
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.processes import Process, started
@@ -67,7 +67,7 @@ class Writers:
             while await one.reader.head() < EVENTS:
                 await asyncio.wait(writing, timeout=0.1)
                 check(writing)
-            await end(*writing)
+            await end_tasks(*writing)
             for slug in SLUGS:  # What every filter waits for.
                 await one.jobs.launch(slug, Launch(), TESTER)
 
@@ -173,7 +173,7 @@ async def test_every_client_gets_the_whole_log_in_its_order(
                     await asyncio.wait(following, timeout=0.05)
                     check(following)
         finally:
-            await end(*following)
+            await end_tasks(*following)
         for (client, _), whole in zip(clients, expected, strict=True):
             # The log may have grown since it was read.
             assert [

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.executors.local.probe import offered
-from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
+from worker.executors.local.probe import probe_packages
+from worker.executors.packages import HandlerPackage, HandlerSource, collect_packages
 
 Write = Callable[[str, str], None]
 
@@ -19,4 +19,4 @@ def install(directory: Path, name: str, content: str) -> None:
 
 
 def packages_with(*modules: str, **commands: list[str]) -> dict[str, HandlerPackage]:
-    return offered(packages_of(HandlerSource(modules, commands)))
+    return probe_packages(collect_packages(HandlerSource(modules, commands)))

@@ -75,7 +75,7 @@ def test_streams_are_told_apart_wherever_their_bytes_are_cut() -> None:
             size = random.randint(1, 12)
             parts += [(stream, part) for part, stream in streams.split(content[:size])]
             content = content[size:]
-        parts.append((STDOUT, streams.rest()))
+        parts.append((STDOUT, streams.flush()))
         assert _joined(parts) == _joined(printed)
 
 

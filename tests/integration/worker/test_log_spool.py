@@ -13,7 +13,7 @@ from obstore.store import LocalStore
 from runtime.tasks import Supervision
 from worker.executors.local.supervisor import STDOUT, Log
 from worker.logs.object_store import ObjectLogs
-from worker.logs.shipping import Spool, shipping
+from worker.logs.shipping import Spool, run_shipper
 
 HOLDER = """
 import sys
@@ -98,7 +98,7 @@ async def test_a_log_that_the_store_refuses_keeps_no_other_from_it(tmp_path: Pat
     for name in ("a/run.log", "b/run.log", "c/run.log"):
         spool.path(name).write_bytes(b"left behind")
     spool.close()
-    async with shipping(logs, spools, Supervision()), asyncio.timeout(60):
+    async with run_shipper(logs, spools, Supervision()), asyncio.timeout(60):
         while not all((store / name).exists() for name in ("b/run.log", "c/run.log")):
             await asyncio.sleep(0.01)
     [left] = Spool.take_over(spools)

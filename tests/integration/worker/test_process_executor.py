@@ -14,7 +14,7 @@ import pytest
 from tests.support.packages import package_of
 from worker.executors.local import attempt as process_attempt
 from worker.executors.local.attempt import ProcessAttempt
-from worker.executors.local.descendants import parents
+from worker.executors.local.descendants import read_parents
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Task
 
@@ -100,7 +100,7 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
 
 def supervisor_of(pid: int) -> int:
     """Return the child of this process from which another one descends."""
-    parent_of = parents()
+    parent_of = read_parents()
     while parent_of[pid] != os.getpid():
         pid = parent_of[pid]
     return pid

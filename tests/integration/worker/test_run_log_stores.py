@@ -16,7 +16,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from tests.support import s3
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
 from worker.logs.run_logs import (
-    MAX_LOOKS_PER_S,
+    MAX_READS_PER_S,
     DirectoryLogs,
     RunLogs,
     RunLogsUnavailableError,
@@ -79,7 +79,7 @@ async def test_chunks_read_as_the_whole_log_does(logs: ObjectLogs, run_id: str, 
 
 async def test_a_directory_reads_the_same(run_id: str, tmp_path: Path) -> None:
     logs = DirectoryLogs(tmp_path)
-    async with logs.keeping(log_name(run_id, 1, 1)) as path:
+    async with logs.keep(log_name(run_id, 1, 1)) as path:
         path.parent.mkdir(parents=True)
         for size in SIZES:
             path.write_bytes(TEXT[:size])
@@ -270,7 +270,7 @@ async def test_very_many_followers_together_look_no_more_often_than_a_few(
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
     # Each has looked once before it knew how many there are.
-    assert looks <= 2 * FOLLOWERS + MAX_LOOKS_PER_S * (monotonic() - began)
+    assert looks <= 2 * FOLLOWERS + MAX_READS_PER_S * (monotonic() - began)
 
 
 async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_while_following(

@@ -13,7 +13,11 @@ from threading import Event
 
 import pytest
 
-from worker.executors.local.workplace import Workplace, sweep, workplaces
+from worker.executors.local.workplace import (
+    Workplace,
+    remove_abandoned_workplaces,
+    workplaces_directory,
+)
 
 OWNER = """
 import subprocess, time
@@ -49,7 +53,7 @@ def owner(temporary: Path) -> Iterator[Owner]:
     ) as process:
         assert process.stdout is not None
         child, _, directory = process.stdout.readline().strip().partition(" ")
-        assert Path(directory).parent.parent == workplaces()
+        assert Path(directory).parent.parent == workplaces_directory()
         try:
             yield Owner(process, Path(directory), int(child))
         finally:
@@ -62,14 +66,14 @@ def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started
 ) -> None:
     (owner.directory / "deep").mkdir()
     (owner.directory / "deep" / "file").write_text("left")
-    sweep()
+    remove_abandoned_workplaces()
     owner.process.send_signal(signal.SIGSTOP)
-    sweep()
+    remove_abandoned_workplaces()
     assert (owner.directory / "deep" / "file").exists()
     owner.process.kill()
     owner.process.wait(90)
     os.kill(owner.child, 0)
-    sweep()
+    remove_abandoned_workplaces()
     assert not owner.directory.parent.exists()
 
 
@@ -90,12 +94,12 @@ def test_the_file_of_handlers_is_swept_once_who_wrote_it_is_gone(temporary: Path
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "written\n"
-            sweep()
-            assert [*workplaces().rglob("handlers.json")]
+            remove_abandoned_workplaces()
+            assert [*workplaces_directory().rglob("handlers.json")]
         finally:
             process.kill()
-    sweep()
-    assert [*workplaces().iterdir()] == []
+    remove_abandoned_workplaces()
+    assert [*workplaces_directory().iterdir()] == []
 
 
 def test_nothing_else_is_swept(temporary: Path) -> None:
@@ -106,23 +110,23 @@ def test_nothing_else_is_swept(temporary: Path) -> None:
     (temporary / "apphub-work-file").touch()
     (temporary / "apphub-run-old").mkdir()
     (temporary / "apphub-work-gone").mkdir()
-    (workplaces() / "probe-kept").mkdir()
-    (workplaces() / "work-gone").mkdir()
-    sweep()
-    left = {path.name for path in temporary.iterdir()} - {workplaces().name}
+    (workplaces_directory() / "probe-kept").mkdir()
+    (workplaces_directory() / "work-gone").mkdir()
+    remove_abandoned_workplaces()
+    left = {path.name for path in temporary.iterdir()} - {workplaces_directory().name}
     assert sorted(left) == [
         *("apphub-run-old", "apphub-work-file", "apphub-work-link", "elsewhere")
     ]
-    assert [path.name for path in workplaces().iterdir()] == ["probe-kept"]
+    assert [path.name for path in workplaces_directory().iterdir()] == ["probe-kept"]
     assert (elsewhere / "kept").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_another_users_workplace_is_left_alone_even_by_root(temporary: Path) -> None:
-    for theirs in (temporary / "apphub-work-theirs", workplaces() / "work-theirs"):
+    for theirs in (temporary / "apphub-work-theirs", workplaces_directory() / "work-theirs"):
         theirs.mkdir()
         os.chown(theirs, 65_534, 65_534)
-        sweep()
+        remove_abandoned_workplaces()
         assert theirs.exists()
 
 
@@ -133,7 +137,7 @@ def test_nobody_works_where_others_can_look(temporary: Path) -> None:
         lambda path: path.chmod(0o755),
         lambda path: (path.rmdir(), path.symlink_to(temporary)),
     ):
-        directory = workplaces()
+        directory = workplaces_directory()
         spoil(directory)
         with pytest.raises(PermissionError, match="or set TMPDIR"):
             Workplace()
@@ -144,7 +148,7 @@ def test_a_workplace_goes_with_its_owner(temporary: Path) -> None:
     workplace = Workplace()
     (workplace.new_directory() / "file").touch()
     workplace.close()
-    assert list(workplaces().iterdir()) == []
+    assert list(workplaces_directory().iterdir()) == []
 
 
 def test_directories_deeper_than_python_follows_are_removed(temporary: Path) -> None:
@@ -157,19 +161,19 @@ def test_directories_deeper_than_python_follows_are_removed(temporary: Path) -> 
         here = below
     os.close(here)
     workplace.close()
-    assert list(workplaces().iterdir()) == []
+    assert list(workplaces_directory().iterdir()) == []
 
 
 def test_a_workplace_that_a_cleaner_took_away_is_replaced(temporary: Path) -> None:
     workplace = Workplace()
     workplace.new_directory().rmdir()
-    [taken] = workplaces().iterdir()
+    [taken] = workplaces_directory().iterdir()
     taken.rmdir()
     directory = workplace.new_directory()
-    sweep()
+    remove_abandoned_workplaces()
     assert directory.exists()
     workplace.close()
-    assert list(workplaces().iterdir()) == []
+    assert list(workplaces_directory().iterdir()) == []
 
 
 def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) -> None:
@@ -178,7 +182,7 @@ def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) ->
     def sweep_on() -> int:
         count = 0
         while not over.is_set():
-            sweep()
+            remove_abandoned_workplaces()
             count += 1
         return count
 
@@ -188,10 +192,10 @@ def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) ->
             for _ in range(500):
                 workplace = Workplace()
                 directory = workplace.new_directory()
-                sweep()
+                remove_abandoned_workplaces()
                 assert directory.exists()
                 workplace.close()
         finally:
             over.set()
         assert all(sweeper.result() > 0 for sweeper in sweeping)
-    assert list(workplaces().iterdir()) == []
+    assert list(workplaces_directory().iterdir()) == []

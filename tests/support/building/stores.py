@@ -9,7 +9,7 @@ import pytest
 
 from catalog.handlers.buildah import current_limits
 from tests.support.building.builds import BUSYBOX
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 
 
 def made_base_images(directory: Path) -> Path:
@@ -47,7 +47,7 @@ def made_store(directory: Path, greeting: str) -> Path:
 def pulled(store: Path, image: str) -> str:
     """Return the id of an image that buildah takes from a place into a store; remove the store."""
     done = _buildah(store, "pull", image)
-    remove(store)
+    remove_directory(store)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.bootstrap.handlers import handler_source, passed_variables, warn_of_unset_variables
-from worker.executors.packages import TRUSTED, packages_of, read_commands
+from worker.executors.packages import TRUSTED, collect_packages, read_commands
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def commands(tmp_path: Path) -> Path:
 
 def test_each_package_gets_what_it_is_given_and_what_all_are_given(commands: Path) -> None:
     access = passed_variables(TRUSTED, ["ALL,EVERY", "jobs:API_KEY", "command.other:X"])
-    packages = packages_of(handler_source(["jobs", "more"], commands, access))
+    packages = collect_packages(handler_source(["jobs", "more"], commands, access))
     passed = {(*package.modules, *package.commands): set(package.pass_env) for package in packages}
     assert passed[("jobs", "more")] == {"ALL", "EVERY", "API_KEY"}
     assert passed[("plain",)] == {"ALL", "EVERY"}
@@ -53,7 +53,7 @@ def test_what_cannot_be_passed_is_refused(names: str, message: str) -> None:
 def test_variables_for_handlers_that_are_not_there_are_refused(commands: Path) -> None:
     access = passed_variables(TRUSTED, ["jobz:KEY"])
     with pytest.raises(ValueError, match=r"called 'jobz'; there are: jobs, command.pl"):
-        packages_of(handler_source(["jobs"], commands, access))
+        collect_packages(handler_source(["jobs"], commands, access))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_variable_that_is_not_set_is_told_with_whose_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     access = passed_variables(TRUSTED, ["KEY,THERE"])
-    packages = packages_of(handler_source(["jobs"], None, access))
+    packages = collect_packages(handler_source(["jobs"], None, access))
     with caplog.at_level(logging.WARNING):
         warn_of_unset_variables(packages, {"THERE": ""})
     [message] = caplog.messages

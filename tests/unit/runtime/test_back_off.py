@@ -4,7 +4,7 @@ import pytest
 
 from runtime.tasks import BackOff
 
-BACK_OFF = BackOff(first_s=1.0, at_most_s=5.0)
+BACK_OFF = BackOff(initial_s=1.0, max_s=5.0)
 
 
 def least() -> float:

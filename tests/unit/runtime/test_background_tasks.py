@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from runtime.tasks import end, finished_in_thread, start_once, until_one_ends
+from runtime.tasks import end_tasks, run_in_thread, run_until_one_ends, start_once
 
 
 async def failing() -> None:
@@ -26,7 +26,7 @@ async def test_a_task_that_swallows_a_cancel_is_cancelled_again() -> None:
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await end(task, None)
+    await end_tasks(task, None)
     assert task.cancelled()
     assert swallowed == 1
 
@@ -36,7 +36,7 @@ async def test_a_failure_among_ended_tasks_is_no_failure_of_the_end(
 ) -> None:
     task = asyncio.create_task(failing(), name="a duty")
     await asyncio.sleep(0)
-    await end(task)
+    await end_tasks(task)
     assert [record.getMessage() for record in caplog.records] == ["a duty failed"]
 
 
@@ -50,7 +50,7 @@ async def test_a_failure_is_told_once_though_nobody_awaits_the_task(
     assert (record.getMessage(), bool(record.exc_info)) == ("a duty failed", True)
     with pytest.raises(ValueError):
         await task
-    await end(task)
+    await end_tasks(task)
     assert len(caplog.records) == 1
 
 
@@ -75,17 +75,17 @@ async def test_a_failure_while_the_others_are_ended_is_the_callers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with pytest.raises(ConnectionResetError):
-        await until_one_ends(asyncio.sleep(0), goes_away())
+        await run_until_one_ends(asyncio.sleep(0), goes_away())
     assert caplog.records == []
 
 
 async def test_what_ends_while_its_caller_is_cancelled_dies_quietly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    waiting = asyncio.create_task(until_one_ends(goes_away()))
+    waiting = asyncio.create_task(run_until_one_ends(goes_away()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await end(waiting)
+    await end_tasks(waiting)
     del waiting
     gc.collect()
     assert caplog.records == []
@@ -98,7 +98,7 @@ async def test_who_is_canceled_waits_for_the_thread_nevertheless() -> None:
         started.set()
         may_end.wait()
 
-    waiting = asyncio.create_task(finished_in_thread(compute))
+    waiting = asyncio.create_task(run_in_thread(compute))
     await asyncio.to_thread(started.wait)
     for _ in range(3):
         waiting.cancel()
@@ -107,4 +107,4 @@ async def test_who_is_canceled_waits_for_the_thread_nevertheless() -> None:
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert await finished_in_thread(lambda: 3) == 3
+    assert await run_in_thread(lambda: 3) == 3

@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from runtime.logs import JsonFormatter, TextFormatter, masked, own_log_fields
+from runtime.logs import JsonFormatter, TextFormatter, add_own_log_fields, mask_secrets
 
 
 def _record(message: str, **fields: str) -> logging.LogRecord:
@@ -17,7 +17,7 @@ def _record(message: str, **fields: str) -> logging.LogRecord:
 
 
 async def test_a_line_has_the_fields_of_its_task_and_of_no_other() -> None:
-    own_log_fields(run="r1", attempt=2)
+    add_own_log_fields(run="r1", attempt=2)
 
     async def of_another_task() -> str:
         return TextFormatter().format(_record("a process ended"))
@@ -53,7 +53,7 @@ def test_a_traceback_and_line_feeds_stay_in_the_objects_line() -> None:
     ],
 )
 def test_secrets_are_masked(text: str, expected: str | None) -> None:
-    result = masked(text)
+    result = mask_secrets(text)
     if expected is None:
         assert "secret" not in result
         assert "***" in result
@@ -64,5 +64,5 @@ def test_secrets_are_masked(text: str, expected: str | None) -> None:
 @pytest.mark.parametrize("part", ["a", "a://", "password='", "input_value="])
 def test_a_long_line_is_masked_at_once(part: str) -> None:
     began_s = process_time()
-    masked(part * (100_000 // len(part)))
+    mask_secrets(part * (100_000 // len(part)))
     assert process_time() - began_s < 5  # It took minutes.

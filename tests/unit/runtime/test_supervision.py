@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from runtime.tasks import BackOff, Chance, Supervised, Supervision
+from runtime.tasks import BackOff, ClockAndRandom, Supervised, Supervision
 
 ENOUGH_S = 5.0
 
-AT_ONCE = BackOff(first_s=0.001, at_most_s=0.004)
+AT_ONCE = BackOff(initial_s=0.001, max_s=0.004)
 
-NEVER_AGAIN = BackOff(first_s=3_600.0, at_most_s=3_600.0)
+NEVER_AGAIN = BackOff(initial_s=3_600.0, max_s=3_600.0)
 
 
 class Clock:
@@ -32,7 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def supervision(clock: Clock) -> Supervision:
-    return Supervision(Chance(clock, lambda: 1.0))
+    return Supervision(ClockAndRandom(clock, lambda: 1.0))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -84,7 +84,7 @@ async def test_pauses_grow_until_the_task_has_run_well_for_a_while(
         clock.now += next(run_s)
         raise KeyError
 
-    back_off = BackOff(first_s=0.001, at_most_s=0.004, forget_after_s=30.0)
+    back_off = BackOff(initial_s=0.001, max_s=0.004, reset_after_s=30.0)
     task = supervision.start("duty", run, back_off)
     await until(lambda: task.deaths == 5)
     await task.end()
@@ -161,7 +161,7 @@ async def test_what_returns_has_ended_and_an_outcome_is_no_death(supervision: Su
     task = supervision.start("duty", done)
     await task.task
     assert status(task) == "ended"
-    other = supervision.start("other", dying(KeyError()), outcomes=(KeyError,))
+    other = supervision.start("other", dying(KeyError()), final_errors=(KeyError,))
     with pytest.raises(KeyError):
         await other.task
     assert (status(other), other.deaths) == ("ended", 0)

@@ -12,11 +12,11 @@ from worker.executors.local.reports import (
     NO_REPORT,
     PROCESS_FIELDS,
     Message,
-    fault_of,
+    find_fault,
     new_attempt_id,
 )
 from worker.executors.local.slot import Slot
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)
@@ -25,17 +25,17 @@ FAREWELL_S = 1.0
 """How long to wait for the last messages of a process whose supervisor was killed."""
 
 UNSUPERVISED_S = 0.02
-"""How long an attempt may run, and its output wait, before its supervisor is notified."""
+"""How long an attempt runs, and its output waits, before the supervisor is notified of it."""
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
 """How much output of one execution is kept."""
 
 
 class ProcessAttempt:
-    """An attempt in a slot, whose messages it receives.
+    """An attempt in a slot; it handles the messages about itself.
 
-    The supervisor is notified of it only if it runs for a moment, prints, or leaves processes or
-    files behind.
+    The supervisor is notified of it only if it runs longer than `UNSUPERVISED_S`, prints something,
+    or leaves processes or files behind.
     """
 
     def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, release: "_Release") -> None:
@@ -47,27 +47,27 @@ class ProcessAttempt:
         self._number = slot.next_attempt()
         self._id = new_attempt_id()
         self._message: Message | None = None
-        self._ended: Message | None = None
+        self._end_report: Message | None = None
         self._reports_closed = False
         self._may_have_files = True
         self._has_ended = False
-        self._over: asyncio.Future[Message | None] = loop.create_future()
+        self._end_future: asyncio.Future[Message | None] = loop.create_future()
         self._deadline = _deadline(task)
         self._is_supervised = False
         self._supervise_timer = loop.call_later(UNSUPERVISED_S, self._notify_supervisor)
         slot.listener = self
-        slot.send_tasks({"id": self._id, **task_message(task)})
+        slot.send_tasks({"id": self._id, **build_task_message(task)})
 
     has_begun = True
 
     async def outcome(self) -> Outcome:
-        """Wait for the end, and remove what the attempt left in its directory."""
-        ended = await self._over
+        """Wait for the end, and remove the files that the attempt left in its directory."""
+        end_report = await self._end_future
         if self._may_have_files:
-            await asyncio.to_thread(remove, self._slot.workdir_of(self._number))
-        if ended is None and self._message is None and self._slot.lapsed:
+            await asyncio.to_thread(remove_directory, self._slot.workdir_of(self._number))
+        if end_report is None and self._message is None and self._slot.has_lapsed:
             return Outcome("lease")
-        return _outcome(self._message, ended)
+        return _build_outcome(self._message, end_report)
 
     def renew(self, until: float) -> None:
         """Extend its lease to this time of the host's monotonic clock."""
@@ -80,29 +80,28 @@ class ProcessAttempt:
 
     def end_if_overdue(self, now: datetime) -> None:
         """End it as timed out if its deadline has passed by a clock that was moved."""
-        deadline = self._task.deadline
-        if deadline is not None and datetime.fromisoformat(deadline) <= now:
+        if self._task.is_overdue(now):
             self._command({"deadline": monotonic()})
 
     def stop(self) -> None:
-        """Have its supervisor kill it, because the worker stops."""
+        """Let its supervisor kill it, because the worker stops."""
         if not self._has_ended:
             self._slot.revoke()
         self._command({"stop": True})
 
     def on_message(self, message: Message) -> None:
-        """Pass updates on, and keep how the handler ended and what it left."""
-        fault = self._fault_of(message)
+        """Forward updates, and record how the handler ended and what it left."""
+        fault = self._find_fault(message)
         if fault is None:
             self._accept(message)
         else:
             self.on_fault(fault)
 
     def on_fault(self, fault: str) -> None:
-        """End it as invalid: the process sent a message that is none of this attempt's."""
+        """End it as invalid, because the process sent an invalid message."""
         self._accept({"type": "invalid", "message": fault})
 
-    def _fault_of(self, message: Message) -> str | None:
+    def _find_fault(self, message: Message) -> str | None:
         if message.get("id") != self._id:
             return NO_REPORT
         kind = message["type"]
@@ -110,7 +109,7 @@ class ProcessAttempt:
             return "the process did not begin, though the lease holds"
         if kind == "done" and self._message is None:
             return "the process was done before its handler had ended"
-        return fault_of(message, PROCESS_FIELDS)
+        return find_fault(message, PROCESS_FIELDS)
 
     def _accept(self, message: Message) -> None:
         kind = message["type"]
@@ -120,9 +119,9 @@ class ProcessAttempt:
             self._on_update(message)
         elif kind == "done":
             self._on_done(message)
-        ended_as = (self._message or message)["type"]
-        if "invalid" in (kind, ended_as):
-            self.stop()  # It may still be writing, but its messages are not read any more.
+        final_kind = (self._message or message)["type"]
+        if "invalid" in (kind, final_kind):
+            self.stop()  # It may send more messages, which are not accepted any more.
 
     def _on_done(self, message: Message) -> None:
         self._slot.cpu_s = message["cpuTotal"]
@@ -133,49 +132,49 @@ class ProcessAttempt:
             self._command({"over": message})
 
     def on_reports_closed(self) -> None:
-        """Record that there will be no more messages of the process."""
+        """Record that the process sends no more messages."""
         self._reports_closed = True
-        if self._ended is not None:
-            self._end(self._ended)
+        if self._end_report is not None:
+            self._end(self._end_report)
         else:
-            self._notify_supervisor()  # It sees how the process ended.
+            self._notify_supervisor()  # It reports how the process ended.
 
-    def on_attempt_ended(self, ended: Message | None) -> None:
-        """Record how the supervisor saw it end, and warn of output that the log lacks."""
-        self._ended = self._ended or ended
-        if ended is not None and ended["logLost"]:
+    def on_attempt_ended(self, end_report: Message | None) -> None:
+        """Record the supervisor's report of the end, and warn of output that the log lacks."""
+        self._end_report = self._end_report or end_report
+        if end_report is not None and end_report["logLost"]:
             logger.warning(
                 "%s lacks %d bytes, which could not be written",
                 self._task.log_path,
-                ended["logLost"],
+                end_report["logLost"],
             )
-        if self._reports_closed or _is_reusable(ended):
-            self._end(self._ended)
+        if self._reports_closed or _is_reusable(end_report):
+            self._end(self._end_report)
             return
-        # The last messages may be on their way, but processes that a killed supervisor left may
-        # hold the pipe for ever.
-        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
+        # The last messages may still arrive. But processes that a killed supervisor left may never
+        # close the pipe.
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._end_report)
 
     def _notify_supervisor(self) -> None:
         """Order the supervisor to watch the attempt, once."""
         if not self._is_supervised:
             self._is_supervised = True
-            self._slot.command(_order(self._task, self._deadline, self._slot.cpu_s))
+            self._slot.command(_build_order(self._task, self._deadline, self._slot.cpu_s))
 
     def _command(self, command: Message) -> None:
-        if not self._has_ended:  # Else the slot may be another attempt's.
+        if not self._has_ended:  # Otherwise another attempt may use the slot.
             self._notify_supervisor()
             self._slot.command(command)
 
-    def _end(self, ended: Message | None) -> None:
+    def _end(self, end_report: Message | None) -> None:
         if self._has_ended:
             return
         self._has_ended = True
         self._supervise_timer.cancel()
         self._slot.listener = None
-        self._release(self, self._slot, is_reusable=_is_reusable(ended))
-        if not self._over.done():  # Else whoever waited for the end was cancelled.
-            self._over.set_result(ended)
+        self._release(self, self._slot, is_reusable=_is_reusable(end_report))
+        if not self._end_future.done():  # It is cancelled with the task that awaits the outcome.
+            self._end_future.set_result(end_report)
 
 
 class _Release(Protocol):
@@ -188,37 +187,42 @@ def _deadline(task: Task) -> float | None:
     return monotonic() + task.timeout_ms / 1000
 
 
-def _is_reusable(ended: Message | None) -> bool:
+def _is_reusable(end_report: Message | None) -> bool:
     """Return whether the process can run another attempt."""
-    return ended is not None and bool(ended["livesOn"])
+    return end_report is not None and bool(end_report["livesOn"])
 
 
-def _outcome(message: Message | None, ended: Message | None) -> Outcome:
-    if ended is None or message is None:
-        return outcome_of_end(ended)
-    return Outcome(message["type"], message, _used(ended))
+def _build_outcome(message: Message | None, end_report: Message | None) -> Outcome:
+    if end_report is None or message is None:
+        return describe_outcome(end_report)
+    return Outcome(message["type"], message, _usage_metrics(end_report))
 
 
-def outcome_of_end(ended: Message | None) -> Outcome:
-    """Return the outcome of an end as the supervisor saw it; None: it was killed itself."""
-    if ended is None:
+def describe_outcome(end_report: Message | None) -> Outcome:
+    """Return the outcome of an attempt that sent no last message.
+
+    Args:
+        end_report: the supervisor's report of the end; None if the supervisor was killed itself.
+    """
+    if end_report is None:
         return Outcome("signal", {"message": "the attempt's supervisor was killed"})
-    return Outcome(ended["cause"], {"message": _describe_end(ended)}, _used(ended))
+    return Outcome(
+        end_report["cause"], {"message": _describe_end(end_report)}, _usage_metrics(end_report)
+    )
 
 
-def _used(ended: Message) -> Message:
-    return {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
+def _usage_metrics(end_report: Message) -> Message:
+    return {name: end_report[name] for name in ("cpuSeconds", "peakMemoryMb")}
 
 
-def _describe_end(ended: Message) -> str:
-    """Describe the end of an attempt whose process sent no last message."""
-    cause: str = ended["cause"]
+def _describe_end(end_report: Message) -> str:
+    cause: str = end_report["cause"]
     if cause == "exit":
-        return f"the process exited with code {ended['code']} without a result"
+        return f"the process exited with code {end_report['code']} without a result"
     if cause == "signal":
-        return f"the process was ended by signal {_signal_name(ended['code'])}"
+        return f"the process was ended by signal {_signal_name(end_report['code'])}"
     if cause == "out_of_memory":
-        peak_mb = ended["peakMemoryMb"]
+        peak_mb = end_report["peakMemoryMb"]
         return f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
     return cause
 
@@ -230,8 +234,8 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Message:
-    """Return the order to watch an attempt."""
+def _build_order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Message:
+    """Return the order by which a supervisor watches an attempt."""
     return {
         "log": str(task.log_path),
         "logLimitBytes": LOG_LIMIT_BYTES,
@@ -241,8 +245,8 @@ def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Me
     }
 
 
-def task_message(task: Task) -> Message:
-    """Return a task as a handlers' process receives it."""
+def build_task_message(task: Task) -> Message:
+    """Return the message by which a handlers' process gets a task."""
     return {
         "run": task.run,
         "definition": task.definition,

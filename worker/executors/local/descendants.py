@@ -1,6 +1,6 @@
-"""A process and all that descends from it: how a supervisor starts, finds and ends them.
+"""The descendants of a process: how a supervisor starts, finds, measures and ends them.
 
-First every process below this one, as /proc shows them; then the handlers' process, as its
+First all descendants of this process, as /proc shows them; then the handlers' process, as its
 supervisor starts it (`Child`).
 """
 
@@ -18,7 +18,7 @@ from runtime.process import (
     hide_from_other_processes,
     set_process_option,
 )
-from worker.executors.local.hiding import View, hide
+from worker.executors.local.hiding import View, apply_view
 
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False
@@ -30,17 +30,17 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def watch_children() -> int:
-    """Return a descriptor that can be read whenever a process below this one has ended."""
-    woken, waking = os.pipe()
-    for descriptor in (woken, waking):
+    """Return a descriptor that becomes readable whenever a child of this process has ended."""
+    reading_end, writing_end = os.pipe()
+    for descriptor in (reading_end, writing_end):
         os.set_blocking(descriptor, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-    return woken
+    signal.set_wakeup_fd(writing_end, warn_on_full_buffer=False)
+    return reading_end
 
 
-def parents() -> dict[int, int]:
-    """Return the parent of every process."""
+def read_parents() -> dict[int, int]:
+    """Return the parent's id of every process, by the process's id."""
     parent_of: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
         if name.isdigit():
@@ -50,21 +50,21 @@ def parents() -> dict[int, int]:
     return parent_of
 
 
-def below(tops: list[int], parent_of: dict[int, int]) -> list[int]:
-    """Return every process below these, whatever session it is in."""
-    pids = list(tops)
-    for above in pids:
-        pids += [pid for pid, parent in parent_of.items() if parent == above]
-    return pids[len(tops) :]
+def descendants_of(ancestors: list[int], parent_of: dict[int, int]) -> list[int]:
+    """Return the ids of all descendants of these processes, in any session."""
+    pids = list(ancestors)
+    for pid in pids:
+        pids += [child for child, parent in parent_of.items() if parent == pid]
+    return pids[len(ancestors) :]
 
 
 def descendants() -> list[int]:
-    """Return every process below this one."""
-    return below([os.getpid()], parents())
+    """Return the ids of all descendants of this process."""
+    return descendants_of([os.getpid()], read_parents())
 
 
 def kill_descendants() -> None:
-    """Kill until none is left, those included that are forked meanwhile."""
+    """Kill all descendants of this process, also those that are forked meanwhile."""
     while True:
         for pid in descendants():
             with suppress(ProcessLookupError, PermissionError):
@@ -75,7 +75,7 @@ def kill_descendants() -> None:
 
 
 def _reap_ended() -> bool:
-    """Reap children that have ended; return whether this process still has others."""
+    """Reap the children that have ended; return whether this process still has children."""
     ended = -1
     try:
         while ended:
@@ -86,7 +86,7 @@ def _reap_ended() -> bool:
 
 
 def reap_all_but(child: int) -> bool:
-    """Reap all ended children but this one; return False if it may have ended, too."""
+    """Reap the ended children except this one; return False if this one has ended, too."""
     without_reaping = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while (ended := os.waitid(os.P_ALL, 0, without_reaping)) is not None:
         if ended.si_pid == child:
@@ -96,10 +96,10 @@ def reap_all_but(child: int) -> bool:
 
 
 def is_only_descendant(child: int) -> bool:
-    """Return whether this child is the only descendant; reap those that have ended."""
+    """Return whether this child is the only living descendant; reap the other ended children."""
     if not reap_all_but(child):
         return False
-    try:  # Faster than reading all of /proc.
+    try:  # This is faster than reading all of /proc.
         pids = _children_of(os.getpid()) + _children_of(child)
     except OSError:
         pids = descendants()
@@ -107,7 +107,7 @@ def is_only_descendant(child: int) -> bool:
 
 
 def _children_of(pid: int) -> list[int]:
-    """Return the children of a process, by the kernel's lists for each of its threads."""
+    """Return the ids of a process's children; the kernel lists them for each of its threads."""
     pids: list[int] = []
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
         with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
@@ -116,14 +116,14 @@ def _children_of(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat after the name, which may hold anything."""
+    """Return the fields of /proc/PID/stat after the name, which may contain any characters."""
     with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
         _, _, after_name = file.read().rpartition(b")")
     return after_name.split()
 
 
 def memory_mb() -> float:
-    """Return the resident memory of all descendants together."""
+    """Return the total resident memory of all descendants, in MB."""
     pages = 0
     for pid in descendants():
         with suppress(OSError, ValueError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
@@ -132,11 +132,11 @@ def memory_mb() -> float:
     return pages * _PAGE_BYTES / 1_048_576
 
 
-_OPEN = "/proc/self/fd"
+_DESCRIPTORS = "/proc/self/fd"
 if sys.platform != "linux":
-    _OPEN = "/dev/fd"
+    _DESCRIPTORS = "/dev/fd"
 
-_IN_SIGHT = b"""\
+_NOT_HIDDEN = b"""\
 error: the service's own files, and other attempts', could not be hidden from a process of \
 handlers, which can read them \
 (docs/operations.md, What handlers can reach)
@@ -144,50 +144,50 @@ handlers, which can read them \
 
 
 class Child:
-    """The handlers' process. It takes tasks from the worker and reports to it; it prints to here.
+    """The handlers' process: it gets tasks from the worker and reports to it, and prints to here.
 
-    It inherits descriptors for tasks, for reports and of the lease's end.
+    It inherits the descriptors for tasks, for reports and of the lease's end.
 
     Attributes:
-        output: the descriptor from which its standard output can be read.
-        errors: the same of its standard error.
-        pid: its number.
+        output: the descriptor from which its standard output is read.
+        errors: the descriptor from which its standard error is read.
+        pid: its process id.
     """
 
-    def __init__(self, command: list[str], passed: list[int], view: View | None) -> None:
+    def __init__(self, command: list[str], inherited: list[int], view: View | None) -> None:
         self.output, output = os.pipe()
         self.errors, errors = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            if view is not None and not hide(view):
-                os.write(2, _IN_SIGHT)
-            _exec([*command, *map(str, passed)], output, errors, *passed)
-        for descriptor in (output, errors, *passed):
+            if view is not None and not apply_view(view):
+                os.write(2, _NOT_HIDDEN)
+            _exec([*command, *map(str, inherited)], output, errors, *inherited)
+        for descriptor in (output, errors, *inherited):
             os.close(descriptor)
 
 
-def _exec(command: list[str], output: int, errors: int, *kept: int) -> NoReturn:
-    """Execute a program in this fork, which prints to these two and inherits `kept` beside them."""
+def _exec(command: list[str], output: int, errors: int, *inherited: int) -> NoReturn:
+    """Execute a program in this fork, with standard input empty and these other descriptors."""
     set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Processes that its descendants leave become its own children, and so are seen.
+    # Descendants that lose their parents become its children, so that it can see them.
     become_subreaper()
     os.setpgid(0, 0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+    empty_input = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty_input, 0)
     os.dup2(output, 1)
     os.dup2(errors, 2)
-    # Handlers must neither hold nor use the supervisor's descriptors.
-    close_all_but(0, 1, 2, *kept)
+    # Handlers must not have the supervisor's descriptors.
+    close_all_but(0, 1, 2, *inherited)
     os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter
 
 
 def close_all_but(*kept: int) -> None:
     """Close every open descriptor but these."""
-    # By the list rather than by range, which takes a tenth of a second where a million may be open.
-    for name in os.listdir(_OPEN):  # noqa: PTH208
+    # A range would take a tenth of a second if the limit is a million descriptors.
+    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208
         descriptor = int(name)
         if descriptor not in kept:
-            with suppress(OSError):  # The list's own is closed already.
+            with suppress(OSError):  # The descriptor of the list itself is closed already.
                 os.close(descriptor)
 
 
@@ -198,5 +198,5 @@ def become_supervisor() -> None:
 
 
 def become_subreaper() -> None:
-    """Adopt processes that lose their parents below this one, where the system supports it."""
+    """Adopt the descendants that lose their parents, if the system supports that."""
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)

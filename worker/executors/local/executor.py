@@ -1,7 +1,7 @@
-"""Runs attempts on this host: in warm processes, each under a supervisor that ends all of it.
+"""Runs attempts on this host, in warm processes with supervisors.
 
-First the processes, started ahead of attempts, each for one handler package, and reused (`Pool`);
-then the limit of attempts that begin at a time (`Pace`); then the executor.
+First the pool of processes, which are started ahead of attempts and reused (`ProcessPool`); then
+the limit of attempts that start at a time (`StartThrottle`); then the executor.
 """
 
 import asyncio
@@ -23,24 +23,23 @@ from worker.executors.port import ISOLATED, LeaseOverError, OnUpdate, Task, requ
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2
-"""Processes that wait for the next attempts, and at least one of each package: each holds 18 MB or
-more with its supervisor, whether it is used or not."""
+WARM_PROCESSES = 2
+"""How many processes are started ahead of attempts: this many, or one for each package if there are
+more packages. Each takes 18 MB or more with its supervisor."""
 
 IDLE_S = 60.0
-"""After this long without an attempt, only processes that are started ahead are kept."""
+"""After this long without an attempt, only the processes that are started ahead are kept."""
 
 
-class Pool:
-    """At most as many processes as attempts may run; an idle one gives way to another package.
+class ProcessPool:
+    """The processes of an executor, each for the handlers of one package.
 
-    A few are started ahead of attempts. More are started as attempts come, and stay while they do.
-    So each package gets the processes that its attempts need, and one that has to be replaced is
-    followed by one of its own package.
+    There are at most as many as attempts may run at a time. A few are started ahead of attempts;
+    others are started for attempts and kept while attempts come. So each package has the processes
+    that its attempts need. If there is no capacity, an idle process of another package is replaced.
 
     Attributes:
-        lease_until: the moment of the monotonic clock until which idle processes live; 0 before it
-            is known.
+        lease_until: the end of the lease by the monotonic clock; 0 before the first renewal.
     """
 
     def __init__(
@@ -51,52 +50,56 @@ class Pool:
         self._orphans = orphans
         self._workplace = Workplace()
         self._idle: list[Slot] = []
-        """The one used last is at the end."""
-        self._to_start = deque(self._started_ahead)
+        """In the order of use, the last used one at the end."""
+        self._to_start = deque(self._warm_packages)
         self._used_at = monotonic()
         self._in_use = 0
         self._starting = 0
-        self._refilling: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._refill_task: asyncio.Task[None] | None = None
+        self._end_tasks: set[asyncio.Task[None]] = set()
         self.lease_until = 0.0
-        self._closed = False
+        self._is_closed = False
 
     async def aclose(self) -> None:
-        """End idle processes, wait for those about to end, and remove their directories."""
-        self._closed = True
-        if self._refilling is not None:
-            await asyncio.wait([self._refilling])
+        """End idle processes, wait for those that are ending, and remove their directories."""
+        self._is_closed = True
+        if self._refill_task is not None:
+            await asyncio.wait([self._refill_task])
         for slot in self._idle:
             self._end(slot)
         self._idle.clear()
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(*self._end_tasks)
         await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:
         """Start queued processes in the background."""
-        is_refilling = self._refilling is not None and not self._refilling.done()
+        is_refilling = self._refill_task is not None and not self._refill_task.done()
         if not is_refilling:
-            self._refilling = start_once("warm processes", self._start_queued())
+            self._refill_task = start_once("warm processes", self._start_queued())
 
     def renew(self, until: float) -> None:
-        """Extend the lease of idle processes, and of those yet to start."""
+        """Extend the lease of idle processes, and of those that will be started."""
         self.lease_until = until
         self._end_unneeded()
         for slot in self._idle:
             slot.renew(until)
 
-    def offer(self, packages: Sequence[HandlerPackage]) -> None:
+    def use_packages(self, packages: Sequence[HandlerPackage]) -> None:
         """Run handlers of these packages from now on; running attempts are not affected."""
         self._packages = packages
         outdated = [slot for slot in self._idle if slot.package not in packages]
         for slot in outdated:
             self._idle.remove(slot)
             self._end(slot)
-        self._to_start = deque(self._started_ahead)
+        self._to_start = deque(self._warm_packages)
         self.prepare()
 
     async def acquire(self, package: HandlerPackage) -> Slot:
-        """Return a living slot of this package; a fresh one where none is idle."""
+        """Return a slot of this package: an idle one, or a new one.
+
+        Raises:
+            OSError: no process could be started.
+        """
         self._used_at = monotonic()
         slot = self._take_idle(package)
         if slot is None:
@@ -107,22 +110,22 @@ class Pool:
         return slot
 
     def release(self, slot: Slot, *, is_reusable: bool) -> None:
-        """Keep the slot for another attempt, or end it and start another one."""
+        """Keep the slot for another attempt if it is reusable, else replace it."""
         self._in_use -= 1
         self._used_at = monotonic()
         is_fit = is_reusable and slot.is_alive and slot.package in self._packages
-        is_needed = self._free_slots > 0 and not self._closed
+        is_needed = self._free_slots > 0 and not self._is_closed
         if is_fit and is_needed:
             self._idle.append(slot)
             return
         self._replace(slot)
-        if not self._closed:
+        if not self._is_closed:
             self.prepare()
 
     @property
-    def _started_ahead(self) -> list[HandlerPackage]:
+    def _warm_packages(self) -> list[HandlerPackage]:
         """The package of each process that is started ahead of attempts."""
-        processes = min(max(AHEAD, len(self._packages)), self._size)
+        processes = min(max(WARM_PROCESSES, len(self._packages)), self._size)
         return packages_to_start(self._packages, processes)
 
     @property
@@ -130,7 +133,7 @@ class Pool:
         return self._size - (len(self._idle) + self._in_use + self._starting)
 
     def _take_idle(self, package: HandlerPackage) -> Slot | None:
-        # The last one used: most of its code and data is still in the processor's caches.
+        # The last used one: more of its code and data is still in the processor's caches.
         for slot in reversed(self._idle):
             if slot.package is package and slot.is_alive:
                 self._idle.remove(slot)
@@ -138,19 +141,19 @@ class Pool:
         return None
 
     def _start_next(self, package: HandlerPackage) -> None:
-        """Queue a process for the next attempt, where one may run beside this one."""
-        waiting = len(self._idle) + self._starting + len(self._to_start)
+        """Start a process for the next attempt, if it may run at the same time as this one."""
+        waiting_count = len(self._idle) + self._starting + len(self._to_start)
         may_run = self._free_slots > 0 and package in self._packages
-        if may_run and waiting < AHEAD:
+        if may_run and waiting_count < WARM_PROCESSES:
             self._to_start.append(package)
             self.prepare()
 
     def _end_unneeded(self) -> None:
-        """End processes that have long been idle, except for those that are started ahead."""
+        """If the pool has long been idle, end the processes beyond those that are started ahead."""
         idle_s = monotonic() - self._used_at
         if self._in_use or idle_s < IDLE_S:
             return
-        needed = self._started_ahead
+        needed = self._warm_packages
         latest_first = self._idle[::-1]
         for slot in latest_first:
             if slot.is_alive and slot.package in needed:
@@ -160,7 +163,7 @@ class Pool:
                 self._end(slot)
 
     def _end_surplus(self) -> None:
-        """End dead idle processes; without a free slot, also the one that was idle for longest."""
+        """Replace dead idle processes; if the pool is full, also end the one idle for longest."""
         dead = [slot for slot in self._idle if not slot.is_alive]
         for slot in dead:
             self._idle.remove(slot)
@@ -187,10 +190,10 @@ class Pool:
 
     async def _start_queued(self) -> None:
         try:
-            while self._to_start and self._free_slots > 0 and not self._closed:
+            while self._to_start and self._free_slots > 0 and not self._is_closed:
                 slot = await self._start(self._to_start[0])
                 self._keep(slot)
-        except OSError as error:  # An attempt without a ready process tries again, and reports it.
+        except OSError as error:  # The next attempt tries again, and reports the error.
             logger.warning("cannot start processes ahead of attempts: %s", error)
         if self._free_slots <= 0:
             self._to_start.clear()
@@ -211,9 +214,9 @@ class Pool:
 
     def _end(self, slot: Slot) -> None:
         slot.hang_up()
-        ending = start_once("ended process", slot.discard())
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        end_task = start_once("ended process", slot.discard())
+        self._end_tasks.add(end_task)
+        end_task.add_done_callback(self._end_tasks.discard)
 
 
 def _processor_count() -> int:
@@ -223,94 +226,94 @@ def _processor_count() -> int:
     return os.cpu_count() or 1
 
 
-AT_ONCE = 2 * _processor_count()
-"""Attempts that may be in their first moment at a time: enough that whenever one ends, another is
-under way."""
+MAX_STARTING = 2 * _processor_count()
+"""How many attempts may be starting at a time: enough that one is under way when another ends."""
 
-MOMENT_S = 0.002
-"""An attempt that runs for longer lets another one begin beside it."""
+MAX_START_S = 0.002
+"""After this long, a running attempt no longer counts as starting."""
 
 
-class Pace:
-    """Lets a few attempts begin at a time: waking many processes at once makes each of them slow.
+class StartThrottle:
+    """Limits how many attempts start at a time, as many processes that wake at once are all slow.
 
-    A process that has just run an attempt has its code and data in the processor's caches; one that
+    A process that has just run an attempt has its code and data in the processor's caches. One that
     waited while a dozen others ran has neither, and takes several times as long for a short
-    attempt. So a burst of short attempts goes through few processes, and long ones wait for each
-    other for a moment only.
+    attempt. So a burst of short attempts goes through few processes, and a long attempt delays the
+    next one by `MAX_START_S` only.
     """
 
     def __init__(self) -> None:
-        self._free = AT_ONCE
+        self._free = MAX_STARTING
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def begin_turn(self) -> Callable[[], None]:
-        """Wait for a turn to begin; return a function that ends it.
+    async def acquire(self) -> Callable[[], None]:
+        """Wait for a permit to start an attempt; return the function that releases it.
 
-        It also ends by itself after `MOMENT_S`.
+        The permit is released after `MAX_START_S` in any case.
         """
         if self._free:
             self._free -= 1
         else:
-            waiting = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
+            permit = asyncio.get_running_loop().create_future()
+            self._waiting.append(permit)
             try:
-                await waiting
+                await permit
             except asyncio.CancelledError:
-                if not waiting.cancelled():
-                    self._pass_on()
+                if not permit.cancelled():
+                    self._release()
                 raise
-        return _Turn(self._pass_on).end
+        return _Permit(self._release).release
 
-    def _pass_on(self) -> None:
+    def _release(self) -> None:
+        """Give the permit to the first attempt that waits for one."""
         while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(None)
+            permit = self._waiting.popleft()
+            if not permit.done():
+                permit.set_result(None)
                 return
         self._free += 1
 
 
-class _Turn:
-    """One turn, which ends once."""
+class _Permit:
+    """A permit to start an attempt; it is released once."""
 
-    def __init__(self, pass_on: Callable[[], None]) -> None:
-        self._pass_on: Callable[[], None] | None = pass_on
-        self._over = asyncio.get_running_loop().call_later(MOMENT_S, self.end)
+    def __init__(self, on_release: Callable[[], None]) -> None:
+        self._on_release: Callable[[], None] | None = on_release
+        self._timer = asyncio.get_running_loop().call_later(MAX_START_S, self.release)
 
-    def end(self) -> None:
-        """Let another attempt begin."""
-        pass_on = self._pass_on
-        self._pass_on = None
-        if pass_on is not None:
-            self._over.cancel()
-            pass_on()
+    def release(self) -> None:
+        """Let another attempt start."""
+        on_release = self._on_release
+        self._on_release = None
+        if on_release is not None:
+            self._timer.cancel()
+            on_release()
 
 
 class ProcessExecutor:
-    """The local `Executor` of the port: warm processes, as many as attempts may run."""
+    """The local `Executor`: it runs each attempt in a process of its own."""
 
     def __init__(
         self, packages: Mapping[str, HandlerPackage], size: int, orphans: Orphans | None = None
     ) -> None:
-        """Make an executor; nothing is started yet.
+        """Create an executor; nothing is started yet.
 
         Args:
-            packages: by the entry points of their handlers.
+            packages: the handlers' packages, by entry point.
             size: how many attempts run at a time.
-            orphans: ends the processes that a killed supervisor leaves; None for nothing. Only for
-                a process whose other children share its session.
+            orphans: ends the processes that a killed supervisor leaves; None for nothing. It
+                requires that all other children of this process are in its session.
         """
         self._packages = packages
-        self._pool = Pool(_distinct(packages), size, orphans)
-        self._pace = Pace()
+        self._pool = ProcessPool(_distinct_packages(packages), size, orphans)
+        self._throttle = StartThrottle()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
 
     capabilities = ISOLATED
 
     @property
     def capacity(self) -> float:
-        """No limit: slots alone count."""
+        """Unlimited: only the slots count."""
         return math.inf
 
     async def aclose(self) -> None:
@@ -321,10 +324,10 @@ class ProcessExecutor:
         """Start processes in the background that wait for attempts."""
         self._pool.prepare()
 
-    def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
+    def use_packages(self, packages: Mapping[str, HandlerPackage]) -> None:
         """Run these handlers from now on, by entry point; running attempts are not affected."""
         self._packages = packages
-        self._pool.offer(_distinct(packages))
+        self._pool.use_packages(_distinct_packages(packages))
 
     def renew(self, until: float) -> None:
         """Extend the lease of attempts and idle processes to this time of the monotonic clock."""
@@ -333,10 +336,10 @@ class ProcessExecutor:
             attempt.renew(until)
 
     def end_session(self) -> None:
-        """Do nothing: an attempt on this host that was stopped never begins."""
+        """Do nothing: on this host, no stopped attempt begins."""
 
     def end_overdue(self, now: datetime) -> None:
-        """End attempts past their deadline by a test service's clock, which can be moved."""
+        """End attempts whose deadline is over by a test service's clock, which can be moved."""
         for attempt in self._running:
             attempt.end_if_overdue(now)
 
@@ -348,29 +351,29 @@ class ProcessExecutor:
         """
         require_lease(max(until, self._pool.lease_until))
         package = self._packages[task.entry_point]
-        end_turn = await self._pace.begin_turn()
+        release_permit = await self._throttle.acquire()
         try:
             slot = await self._pool.acquire(package)
         except BaseException:
-            end_turn()
+            release_permit()
             raise
         lease_until = max(until, self._pool.lease_until)
         try:
             require_lease(lease_until)
         except LeaseOverError:
-            end_turn()
+            release_permit()
             self._pool.release(slot, is_reusable=True)
             raise
         slot.renew(lease_until)
         attempt = ProcessAttempt(slot, task, on_update, self._release)
-        self._running[attempt] = end_turn
+        self._running[attempt] = release_permit
         return attempt
 
     def _release(self, attempt: ProcessAttempt, slot: Slot, *, is_reusable: bool) -> None:
-        end_turn = self._running.pop(attempt)
-        end_turn()
+        release_permit = self._running.pop(attempt)
+        release_permit()
         self._pool.release(slot, is_reusable=is_reusable)
 
 
-def _distinct(packages: Mapping[str, HandlerPackage]) -> list[HandlerPackage]:
+def _distinct_packages(packages: Mapping[str, HandlerPackage]) -> list[HandlerPackage]:
     return list(dict.fromkeys(packages.values()))

@@ -1,7 +1,7 @@
 """Masks secrets in handlers' output and errors: the values that the operator passed to them.
 
-It helps against accidents only: a value that is encoded, cut, or shorter than eight characters
-stays.
+It prevents accidents only: a value that is encoded, cut, or shorter than eight characters is not
+masked.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-SHORTEST = 8
-"""Characters of a value that is masked: shorter ones are parts of many words."""
+MIN_SECRET_CHARACTERS = 8
+"""Shorter values are not masked, as they occur in many words."""
 
-PROXIES = (
+PROXY_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 
 
-def secrets_in(variables: Mapping[str, str], names: Iterable[str]) -> list[str]:
-    """Return the secrets in these variables, the longest first; of proxies the passwords.
+def find_secrets(variables: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Return the secrets to mask, the longest first.
 
-    Each line of a value is a secret of its own, for logs are written and read by lines.
+    They are the values of the named variables and the passwords in those of proxies. Each line of a
+    value is a secret, since logs are written and read by lines.
     """
-    values = {_password_of(variables.get(name, "")) for name in PROXIES}
+    values = {_password_of(variables.get(name, "")) for name in PROXY_VARIABLES}
     for name in names:
         values.update(variables.get(name, "").splitlines())
-    return sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
+    return sorted(
+        (value for value in values if len(value) >= MIN_SECRET_CHARACTERS), key=len, reverse=True
+    )
 
 
 def _password_of(url: str) -> str:
@@ -41,8 +44,8 @@ def _password_of(url: str) -> str:
     return password
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the secrets."""
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with the secrets masked."""
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text
@@ -56,28 +59,28 @@ class Masker:
         self._held_back = b""
 
     def add(self, output: bytes) -> bytes:
-        """Return the output that is masked by now: an end that may begin a secret is held back."""
+        """Return masked output; its end is held back while that may be the start of a secret."""
         if not self._secrets:
             return output
         text = self._held_back + output
         for secret in self._secrets:
             text = text.replace(secret, MASK.encode())
-        ready = min(_beginning(text, secret) for secret in self._secrets)
+        ready = min(_find_partial_secret(text, secret) for secret in self._secrets)
         self._held_back = text[ready:]
         return text[:ready]
 
-    def rest(self) -> bytes:
-        """Return the output that was held back, at the end."""
-        rest = self._held_back
+    def flush(self) -> bytes:
+        """Return the output that was held back, at the end of the output."""
+        held_back = self._held_back
         self._held_back = b""
-        return rest
+        return held_back
 
 
-def _beginning(output: bytes, secret: bytes) -> int:
-    """Return the index of the longest end of this output with which the secret begins."""
-    at = max(0, len(output) - len(secret) + 1)
-    while (at := output.find(secret[:1], at)) >= 0:
-        if secret.startswith(output[at:]):
-            return at
-        at += 1
+def _find_partial_secret(output: bytes, secret: bytes) -> int:
+    """Return the index from which on the output is a start of the secret; else its length."""
+    index = max(0, len(output) - len(secret) + 1)
+    while (index := output.find(secret[:1], index)) >= 0:
+        if secret.startswith(output[index:]):
+            return index
+        index += 1
     return len(output)

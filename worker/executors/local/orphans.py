@@ -1,4 +1,4 @@
-"""Adopts and ends the processes that killed supervisors leave."""
+"""Adopts and ends the orphans: processes that killed supervisors leave."""
 
 import asyncio
 import os
@@ -6,19 +6,19 @@ import signal
 import sys
 from contextlib import suppress
 
-from worker.executors.local.descendants import become_subreaper, below, parents
+from worker.executors.local.descendants import become_subreaper, descendants_of, read_parents
 
-LOOK_AGAIN_S = 0.005
+CHECK_AGAIN_S = 0.005
 
 
 class Orphans:
-    """Lets this process adopt all processes below it that have lost their parents.
+    """Makes this process adopt all its descendants that lose their parents, and ends them.
 
-    An orphan is a child of this process in another session that is no supervisor. Supervisors are
-    the only processes that this one starts in sessions of their own, and no process can enter an
-    existing session. So its other children (removals of directories, the embedded PostgreSQL) are
-    never taken for orphans, and no daemon can look like them, whatever it does to its environment,
-    name, directory, group or session.
+    An orphan is a child of this process that is in another session and is no supervisor.
+    Supervisors are the only processes that this one starts in sessions of their own, and no process
+    can enter an existing session. So its other children, such as the embedded PostgreSQL, are never
+    taken for orphans, and no daemon can avoid being one, whatever it does to its environment, name,
+    directory, group or session.
     """
 
     def __init__(self) -> None:
@@ -29,9 +29,9 @@ class Orphans:
     def expect(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
         """Register a supervisor that is starting, before its process id is known, until it ends."""
         self._starting.add(starting)
-        starting.add_done_callback(self._started)
+        starting.add_done_callback(self._on_started)
 
-    def _started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
+    def _on_started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
         self._starting.discard(starting)
         for process in list(self._supervisors):
             if process.returncode is not None:
@@ -40,48 +40,48 @@ class Orphans:
             return
         self._supervisors.add(starting.result())
 
-    def _living(self) -> set[int]:
+    def _supervisor_pids(self) -> set[int]:
         return {process.pid for process in self._supervisors if process.returncode is None}
 
     async def end(self) -> None:
-        """Kill every orphan with all below it; return once none is left, not even as a zombie.
+        """Kill every orphan and its descendants; return once none is left, not even as a zombie.
 
-        An orphan stays this process's child until it is awaited here, and its own children become
-        this process's before that. So while there are orphans, one of them is a child here.
+        An orphan is a child of this process until it is reaped here, and its own children become
+        children of this process before that. So while there are orphans, one of them is a child.
         """
-        supervisors = self._living()
+        supervisors = self._supervisor_pids()
         if sys.platform != "linux":
-            return  # Nothing is adopted there.
+            return  # Other systems have no adoption.
         while orphans := _children_in_other_sessions() - supervisors:
             # One of them may be a supervisor whose process id is not known yet.
             if self._starting:
                 await asyncio.wait(self._starting)
-            orphans -= self._living()
+            orphans -= self._supervisor_pids()
             if orphans:
                 _kill(orphans)
-                await asyncio.sleep(LOOK_AGAIN_S)
-            supervisors = self._living()
+                await asyncio.sleep(CHECK_AGAIN_S)
+            supervisors = self._supervisor_pids()
 
 
 def _children_in_other_sessions() -> set[int]:
-    own = os.getpid()
-    children = [pid for pid, parent in parents().items() if parent == own]
-    return {pid for pid in children if _session(pid) not in {None, os.getsid(0)}}
+    own_pid = os.getpid()
+    children = [pid for pid, parent in read_parents().items() if parent == own_pid]
+    return {pid for pid in children if _session_of(pid) not in {None, os.getsid(0)}}
 
 
-def _session(pid: int) -> int | None:
+def _session_of(pid: int) -> int | None:
     with suppress(ProcessLookupError):
         return os.getsid(pid)
     return None
 
 
 def _kill(orphans: set[int]) -> None:
-    """Kill them and all below, and reap those that have ended."""
-    parent_of = parents()
-    own = os.getpid()
-    # Another process may have the same id by now.
-    children = [pid for pid in orphans if parent_of.get(pid) == own]
-    for pid in (*children, *below(children, parent_of)):
+    """Kill orphans and their descendants, and reap the orphans that have ended."""
+    parent_of = read_parents()
+    own_pid = os.getpid()
+    # An orphan may have ended, and another process may have its id by now.
+    children = [pid for pid in orphans if parent_of.get(pid) == own_pid]
+    for pid in (*children, *descendants_of(children, parent_of)):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     for pid in children:

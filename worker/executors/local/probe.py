@@ -1,4 +1,7 @@
-"""Asks processes which handlers there are: the worker itself never imports a handler's module."""
+"""Finds the handlers of packages by probes: processes that import the handlers' modules.
+
+The worker itself never imports them.
+"""
 
 import json
 import os
@@ -14,15 +17,15 @@ from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
 from apphub_jobs.version import CONTRACT
-from worker.executors.local.workplace import (
+from worker.executors.local.handler_process import (
     PROBE,
-    Workplace,
-    command_line,
-    confining_command,
-    environment,
-    unfit,
+    build_command,
+    build_confining_command,
+    build_environment,
+    unfit_message,
 )
-from worker.executors.packages import OWN, HandlerPackage, Interpreter
+from worker.executors.local.workplace import Workplace
+from worker.executors.packages import SERVICE_INTERPRETER, HandlerPackage, Interpreter
 
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""
@@ -30,7 +33,7 @@ TIMEOUT_S = 60
 TOOK_TOO_LONG = -signal.SIGALRM
 """The exit code of a probe that ended itself after `TIMEOUT_S`."""
 
-PROBE_ELSEWHERE = f"""
+PROBE_OTHER_ENVIRONMENT = f"""
 import json
 try:
     from apphub_jobs.version import CONTRACT
@@ -42,7 +45,8 @@ else:
     with open(sys.argv[2], "w") as file:
         json.dump({{"contract": CONTRACT}}, file)
 """
-"""The program of a probe in another environment: it may have no `apphub_jobs`, or an unfit one."""
+"""The program of a probe in another environment, which may have no `apphub_jobs`, or one of another
+contract."""
 
 STDERR = 2
 
@@ -54,18 +58,18 @@ class HandlersError(ValueError):
 
 
 class DuplicateHandlerError(HandlersError):
-    """Two modules offer a handler of one name, or define one job; the message names them."""
+    """Two modules have a handler of the same name, or the same job; the message names them."""
 
 
 @dataclass(frozen=True)
 class OfferedHandler:
-    """A handler that a module or the file of commands offers.
+    """A handler of a module, or of the file of commands.
 
     Attributes:
         name: its entry point.
         origin: the module that has it.
         package: the package in whose processes it runs.
-        definition: the body with which `POST /jobs` registers its job; None if it defines none.
+        definition: the body of `POST /jobs` that registers its job; None if it defines none.
     """
 
     name: str
@@ -74,71 +78,73 @@ class OfferedHandler:
     definition: Mapping[str, Any] | None = None
 
 
-def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
-    """Return the package of each entry point, as `offers` finds them."""
-    return {name: offer.package for name, offer in offers(packages).items()}
+def probe_packages(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
+    """Return the package of each entry point; it raises the errors of `probe_handlers`."""
+    return {name: handler.package for name, handler in probe_handlers(packages).items()}
 
 
-Started = Callable[["subprocess.Popen[bytes]"], None]
+OnStarted = Callable[["subprocess.Popen[bytes]"], None]
 """Called with each probe's process, which leads a process group of its own."""
 
 
-def offers(
-    packages: Sequence[HandlerPackage], on_started: Started = lambda _: None
+def probe_handlers(
+    packages: Sequence[HandlerPackage], on_started: OnStarted = lambda _: None
 ) -> dict[str, OfferedHandler]:
-    """Return the handlers of the packages by entry point, found by importing their modules.
+    """Return the handlers of packages by entry point, found by importing their modules.
 
-    Call it before `Orphans` exist, which would end the probes' processes.
+    Call it before you create `Orphans`, which would end the probes' processes.
 
     Args:
         packages: the packages to probe.
         on_started: called with each probe's process.
 
     Raises:
-        DuplicateHandlerError: a name is offered twice, or a job defined twice.
+        DuplicateHandlerError: a name is used twice, or a job is defined twice.
         HandlersError: a module cannot be imported, or has no handlers.
     """
     by_name: dict[str, OfferedHandler] = {}
-    for offer in (*_module_offers(packages, on_started), *_command_offers(packages)):
-        first = by_name.setdefault(offer.name, offer)
-        # Modules of one package may offer a job that they share.
-        if first != offer:
-            both = f"both {first.origin} and {offer.origin}"
-            msg = f"handler {offer.name!r} is offered by {both}; remove one"
+    for handler in (*_probe_modules(packages, on_started), *_command_handlers(packages)):
+        first = by_name.setdefault(handler.name, handler)
+        # Modules of one package may have the same job.
+        if first != handler:
+            both = f"both {first.origin} and {handler.origin}"
+            msg = f"handler {handler.name!r} is offered by {both}; remove one"
             raise DuplicateHandlerError(msg)
-    _refuse_duplicates(by_name.values())
+    _refuse_duplicate_jobs(by_name.values())
     return by_name
 
 
-def _refuse_duplicates(offers: Iterable[OfferedHandler]) -> None:
+def _refuse_duplicate_jobs(handlers: Iterable[OfferedHandler]) -> None:
     """Refuse two entry points for one job: each would replace the other's definition."""
     defined: dict[str, OfferedHandler] = {}
-    for offer in offers:
-        if offer.definition is None:
+    for handler in handlers:
+        if handler.definition is None:
             continue
-        slug: str = offer.definition["slug"]
-        first = defined.setdefault(slug.lower(), offer)
-        if first is offer:
+        slug: str = handler.definition["slug"]
+        first = defined.setdefault(slug.lower(), handler)
+        if first is handler:
             continue
         one = f"with the entry point {first.name!r} in {first.origin}"
-        other = f"with {offer.name!r} in {offer.origin}"
+        other = f"with {handler.name!r} in {handler.origin}"
         msg = f"the job {slug!r} is defined twice, {one} and {other}; rename one"
         raise DuplicateHandlerError(msg)
 
 
-def _module_offers(packages: Sequence[HandlerPackage], on_started: Started) -> list[OfferedHandler]:
-    """Return the offers of modules; those of different packages are imported at the same time."""
+def _probe_modules(
+    packages: Sequence[HandlerPackage], on_started: OnStarted
+) -> list[OfferedHandler]:
+    """Return the handlers of modules; the probes of all packages run at the same time."""
     with ExitStack() as stack:
         probes = []
         for package in packages:
             if package.modules:
-                probe = stack.enter_context(_probe(package))
+                probe = stack.enter_context(_start_probe(package))
                 on_started(probe.process)
                 probes.append(probe)
-        return [offer for probe in probes for offer in probe.offers()]
+        return [handler for probe in probes for handler in probe.wait_for_handlers()]
 
 
-def _command_offers(packages: Sequence[HandlerPackage]) -> Iterator[OfferedHandler]:
+def _command_handlers(packages: Sequence[HandlerPackage]) -> Iterator[OfferedHandler]:
     for package in packages:
         for name in package.commands:
             yield OfferedHandler(f"command.{name}", "the file of commands", package)
@@ -153,19 +159,23 @@ class _Probe:
     file: Path
     deadline: float
 
-    def offers(self) -> Iterator[OfferedHandler]:
-        """Wait for the probe, and yield its offers."""
-        report = self._report()
+    def wait_for_handlers(self) -> Iterator[OfferedHandler]:
+        """Wait for the probe, and yield the handlers that it has found.
+
+        Raises:
+            HandlersError: a module cannot be imported, or has no handlers.
+        """
+        report = self._read_report()
         package = self.package
         if package.interpreter is not None:
             path = package.interpreter.path
             interpreter = Interpreter(path, report["python"], report["prefix"])
             package = replace(package, interpreter=interpreter)
-        for offer in chain.from_iterable(report["offered"].values()):
-            yield OfferedHandler(offer["name"], offer["origin"], package, offer["definition"])
+        for fields in chain.from_iterable(report["offered"].values()):
+            yield OfferedHandler(fields["name"], fields["origin"], package, fields["definition"])
 
-    def _report(self) -> Mapping[str, Any]:
-        code = self._exit_code()
+    def _read_report(self) -> Mapping[str, Any]:
+        code = self._wait_for_exit()
         modules = ", ".join(self.package.modules)
         if code == TOOK_TOO_LONG:
             remedy = "leave what takes long to the handlers"
@@ -177,12 +187,12 @@ class _Probe:
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
         if "contract" in report:
-            raise HandlersError(unfit(self.package, _contract_problem(report["contract"])))
+            raise HandlersError(unfit_message(self.package, _contract_problem(report["contract"])))
         if "offered" not in report:
-            raise HandlersError(_failure(self.package, report))
+            raise HandlersError(_import_failure(self.package, report))
         return report
 
-    def _exit_code(self) -> int:
+    def _wait_for_exit(self) -> int:
         try:
             return self.process.wait(max(0.0, self.deadline - monotonic()))
         except subprocess.TimeoutExpired:
@@ -190,34 +200,38 @@ class _Probe:
 
 
 @contextmanager
-def _probe(package: HandlerPackage) -> Iterator[_Probe]:
-    """Import a package's modules as its attempts do; the process ends with the block."""
-    with closing(Workplace()) as workplace:  # Swept by the next worker if this one is killed.
+def _start_probe(package: HandlerPackage) -> Iterator[_Probe]:
+    """Start a process that imports a package's modules as attempts do; end it after the block."""
+    with closing(Workplace()) as workplace:  # The next worker removes it if this one is killed.
         directory = workplace.new_directory()
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
-        program = command_line(PROBE if package.interpreter is None else PROBE_ELSEWHERE, package)
-        importing = (*program, str(file), str(TIMEOUT_S))
-        command = (*confining_command(package, directory), *importing)
+        program = PROBE if package.interpreter is None else PROBE_OTHER_ENVIRONMENT
+        command = (
+            *build_confining_command(package, directory),
+            *build_command(program, package),
+            str(file),
+            str(TIMEOUT_S),
+        )
         deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             command,
             stdin=subprocess.DEVNULL,
-            stdout=STDERR,  # The worker's own output may be read by programs.
+            stdout=STDERR,  # Programs may read the worker's standard output.
             cwd=workdir,
-            env=environment(workdir, package),
+            env=build_environment(workdir, package),
             start_new_session=True,
         )
         try:
             yield _Probe(package, process, file, deadline)
         finally:
-            end_probe(process)
+            kill_probe(process)
             process.wait()
 
 
-def end_probe(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a probe and all processes that it has started."""
+def kill_probe(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a probe and the processes in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -228,25 +242,26 @@ def _contract_problem(contract: int | None) -> str:
     return f"has an apphub-jobs of contract {contract}, and the service keeps contract {CONTRACT}"
 
 
-def _failure(package: HandlerPackage, report: Mapping[str, Any]) -> str:
+def _import_failure(package: HandlerPackage, report: Mapping[str, Any]) -> str:
+    """Return the message that a module cannot be imported, with the remedy."""
     module: str = report["module"]
     lines = [
         f"cannot take handlers from the module {module}: {report['error']}",
         *report["trace"].splitlines(),
-        *_advice(module, report["missing"], (package.interpreter or OWN).path),
+        *_remedy(module, report["missing"], (package.interpreter or SERVICE_INTERPRETER).path),
     ]
     return "\n".join(lines)
 
 
-def _advice(module: str, missing: str | None, python: str) -> list[str]:
-    """Return the remedy for a module that does not exist."""
+def _remedy(module: str, missing: str | None, python: str) -> list[str]:
+    """Return what to do if `missing`, a module that `module` imports, does not exist."""
     if missing is None:
         return []
     package = missing.partition(".")[0]
     if package in SERVICE_PACKAGES:
         return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
-    places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what {python} has installed"
-    needed = module
+    searched = f"the current directory ({Path.cwd()}), PYTHONPATH, and what {python} has installed"
+    subject = module
     if not f"{module}.".startswith(f"{missing}."):
-        needed = f"{missing}, which {module} imports,"
-    return [f"{needed} is not in {places}: {REMEDY}"]
+        subject = f"{missing}, which {module} imports,"
+    return [f"{subject} is not in {searched}: {REMEDY}"]

@@ -1,9 +1,9 @@
-"""The messages that a handlers' process may send: any other is a fault of its attempt.
+"""The messages that a handlers' process may send; any other is a fault of its attempt.
 
-Handlers run in that process and can write whatever they like to its pipe. So only messages about
-the handler itself are accepted: how it ended, its reports, its output. That an attempt was stopped,
-lost, canceled or timed out is decided by its worker and its supervisor alone. Each line names the
-attempt by an id that cannot be guessed.
+Handlers run in that process and can write anything to its pipe. So only messages about the handler
+itself are accepted: how it ended, its reports, its output. Only the worker and the supervisor
+decide that an attempt was stopped, lost, canceled or timed out. Each line names the attempt by an
+id that other handlers cannot guess.
 """
 
 import json
@@ -19,7 +19,7 @@ Message = Mapping[str, Any]
 NO_REPORT = "the process wrote a line that is no report of this attempt"
 
 LEASE = "lease"
-"""The message of a process that did not begin, since the lease was over."""
+"""The type of the message of a process that did not begin because the lease was over."""
 
 
 def new_attempt_id() -> str:
@@ -28,8 +28,8 @@ def new_attempt_id() -> str:
 
 
 def parse_message(line: bytes) -> Message | None:
-    """Return the message in a line; None if there is none."""
-    # Deep nesting raises RecursionError, which would end the reader of this pipe.
+    """Return the message in a line; None if it is not a JSON object with a type."""
+    # Deep nesting raises RecursionError, which would end the reader of the pipe.
     with suppress(ValueError, RecursionError):
         message = json.loads(line)
         if isinstance(message, dict) and isinstance(message.get("type"), str):
@@ -37,25 +37,29 @@ def parse_message(line: bytes) -> Message | None:
     return None
 
 
-def fault_of(message: Message, kinds: Mapping[str, "Fields"]) -> str | None:
-    """Return what is wrong with a message of an attempt; None if it is as it should be.
+FieldChecks = Mapping[str, Callable[[object], bool]]
+"""The fields of a message, each with the check of its value."""
+
+
+def find_fault(message: Message, allowed: Mapping[str, FieldChecks]) -> str | None:
+    """Return what is wrong with a message of an attempt; None if it is valid.
 
     Args:
-        message: as it was received.
-        kinds: the allowed types, and the fields of each.
+        message: the received message.
+        allowed: the fields of each allowed type of messages.
     """
     kind = message["type"]
-    fields = kinds.get(kind)
-    if fields is None:
+    checks = allowed.get(kind)
+    if checks is None:
         return "the process said of the attempt what no handler may say"
-    for name, is_right in fields.items():
-        if name not in message or not is_right(message[name]):
+    for name, is_valid in checks.items():
+        if name not in message or not is_valid(message[name]):
             return f"the process said {kind!r} without a proper {name!r}"
     return None
 
 
-def seconds(value: object) -> float | None:
-    """Return a number of seconds; None if the value is none."""
+def parse_seconds(value: object) -> float | None:
+    """Return a number of seconds; None if the value is not one."""
     return float(str(value)) if _is_amount(value) else None
 
 
@@ -82,20 +86,18 @@ def _is_amount(value: object) -> bool:
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    # An integer of hundreds of digits cannot become a float.
-    return abs(value) < _HUGE and isfinite(value)
+    # Without a limit, an integer of hundreds of digits would not fit into a float.
+    return abs(value) < _LIMIT and isfinite(value)
 
 
-_HUGE = 10**18
+_LIMIT = 10**18
 
 
 def _is_delay(value: object) -> bool:
     return value is None or isinstance(value, bool) or _is_number(value)
 
 
-Fields = Mapping[str, Callable[[object], bool]]
-
-_COMMON_FIELDS: dict[str, Fields] = {
+_COMMON_FIELDS: dict[str, FieldChecks] = {
     "update": {"metrics": _is_object, "context": _is_object, "logsUrl": _is_anything},
     "result": {
         "status": _is_anything,
@@ -116,7 +118,7 @@ _COMMON_FIELDS: dict[str, Fields] = {
     LEASE: {},
 }
 
-PROCESS_FIELDS: Mapping[str, Fields] = {
+PROCESS_FIELDS: Mapping[str, FieldChecks] = {
     **_COMMON_FIELDS,
     "done": {
         "fit": _is_bool,
@@ -129,11 +131,11 @@ PROCESS_FIELDS: Mapping[str, Fields] = {
 }
 """The messages of a process that runs one attempt at a time."""
 
-SHARED_FIELDS: Mapping[str, Fields] = {
+SHARED_FIELDS: Mapping[str, FieldChecks] = {
     **_COMMON_FIELDS,
     "output": {"text": _is_text},
     "exit": {"message": _is_text},
     "canceled": {},
     "timeout": {},
 }
-"""The messages of a shared process. `canceled` and `timeout` count only after such a request."""
+"""The messages of a shared process. `canceled` and `timeout` are valid only after a request."""

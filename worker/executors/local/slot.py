@@ -1,6 +1,6 @@
-"""A slot for attempts: a handlers' process with its supervisor, started ahead of its first task.
+"""A slot for attempts: a handlers' process with its supervisor, started before its first task.
 
-First lines that come through a pipe (`LineReader`), then the slot, then its start (`start_slot`).
+First a reader of lines from a pipe (`LineReader`), then the slot, then its start (`start_slot`).
 """
 
 import asyncio
@@ -20,38 +20,36 @@ import uvloop
 from apphub_jobs.version import CONTRACT
 from runtime.tasks import start_once
 from worker.executors.local import supervisor
-from worker.executors.local.lease import LeaseCell
-from worker.executors.local.masking import masked, secrets_in
-from worker.executors.local.orphans import Orphans
-from worker.executors.local.reports import parse_message, seconds
-from worker.executors.local.workplace import (
+from worker.executors.local.handler_process import (
     PROGRAM,
-    Cover,
-    command_line,
-    environment,
-    pipes,
-    remove,
-    require_descriptors,
-    unfit,
-    view_of,
+    CoverCheck,
+    build_command,
+    build_environment,
+    build_view,
+    unfit_message,
 )
+from worker.executors.local.lease import LeaseCell
+from worker.executors.local.masking import find_secrets, mask
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.reports import parse_message, parse_seconds
+from worker.executors.local.workplace import remove_directory
 from worker.executors.packages import HandlerPackage
 
 logger = logging.getLogger(__name__)
 
 
 class LineReader(asyncio.Protocol):
-    """Calls back with each line of a pipe, without a task or a future for each."""
+    """Passes each line of a pipe to a callback, without a task or a future for each."""
 
     def __init__(
         self, limit_bytes: int, on_line: Callable[[bytes | None], None], on_end: Callable[[], None]
     ) -> None:
-        """Begin with an empty line.
+        """Create a reader.
 
         Args:
-            limit_bytes: how long a line may be.
-            on_line: called with each line; with None as soon as a line is too long.
-            on_end: called when there will be no more.
+            limit_bytes: the maximum length of a line.
+            on_line: called with each line; with None once a line exceeds the limit.
+            on_end: called when the pipe is closed.
         """
         self._limit_bytes = limit_bytes
         self._on_line = on_line
@@ -73,7 +71,7 @@ class LineReader(asyncio.Protocol):
         self._add(rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end; bytes without an end of line are dropped."""
+        """Report the end; an unfinished line is dropped."""
         del exc
         self._on_end()
 
@@ -83,7 +81,7 @@ class LineReader(asyncio.Protocol):
         self._is_skipping = False
 
     def _add(self, part: bytes) -> None:
-        """Add a part to the line that has not ended yet, unless that is too long."""
+        """Add a part to the current line, unless that is too long."""
         if self._is_skipping:
             return
         self._parts.append(part)
@@ -95,39 +93,39 @@ class LineReader(asyncio.Protocol):
 
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
-"""The longest message an attempt may send: more than a result may have, whose error is clearer."""
+"""The longest message of an attempt: above the limit of results, which has a clearer error."""
 
 TOO_LONG = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
 NO_JSON = "a result or report that is no JSON"
 
 
 class Listener(Protocol):
-    """The attempt, or the attempts, in a slot."""
+    """The attempt in a slot, or the process whose attempts share it."""
 
     def on_message(self, message: Mapping[str, Any]) -> None:
-        """Receive a message of the process."""
+        """Handle a message of the handlers' process."""
 
     def on_fault(self, fault: str) -> None:
-        """Receive a description of a message that could not be read."""
+        """Handle an invalid message, which `fault` describes."""
 
     def on_reports_closed(self) -> None:
-        """Learn that no process has the pipe for reports any more."""
+        """Handle the end of the pipe for reports: no process holds it any more."""
 
-    def on_attempt_ended(self, ended: Mapping[str, Any] | None) -> None:
-        """Receive how the supervisor saw the attempt end; None: the supervisor itself is gone."""
+    def on_attempt_ended(self, end_report: Mapping[str, Any] | None) -> None:
+        """Handle the supervisor's report of the attempt's end; None: the supervisor has ended."""
 
 
 class Slot:
-    """A supervisor and its handlers' process: for one attempt at a time, until one goes wrong.
+    """A supervisor and its handlers' process, reused for attempts until one leaves it unusable.
 
     Attributes:
         package: the package whose handlers run here.
         process: the supervisor.
-        workdir: the directory in which each attempt has one of its own.
-        listener: the attempt at the moment.
+        workdir: the directory in which each attempt has a directory.
+        listener: the current attempt; None between attempts.
         cpu_s: the processor time of the handlers' process, as last reported.
-        loaded: set once its handlers are loaded, or never will be.
-        secrets: the texts that are masked in its attempts' output and errors.
+        loaded: set once the handlers are loaded, or cannot be any more.
+        secrets: the texts to mask in the attempts' output and errors.
     """
 
     def __init__(  # noqa: PLR0913 - its parts
@@ -136,13 +134,13 @@ class Slot:
         process: asyncio.subprocess.Process,
         workdir: Path,
         orphans: Orphans | None,
-        cover: Cover,
+        cover: CoverCheck,
         lease: LeaseCell,
     ) -> None:
         self.package = package
         self.process = process
         self.workdir = workdir
-        self.secrets = secrets_in(os.environ, package.pass_env)
+        self.secrets = find_secrets(os.environ, package.pass_env)
         self._orphans = orphans
         self._cover = cover
         self._lease = lease
@@ -160,75 +158,75 @@ class Slot:
     async def connect(self, task_pipe: int, report_pipe: int) -> None:
         """Connect this process's ends of the pipes for tasks and for reports."""
         loop = asyncio.get_running_loop()
-        # uvloop's library closes a descriptor, and uvloop then closes the same number again: by
-        # then it may be a file of another thread, whose closing would hit the next in turn.
-        closes_itself = not isinstance(loop, uvloop.Loop)
+        # With uvloop, the file objects must not close their descriptors: libuv has closed them by
+        # then, and another thread may have opened a file with the same number.
+        closes_descriptor = not isinstance(loop, uvloop.Loop)
         reader = LineReader(REPORT_LIMIT_BYTES, self._on_report_line, self._on_reports_closed)
-        reports = os.fdopen(report_pipe, "rb", buffering=0, closefd=closes_itself)
+        reports = os.fdopen(report_pipe, "rb", buffering=0, closefd=closes_descriptor)
         try:
             await loop.connect_read_pipe(lambda: reader, reports)
         except BaseException:
             os.close(task_pipe)
             raise
-        tasks = os.fdopen(task_pipe, "wb", buffering=0, closefd=closes_itself)
+        tasks = os.fdopen(task_pipe, "wb", buffering=0, closefd=closes_descriptor)
         self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
         self._supervisor_reader = start_once("supervisor", self._read_supervisor())
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can run an attempt."""
+        """Whether the slot can run another attempt."""
         has_ended = self.process.returncode is not None
         is_running = self._is_open and not self.forbids_beginning and not has_ended
         return is_running and self._cover.holds
 
     @property
-    def lapsed(self) -> bool:
-        """Whether its lease was ever over: its supervisor may have ended for that."""
+    def has_lapsed(self) -> bool:
+        """Whether the lease was ever over, so that the supervisor may have ended everything."""
         return self._lapsed or monotonic() > self._lease_until
 
     @property
     def forbids_beginning(self) -> bool:
-        """Whether its process ever had a reason not to begin an attempt."""
-        return self.lapsed or self._is_revoked
+        """Whether the process may have refused to begin an attempt."""
+        return self.has_lapsed or self._is_revoked
 
     def next_attempt(self) -> int:
-        """Count the next attempt; the process counts its directories likewise."""
+        """Return the number of the next attempt; the process numbers its directories likewise."""
         self._attempts += 1
         return self._attempts
 
     def workdir_of(self, attempt: int) -> Path:
-        """Return the directory of the attempt of this number."""
+        """Return the directory of the attempt with this number."""
         return self.workdir / str(attempt)
 
     def send_tasks(self, *tasks: Mapping[str, Any]) -> None:
         """Send tasks to the process, in one write."""
         pipe = self._tasks
         if pipe is not None and not pipe.is_closing():
-            pipe.write(b"".join(map(_line, tasks)))
+            pipe.write(b"".join(map(_encode_line, tasks)))
 
     def command(self, command: Mapping[str, Any]) -> None:
         """Send a command to the supervisor."""
         commands = self.process.stdin
         if commands is not None and not commands.is_closing():
-            commands.write(_line(command))
+            commands.write(_encode_line(command))
 
     def renew(self, until: float) -> None:
         """Extend the lease to this time of the monotonic clock."""
         if until != self._lease_until and not self._is_revoked:
-            before, self._lease_until = self._lease_until, until
-            # The lease is written before the clock is read: if the process has refused an attempt
-            # by the old lease, that was over by the clock here, too.
+            previous_until, self._lease_until = self._lease_until, until
+            # The new lease is written before the clock is read. So if the process has refused an
+            # attempt by the previous lease, this notices that it was over.
             self._lease.write(until)
-            self._lapsed = self._lapsed or monotonic() > before
+            self._lapsed = self._lapsed or monotonic() > previous_until
             self.command({"renew": until})
 
     def revoke(self) -> None:
-        """Forbid for good that an attempt begins here, also one that was sent already."""
+        """Let no attempt begin here any more, not even one that was sent already."""
         self._is_revoked = True
         self._lease.write(-math.inf)
 
     def hang_up(self) -> None:
-        """End all that still runs: to the supervisor, the end of its input is the worker's end."""
+        """Close the pipes to the slot, so that its supervisor kills everything and exits."""
         self._is_open = False
         self.revoke()
         commands = self.process.stdin
@@ -239,13 +237,13 @@ class Slot:
             tasks.abort()
 
     async def discard(self) -> None:
-        """End it for good."""
+        """End the slot, and remove its directory."""
         self.hang_up()
         await self.process.wait()
         if self._supervisor_reader is not None:
             await self._supervisor_reader
         self._lease.close()
-        await asyncio.to_thread(remove, self.workdir)
+        await asyncio.to_thread(remove_directory, self.workdir)
 
     def _on_report_line(self, line: bytes | None) -> None:
         if line == b"":
@@ -256,22 +254,22 @@ class Slot:
         elif message is not None and message["type"] == "ready":
             self._on_ready(message)
         elif message is not None and self.listener is not None:
-            self.listener.on_message(without_secrets(message, self.secrets))
+            self.listener.on_message(mask_message(message, self.secrets))
         else:
-            self.hang_up()  # A message without an attempt.
+            self.hang_up()  # There is no attempt that the message could be about.
 
     def _on_ready(self, message: Mapping[str, Any]) -> None:
         if message.get("contract") == CONTRACT:
             self._record_cpu(message)
             self.loaded.set()
         elif self.listener is not None:
-            self.listener.on_fault(unfit(self.package))
+            self.listener.on_fault(unfit_message(self.package))
         else:
-            logger.warning("%s", unfit(self.package))
+            logger.warning("%s", unfit_message(self.package))
             self.hang_up()
 
     def _record_cpu(self, message: Mapping[str, Any]) -> None:
-        cpu_s = seconds(message.get("cpuTotal"))
+        cpu_s = parse_seconds(message.get("cpuTotal"))
         if cpu_s is not None:
             self.cpu_s = cpu_s
 
@@ -281,7 +279,7 @@ class Slot:
         if self.listener is not None:
             self.listener.on_reports_closed()
         else:
-            # It ended without an attempt, and its supervisor need not wait for an order.
+            # The process has ended between attempts, so its supervisor need not wait for an order.
             self.hang_up()
 
     async def _read_supervisor(self) -> None:
@@ -289,7 +287,7 @@ class Slot:
             async for line in self.process.stdout:
                 self._on_supervisor_line(line)
         self._is_open = False
-        # By itself it ends with 0, once nothing is left below it.
+        # A supervisor that exits with 0 leaves no process; one that was killed may.
         if await self.process.wait() != 0 and self._orphans is not None:
             await self._orphans.end()
         if self.listener is not None:
@@ -300,22 +298,23 @@ class Slot:
             self.listener.on_attempt_ended(json.loads(line))
 
 
-def _line(message: Mapping[str, Any]) -> bytes:
+def _encode_line(message: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # A path or a variable of the system need not be UTF-8.
+    except TypeError:  # A path or a variable of the system may not be UTF-8.
         return json.dumps(message).encode() + b"\n"
 
 
-def without_secrets(message: Mapping[str, Any], secrets: Sequence[str]) -> Mapping[str, Any]:
-    """Return a message with these secrets masked in its texts about an error."""
+def mask_message(message: Mapping[str, Any], secrets: Sequence[str]) -> Mapping[str, Any]:
+    """Return a message with these secrets masked in its error fields."""
     if not secrets:
         return message
-    texts = {name: message[name] for name in _ERROR_FIELDS if name in message}
-    masked_texts = {
-        name: masked(text, secrets) for name, text in texts.items() if isinstance(text, str)
+    masked_fields = {
+        name: mask(message[name], secrets)
+        for name in _ERROR_FIELDS
+        if isinstance(message.get(name), str)
     }
-    return {**message, **masked_texts}
+    return {**message, **masked_fields}
 
 
 _ERROR_FIELDS = ("message", "stack", "error_message")
@@ -328,34 +327,34 @@ async def start_slot(
 
     Args:
         package: the handlers.
-        workdir: the directory below which its attempts work.
-        orphans: ends the processes that a killed supervisor leaves.
+        workdir: the directory in which the attempts work; it is removed with the slot.
+        orphans: ends the processes that a killed supervisor leaves; None for nothing.
         program: the Python program of the handlers' process.
 
     Raises:
-        OSError: it could not be started; nothing of it is left.
+        OSError: a process could not be started; nothing of it is left.
     """
-    cover = Cover(package.hidden, workdir)
+    cover = CoverCheck(package.hidden, workdir)
     try:
-        lease, (tasks, task_pipe, report_pipe, reports) = _channels()
+        lease, (tasks, task_pipe, report_pipe, reports) = _open_channels()
     except OSError:
-        # It is empty, and this takes no descriptor.
+        # Unlike `remove_directory`, this needs no descriptor; the directory is empty.
         os.rmdir(workdir)  # noqa: PTH106
         raise
-    passed = (tasks, reports, lease.descriptor)
+    inherited = (tasks, reports, lease.descriptor)
     try:
-        require_descriptors(tasks)
-        command = command_line(program, package)
-        process = await _spawn(package, command, workdir, passed, orphans)
+        _require_descriptors(tasks)
+        command = build_command(program, package)
+        process = await _spawn(package, command, workdir, inherited, orphans)
         slot = Slot(package, process, workdir, orphans, cover, lease)
     except BaseException:
         os.close(task_pipe)
         os.close(report_pipe)
         lease.close()
-        remove(workdir)
+        remove_directory(workdir)
         raise
     finally:
-        for descriptor in passed:
+        for descriptor in inherited:
             os.close(descriptor)
     try:
         await slot.connect(task_pipe, report_pipe)
@@ -365,43 +364,73 @@ async def start_slot(
     return slot
 
 
-def _channels() -> tuple[LeaseCell, tuple[int, int, int, int]]:
-    """Return the lease as a process sees it, and the ends of the pipes to it and from it."""
+def _open_channels() -> tuple[LeaseCell, tuple[int, int, int, int]]:
+    """Return the shared memory of the lease, and the ends of the pipes for tasks and reports."""
     lease = LeaseCell()
     try:
-        return lease, pipes()
+        return lease, _open_pipes()
     except OSError:
         os.close(lease.descriptor)
         lease.close()
         raise
 
 
+def _open_pipes() -> tuple[int, int, int, int]:
+    """Make two pipes; return the reading and the writing end of each."""
+    first = os.pipe()
+    try:
+        second = os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+    return *first, *second
+
+
+START_DESCRIPTORS = 16
+"""More descriptors than a start needs at any time."""
+
+
+def _require_descriptors(descriptor: int) -> None:
+    """Raise OSError if there are too few free descriptors for a start, found by duplicating one.
+
+    uvloop leaks the descriptors that it has opened when it runs out of them.
+    """
+    duplicates: list[int] = []
+    try:
+        for _ in range(START_DESCRIPTORS):
+            duplicates.append(os.dup(descriptor))  # noqa: PERF401 - closed if another one fails
+    finally:
+        for duplicate in duplicates:
+            os.close(duplicate)
+
+
 async def _spawn(
     package: HandlerPackage,
     command: Sequence[str],
     workdir: Path,
-    passed: tuple[int, int, int],
+    inherited: tuple[int, int, int],
     orphans: Orphans | None,
 ) -> asyncio.subprocess.Process:
-    supervising = (
+    supervisor_command = (
         sys.executable,
         "-I",
         "-S",
         supervisor.__file__,
-        *map(str, passed),
-        json.dumps({"view": view_of(package, workdir), "secret": list(package.pass_env)}),
+        *map(str, inherited),
+        json.dumps({"view": build_view(package, workdir), "secret": list(package.pass_env)}),
     )
-    # Shielded: a process that starts while its task is cancelled must still be ended. A failure is
-    # raised to the caller.
+    # Shielded: if this task is cancelled while the process starts, the process must still be ended.
+    # A failure of the start is raised to the caller.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
-            *supervising,
+            *supervisor_command,
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            pass_fds=passed,
+            pass_fds=inherited,
             cwd=workdir,
-            env=environment(workdir, package),
+            env=build_environment(workdir, package),
             start_new_session=True,
         )
     )

@@ -1,26 +1,28 @@
-"""The supervisor of attempts, one at a time: beside the handlers' process, without user code.
+"""The program of a supervisor: it starts a handlers' process and watches its attempts.
 
-First the two streams of output (`OutputStreams`), then the attempt's log, then the worker's
-commands (`Control`), then the thread that writes the log, then one attempt and the program.
+First the two streams of output (`OutputStreams`), then an attempt's log (`Log`), the worker's
+commands (`Control`), the thread that writes the log (`LogWriter`), one attempt
+(`SupervisedAttempt`), and the program.
 
-It starts the handlers' process, which takes tasks from the worker and answers it directly. The
-supervisor is notified of an attempt unless that is over in a moment, prints nothing and leaves
-nothing behind. Then it keeps the output, and ends the attempt with every descendant: at its
-deadline, beyond its memory, and by the worker's command. In any case it ends everything when the
-worker is gone, and when the worker's lease is over while the worker is frozen. It and the handlers'
-process are subreapers, so nothing can hide in a session of its own. An attempt that ended by itself
-and left nothing behind leaves its process to the next one.
+The supervisor runs no user code. The handlers' process gets tasks from the worker and answers it
+directly. The supervisor is notified of an attempt unless that ends within a moment, prints nothing
+and leaves nothing behind. It writes the attempt's output to its log, and ends the attempt with all
+its descendants: at the deadline, beyond the memory limit, or on the worker's command. It also ends
+everything when the worker is gone, or when the lease is over because the worker is frozen. The
+supervisor and the handlers' process are subreapers, so no descendant can escape by a session of its
+own. If an attempt ends by itself and leaves nothing behind, the next one uses the same process.
 
-Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
-the service. The handlers' process is started at once, so that it is ready for its first task.
-Arguments: the descriptors for tasks, for reports and of the lease's end, JSON with the handlers'
-process's `view` of the file system (`hiding.View`, or null) and the variables that are `secret`,
-then its command.
+It is run as a file, isolated and without site-packages, so that it starts fast; it imports almost
+nothing of the service. It starts the handlers' process at once, so that this is ready for its first
+task. Arguments: the descriptors for tasks, for reports and of the lease's end; then JSON with the
+`view` of the file system that the handlers' process gets (`hiding.View`, or null) and the names of
+variables that are `secret`; then the command of that process.
 
-Standard input: JSON lines, `{"renew": time}` at any time, and for each attempt first the order
-(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": time}` or,
-once its process reports that it is done, `{"over": …}`. Standard output: a JSON line at the end of
-each attempt that it was notified of. Times are of CLOCK_MONOTONIC, which a host's processes share.
+Standard input: JSON lines. `{"renew": time}` may come at any time. For each attempt, first comes
+the order (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline":
+time}` or, once its process reports that it is done, `{"over": …}`. Standard output: a JSON line at
+the end of each attempt that it was notified of. Times are those of CLOCK_MONOTONIC, which all
+processes of a host share.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ from worker.executors.local.descendants import (
     watch_children,
 )
 from worker.executors.local.hiding import View
-from worker.executors.local.masking import Masker, secrets_in
+from worker.executors.local.masking import Masker, find_secrets
 
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False
@@ -60,20 +62,20 @@ if TYPE_CHECKING:
 
 
 STDOUT, STDERR = 1, 2
-"""The streams of output, as their descriptors are numbered."""
+"""The streams of output, by the numbers of their descriptors."""
 
 ERROR_MARK = b"\x00\x1fstderr\x1f"
-"""Begins what Python code prints on standard error, among its standard output: after it come the
-number of bytes (`SIZE_BYTES`) and these bytes. The handlers' process learns it from its command."""
+"""Begins a frame of standard error within standard output: the number of bytes (in `SIZE_BYTES`
+bytes) and these bytes follow. The handlers' process gets the mark with its command."""
 
 SIZE_BYTES = 2
 
 
 class OutputStreams:
-    """Splits what a process prints into its two streams, in the order in which it was printed.
+    """Splits the output of a process into its two streams, in the order in which it was printed.
 
-    Each stream has a pipe, and what is read from two pipes has no order. So Python's own standard
-    error comes through the pipe of standard output, in frames that begin with `ERROR_MARK`.
+    Each stream has a pipe, and the contents of two pipes have no common order. So Python code
+    prints standard error to the pipe of standard output, in frames that begin with `ERROR_MARK`.
     """
 
     def __init__(self) -> None:
@@ -81,7 +83,7 @@ class OutputStreams:
         self._remaining_bytes = 0
 
     def split(self, output: bytes) -> list[tuple[bytes, int]]:
-        """Return the parts of what came through standard output's pipe, each with its stream."""
+        """Return the parts of output from standard output's pipe, each with its stream."""
         output = self._unread + output
         self._unread = b""
         parts: list[tuple[bytes, int]] = []
@@ -97,7 +99,7 @@ class OutputStreams:
             size = mark + len(ERROR_MARK)
             content = size + SIZE_BYTES
             if mark < 0 or content > len(output):
-                end = _begin_of_mark(output, position) if mark < 0 else mark
+                end = _find_partial_mark(output, position) if mark < 0 else mark
                 parts.append((output[position:end], STDOUT))
                 self._unread = output[end:]
                 break
@@ -106,37 +108,37 @@ class OutputStreams:
             position = content
         return parts
 
-    def rest(self) -> bytes:
-        """Return what might have begun a frame, at the end."""
+    def flush(self) -> bytes:
+        """Return output that was held back as a possible start of a frame, at the end."""
         rest = self._unread
         self._unread = b""
         return rest
 
 
-def _begin_of_mark(output: bytes, after: int) -> int:
-    """Return where, after a position, an end of this output may begin a mark; else its end."""
+def _find_partial_mark(output: bytes, after: int) -> int:
+    """Return the index, after a position, from which the output may be a mark; else its length."""
     begin = output.rfind(ERROR_MARK[:1], max(after, len(output) - len(ERROR_MARK)))
     if begin >= 0 and ERROR_MARK.startswith(output[begin:]):
         return begin
     return len(output)
 
 
-BEYOND = b"[the output beyond %d bytes is not kept]\n"
-LEFT_OUT = b"[%d bytes were left out]\n"
-LOST = b"[%d bytes could not be written]\n"
+LIMIT_NOTICE = b"[the output beyond %d bytes is not kept]\n"
+DROPPED_NOTICE = b"[%d bytes were left out]\n"
+LOST_NOTICE = b"[%d bytes could not be written]\n"
 
 
 class Log:
-    """Stamps each line, and keeps bytes up to a limit.
+    """The log of an attempt: output with a timestamp on each line, up to a limit of bytes.
 
-    The stamp is a time in UTC; it ends with `z` on lines of standard error, else with `Z`. A line
-    has one stream: where the other one prints before its end, that begins another line.
+    Timestamps are in UTC; they end with `z` on lines of standard error, else with `Z`. Each line
+    belongs to one stream: if the other stream prints before its end, another line begins.
 
-    It never raises an error of the file, since its owner has processes to end. Bytes that could not
-    be written are counted, and a line says so as soon as something can be written again.
+    It never raises an error of the file, as the supervisor must go on to end processes. Bytes that
+    could not be written are counted; once the file can be written again, a notice has their number.
 
     Attributes:
-        lost: how many bytes could not be written, and no line in the file says so yet.
+        lost: how many bytes could not be written and are not in a notice yet.
     """
 
     def __init__(self, path: str, limit: int) -> None:
@@ -152,28 +154,28 @@ class Log:
         self._write(b"")  # The file exists from now on.
 
     def add(self, *parts: tuple[bytes, int]) -> None:
-        """Write parts of the output, each of a stream, with stamps, up to the limit."""
+        """Write parts of the output, each with its stream, up to the limit."""
         if self._remaining_bytes <= 0:
             self._dropped_bytes += _size(parts)
             return
         stamps = _stamps()
-        # A stamp alone would be a line.
-        stamped = b"".join([self._stamped(part, stream, stamps) for part, stream in parts if part])
+        # An empty part would become a line with nothing but a stamp.
+        stamped = b"".join([self._stamp(part, stream, stamps) for part, stream in parts if part])
         kept = stamped[: self._remaining_bytes]
         self._remaining_bytes -= len(kept)
         self._dropped_bytes += len(stamped) - len(kept)
         self._append(kept)
         if self._remaining_bytes <= 0:
-            self._append(self._line_end + BEYOND % self._limit)
+            self._append(self._line_end + LIMIT_NOTICE % self._limit)
 
-    def leave_out(self, size: int) -> None:
+    def count_dropped(self, size: int) -> None:
         """Count output that was dropped before it came here."""
         self._dropped_bytes += size
 
-    def _stamped(self, output: bytes, stream: int, stamps: dict[int, bytes]) -> bytes:
-        """Return the output with the time at the start of each line."""
+    def _stamp(self, output: bytes, stream: int, stamps: dict[int, bytes]) -> bytes:
+        """Return the output with a timestamp at the start of each line."""
         stamp = stamps[stream]
-        # Only the newline ends a line: progress bars return to its start a thousand times.
+        # A carriage return does not end a line: progress bars print thousands of them.
         stamped = output.replace(b"\n", b"\n" + stamp)
         if self._at_line_start:
             stamped = stamp + stamped
@@ -182,16 +184,16 @@ class Log:
         self._stream = stream
         self._at_line_start = output.endswith(b"\n")
         if self._at_line_start:
-            # It belongs to the next line.
+            # The next line gets a timestamp of its own.
             stamped = stamped.removesuffix(stamp)
         return stamped
 
     def close(self) -> None:
-        """Write how much was left out, if any was, and close the file."""
-        self._append(LEFT_OUT % self._dropped_bytes if self._dropped_bytes else b"")
+        """Write how many bytes were dropped, if any were, and close the file."""
+        self._append(DROPPED_NOTICE % self._dropped_bytes if self._dropped_bytes else b"")
         if self._file is not None:
             with suppress(OSError):
-                # Some file systems report errors of writes only now.
+                # Some file systems report errors of earlier writes here.
                 os.close(self._file)
 
     @property
@@ -199,8 +201,8 @@ class Log:
         return b"" if self._file_ends_line else b"\n"
 
     def _append(self, content: bytes) -> None:
-        """Write content, and before it how much could not be written until now."""
-        notice = self._line_end + LOST % self.lost if self.lost else b""
+        """Write content, and before it how many bytes could not be written until now."""
+        notice = self._line_end + LOST_NOTICE % self.lost if self.lost else b""
         text = notice + content
         written = self._write(text)
         if written:
@@ -210,25 +212,25 @@ class Log:
         self.lost += len(content) - max(0, written - len(notice))
 
     def _write(self, content: bytes) -> int:
-        """Write as much as the file takes; return how many bytes that was."""
+        """Write as much as possible; return the number of bytes that were written."""
         view = memoryview(content)
         with suppress(OSError):
             if self._file is None:
-                self._file = _opened(self._path)
+                self._file = _open_log_file(self._path)
             while view:
                 written = os.write(self._file, view)
                 view = view[written:]
         return len(content) - len(view)
 
 
-def _opened(path: str) -> int:
-    # Not with pathlib, which would double the time of the start.
+def _open_log_file(path: str) -> int:
+    # Without pathlib, which would double the time of the start.
     directory = os.path.dirname(path)  # noqa: PTH120
     os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     file = os.open(path, flags, 0o600)
     with suppress(OSError):  # Some file systems have no locks.
-        # Shows readers that the file still grows.
+        # The lock shows readers that the file still grows.
         fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
@@ -238,7 +240,7 @@ def _size(parts: Iterable[tuple[bytes, int]]) -> int:
 
 
 def _stamps() -> dict[int, bytes]:
-    """Return the time as it begins a line of each stream."""
+    """Return the present timestamp for lines of each stream."""
     now = time.time()
     utc = time.gmtime(now)
     second = time.strftime("%Y-%m-%dT%H:%M:%S", utc)
@@ -250,14 +252,14 @@ def _stamps() -> dict[int, bytes]:
 CHUNK_BYTES = 65_536
 
 MAX_POLL_S = 3_600.0
-"""The longest wait at a time: the system's timer takes some weeks at most."""
+"""The longest wait at a time: the system's timer accepts a few weeks at most."""
 
 
 class Control:
     """The worker's commands, and its lease.
 
     Attributes:
-        descriptor: standard input, where commands come.
+        descriptor: standard input, from which commands are read.
         lease_until: the end of the lease, by the monotonic clock.
     """
 
@@ -267,7 +269,7 @@ class Control:
         self._received = b""
 
     def read(self) -> list[dict[str, object]] | None:
-        """Return the commands that have come; None once the worker is gone for good."""
+        """Return the commands that have arrived; None once the worker is gone."""
         chunk = os.read(self.descriptor, CHUNK_BYTES)
         if not chunk:
             return None
@@ -275,7 +277,7 @@ class Control:
         commands: list[dict[str, object]] = [json.loads(line) for line in lines]
         for command in commands:
             if "renew" in command:
-                self.lease_until = number(command["renew"]) or 0.0
+                self.lease_until = parse_number(command["renew"]) or 0.0
         return commands
 
     @property
@@ -284,19 +286,17 @@ class Control:
         return time.monotonic() > self.lease_until
 
 
-def number(value: object) -> float | None:
-    """Return a number of JSON as a float."""
+def parse_number(value: object) -> float | None:
+    """Return a JSON number, or null, as a float or None."""
     return None if value is None else float(str(value))
 
 
-def next_order(control: Control) -> list[dict[str, object]]:
-    """Wait for an order; return it with the commands that came together with it.
-
-    Until then an attempt may be running without an order, or the child has ended in the middle of
-    one.
+def wait_for_order(control: Control) -> list[dict[str, object]]:
+    """Wait for the order of the next attempt that is to be watched.
 
     Returns:
-        the commands, the order first; none once the worker is gone or the lease is over.
+        The order, and the commands that arrived after it; nothing if the worker is gone or the
+        lease is over.
     """
     poller = select.poll()
     poller.register(control.descriptor, select.POLLIN)
@@ -308,7 +308,7 @@ def next_order(control: Control) -> list[dict[str, object]]:
         commands = control.read()
         if commands is None:
             break
-        # Commands before the order are for the previous attempt, which had ended already.
+        # Commands before the order were sent to the previous attempt before its end was known.
         for index, command in enumerate(commands):
             if "log" in command:
                 return commands[index:]
@@ -316,7 +316,7 @@ def next_order(control: Control) -> list[dict[str, object]]:
 
 
 MAX_PENDING_BYTES = 1_048_576
-"""While this much waits for the disk, no more output is read."""
+"""While this much output waits for the disk, no more is read."""
 
 CLOSING_S = 10.0
 """How long the end of an attempt waits for the disk."""
@@ -325,9 +325,8 @@ CLOSING_S = 10.0
 class LogWriter:
     """Writes the log of an attempt in a thread; only `close` waits for the disk.
 
-    A disk that hangs, such as one behind a network, must not keep a supervisor from ending an
-    attempt: at its deadline, when it is canceled, and when the lease is over. Output waits
-    meanwhile.
+    A disk that hangs, such as a network disk, must not prevent a supervisor from ending an attempt:
+    at its deadline, when it is canceled, or when the lease is over.
     """
 
     def __init__(self, path: str, limit: int, secrets: Iterable[str] = ()) -> None:
@@ -338,10 +337,10 @@ class LogWriter:
         self._written_bytes = 0
         self._direct: Log | None = None
         try:
-            # Not by `threading`, which takes long to import.
+            # Without `threading`, which takes long to import.
             _thread.start_new_thread(self._write, (path, limit))
         except RuntimeError:
-            # The handler may have used up the limit of processes.
+            # No thread can be started if the handler has reached the limit of processes.
             self._direct = Log(path, limit)
 
     @property
@@ -350,7 +349,7 @@ class LogWriter:
         return self._accepted_bytes - self._written_bytes < MAX_PENDING_BYTES
 
     def add(self, *parts: tuple[bytes, int]) -> None:
-        """Write parts of the output, each of a stream, in the background."""
+        """Write parts of the output, each with its stream, in the background."""
         self._enqueue([(self._maskers[stream].add(part), stream) for part, stream in parts])
 
     def _enqueue(self, parts: list[tuple[bytes, int]]) -> None:
@@ -363,7 +362,7 @@ class LogWriter:
 
     def close(self) -> int:
         """Wait up to `CLOSING_S` until all is written; return how many bytes the file lacks."""
-        self._enqueue([(masker.rest(), stream) for stream, masker in self._maskers.items()])
+        self._enqueue([(masker.flush(), stream) for stream, masker in self._maskers.items()])
         if self._direct is not None:
             self._direct.close()
             return self._direct.lost
@@ -387,22 +386,22 @@ TICK_S = 0.1
 
 
 class SupervisedAttempt:
-    """Watches one attempt until nothing of it is left, but for a child that can run the next."""
+    """Watches one attempt until it is over and, unless its process can be reused, all is killed."""
 
     def __init__(
         self, child: Child, control: Control, order: dict[str, object], secrets: list[str]
     ) -> None:
         limit = int(str(order["logLimitBytes"]))
         self._log = LogWriter(str(order["log"]), limit, secrets)
-        self._memory_limit = number(order["memoryMb"])
-        self._deadline = number(order["deadline"])
-        self._cpu_before_s = number(order["cpuBefore"]) or 0.0
+        self._memory_limit_mb = parse_number(order["memoryMb"])
+        self._deadline = parse_number(order["deadline"])
+        self._cpu_before_s = parse_number(order["cpuBefore"]) or 0.0
         self._cancel_until: float | None = None
         self._cause: str | None = None
         self._peak_mb = 0.0
         self._control = control
         self._child = child
-        self._over: dict[str, object] | None = None
+        self._done_report: dict[str, object] | None = None
         self._streams = OutputStreams()
         self._open_pipes = {child.output, child.errors}
         for pipe in self._open_pipes:
@@ -412,43 +411,48 @@ class SupervisedAttempt:
         """Watch until the end; return the message about it for the worker.
 
         Args:
-            commands: those that came together with the order.
-            child_ended: a descriptor that can be read when a process below this one has ended.
+            commands: those that arrived together with the order.
+            child_ended: a descriptor that is readable once a child of this process has ended.
         """
         self._execute(commands)
         status, usage = self._watch(child_ended)
-        lives_on = usage is None and self._is_fit()
-        if not lives_on:
+        is_reusable = usage is None and self._is_child_reusable()
+        if not is_reusable:
             kill_descendants()
-        self._drain()
+        self._log_remaining_output()
         log_lost = self._log.close()
         code = os.waitstatus_to_exitcode(status)
-        used_s, peak_mb = self._used(usage)
+        cpu_s, peak_mb = self._measure(usage)
         return {
             "cause": self._cause or ("signal" if code < 0 else "exit"),
             "code": code,
-            "cpuSeconds": round(max(used_s, 0.0), 3),
+            "cpuSeconds": round(max(cpu_s, 0.0), 3),
             "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
-            "livesOn": lives_on,
+            "livesOn": is_reusable,
             "logLost": log_lost,
         }
 
-    def _is_fit(self) -> bool:
+    def _is_child_reusable(self) -> bool:
         """Return whether a child that is done with its attempt can run another one."""
-        if self._over is None or not self._over.get("fit"):
+        if self._done_report is None or not self._done_report.get("fit"):
             return False
         return is_only_descendant(self._child.pid)
 
-    def _used(self, usage: struct_rusage | None) -> tuple[float, float]:
-        """Return the attempt's seconds of processor and its MB, by the kernel or by the child."""
+    def _measure(self, usage: struct_rusage | None) -> tuple[float, float]:
+        """Return the attempt's processor time in seconds and its peak memory in MB.
+
+        Args:
+            usage: the usage of a child that has ended; None if it reported its usage itself.
+        """
         if usage is not None:
             total_s = usage.ru_utime + usage.ru_stime
             return total_s - self._cpu_before_s, usage.ru_maxrss / 1024
-        report = self._over or {}
-        return number(report["cpuSeconds"]) or 0.0, number(report["peakMemoryMb"]) or 0.0
+        report = self._done_report or {}
+        cpu_s = parse_number(report["cpuSeconds"]) or 0.0
+        return cpu_s, parse_number(report["peakMemoryMb"]) or 0.0
 
     def _watch(self, child_ended: int) -> tuple[int, struct_rusage | None]:
-        """Return status and usage of a child that ended; (0, None) if it is done, but lives."""
+        """Wait for the end; return the child's status and usage, or (0, None) if it still runs."""
         poller = select.poll()
         for descriptor in (self._control.descriptor, child_ended):
             poller.register(descriptor, select.POLLIN)
@@ -456,7 +460,7 @@ class SupervisedAttempt:
             pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
             if pid:
                 return status, usage
-            if self._over is not None and self._cause is None:
+            if self._done_report is not None and self._cause is None:
                 return 0, None
             self._poll_output(poller)
             for descriptor, _ in poller.poll(TICK_S * 1000):
@@ -476,20 +480,20 @@ class SupervisedAttempt:
             for closed in before - self._open_pipes:
                 poller.unregister(closed)
         else:
-            # Some process has ended. Processes that descendants left are awaited here alone.
+            # A child has ended. Only this process can reap the orphans that it has adopted.
             os.read(descriptor, CHUNK_BYTES)
             reap_all_but(self._child.pid)
 
     def _poll_output(self, poller: select.poll) -> None:
-        """Poll the output only while the disk keeps up: else printing processes have to wait."""
+        """Poll the output only while the disk keeps up; otherwise, processes that print wait."""
         for pipe in self._open_pipes:
             poller.register(pipe, select.POLLIN if self._log.has_capacity else 0)
 
     def _copy_output(self) -> bool:
-        """Log what was printed since the last time; return whether anything was.
+        """Log what was printed since the last call; return whether anything was.
 
-        Errors are read first and logged last: then what was printed on standard output before them
-        stands before them.
+        Standard error is read first and logged last, so that it is logged after the standard output
+        that was printed before it.
         """
         errors = self._read(self._child.errors)
         output = self._read(self._child.output)
@@ -497,7 +501,7 @@ class SupervisedAttempt:
         return bool(errors or output)
 
     def _read(self, pipe: int) -> bytes:
-        """Return what a pipe has, as much as it can hold."""
+        """Return the present content of a pipe."""
         if pipe not in self._open_pipes:
             return b""
         try:
@@ -511,17 +515,17 @@ class SupervisedAttempt:
     def _execute(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
             if "cancel" in command:
-                grace_s = number(command["cancel"]) or 0.0
+                grace_s = parse_number(command["cancel"]) or 0.0
                 self._cancel_until = time.monotonic() + grace_s
                 with suppress(ProcessLookupError):
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
                 self._end("stopped")
             elif "deadline" in command:
-                self._deadline = number(command["deadline"])
+                self._deadline = parse_number(command["deadline"])
             over = command.get("over")
             if isinstance(over, dict):
-                self._over = over
+                self._done_report = over
 
     def _check_limits(self) -> None:
         now = time.monotonic()
@@ -531,20 +535,21 @@ class SupervisedAttempt:
             self._end("timeout")
         if self._cancel_until is not None and now >= self._cancel_until:
             self._end("canceled")
-        if self._memory_limit is not None:
+        if self._memory_limit_mb is not None:
             self._peak_mb = max(self._peak_mb, memory_mb())
-            if self._peak_mb > self._memory_limit:
+            if self._peak_mb > self._memory_limit_mb:
                 self._end("out_of_memory")
 
     def _end(self, cause: str) -> None:
+        """Kill the child; only the first cause counts."""
         self._cause = self._cause or cause
         with suppress(ProcessLookupError):
             os.kill(self._child.pid, signal.SIGKILL)
 
-    def _drain(self) -> None:
+    def _log_remaining_output(self) -> None:
         while self._copy_output():
             pass
-        self._log.add((self._streams.rest(), STDOUT))
+        self._log.add((self._streams.flush(), STDOUT))
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -555,32 +560,32 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def main() -> None:
-    """Start the handlers' process, and watch its attempts for as long as it can run them."""
-    passed = [int(descriptor) for descriptor in sys.argv[1:4]]
-    # A worker's event loop leaves copies of its pipes here.
-    close_all_but(0, 1, 2, *passed)
+    """Start the handlers' process, and watch its attempts until it can run no more of them."""
+    inherited = [int(descriptor) for descriptor in sys.argv[1:4]]
+    # Other copies of the worker's pipes may have been inherited from its event loop.
+    close_all_but(0, 1, 2, *inherited)
     become_supervisor()
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-        signal.signal(ignored, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
     options_text, *command = sys.argv[4:]
     options = json.loads(options_text)
     view = View(**options["view"]) if options["view"] is not None else None
-    secrets = secrets_in(os.environ, options["secret"])
-    child = Child(command, passed, view)
+    secrets = find_secrets(os.environ, options["secret"])
+    child = Child(command, inherited, view)
     try:
         _watch_attempts(child, Control(), secrets)
     except BaseException:
-        # Whatever the error, no other process would end them.
+        # Whatever the error, no other process would kill them.
         kill_descendants()
         raise
 
 
 def _watch_attempts(child: Child, control: Control, secrets: list[str]) -> None:
-    """Return once nothing is left below this process."""
+    """Watch attempts until one ends its process, or the worker is gone; then no process is left."""
     child_ended = watch_children()
-    while commands := next_order(control):
-        order, *others = commands
-        end = SupervisedAttempt(child, control, order, secrets).run(others, child_ended)
+    while commands := wait_for_order(control):
+        order, *later_commands = commands
+        end = SupervisedAttempt(child, control, order, secrets).run(later_commands, child_ended)
         with suppress(BrokenPipeError):
             _write(sys.stdout.fileno(), f"{json.dumps(end)}\n".encode())
         if not end["livesOn"]:

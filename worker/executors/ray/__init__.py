@@ -1,5 +1,5 @@
-"""Attempts on a cluster of Ray: each is a task there, watched by the same supervisor as at home.
+"""Attempts on a Ray cluster: each is a task there, watched by the same supervisor as on this host.
 
-Begin with `executor.py` (in the worker), then `driver.py` (a child of the worker, which speaks to
-Ray) and `node.py` (what runs on the cluster). `wire.py` is what they say to each other.
+Begin with `executor.py` (in the worker), then `driver.py` (a child of the worker, which uses Ray)
+and `node.py` (the code on the cluster's nodes). `wire.py` encodes the messages between them.
 """

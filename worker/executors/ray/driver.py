@@ -1,13 +1,13 @@
-"""The driver: a child of the worker that uses Ray, without any secret of the service.
+"""The program of a driver: a child of the worker that uses Ray and has no secret of the service.
 
 First the nodes of the cluster (`Cluster`), each with an actor that knows the lease; then attempts,
-each a task of Ray that relays its host's messages (`RayTask`); then the program (`Driver`), which
-connects to Ray and runs the worker's orders there.
+each a Ray task that relays the messages of its node's host (`RayTask`); then the program
+(`Driver`), which connects to Ray and executes the worker's commands.
 
-Arguments: JSON with `address`, `runtimeEnv` and `slots`. Standard input: lines from the worker, and
-its end is the worker's end. Standard output: first whether the cluster answers, then `capacity`
-again and again, and for each attempt the node where it began, then its host's messages, its `end`
-last.
+Arguments: JSON with `address`, `runtimeEnv` and `slots`. Standard input: the worker's commands as
+lines; it ends when the worker does. Standard output: first whether the cluster answers, then the
+cluster's `capacity` again and again; and for each attempt, the node on which it began, the messages
+of the node's host, and its `end` last.
 """
 
 import asyncio
@@ -24,39 +24,47 @@ from secrets import token_hex
 from time import monotonic
 from typing import Any, Literal
 
-from runtime.tasks import end, start_once
+from runtime.tasks import end_tasks, start_once
 from worker.executors.ray.node import NodeActor, relay
-from worker.executors.ray.wire import END, line_of, open_reader
+from worker.executors.ray.wire import END_PREFIX, encode_line, open_reader
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 1.0
+REFRESH_EVERY_S = 1.0
 """How often to read the cluster's nodes and its capacity."""
 
 ANSWER_S = 10.0
 """How long a node's actor may take to answer before the request is repeated."""
 
-ROUNDING = 1e-6
-"""How much may be missing of a processor whose fractions were all returned."""
+ROUNDING_ERROR = 1e-6
+"""The sum of the returned fractions of a processor may be less than 1 by this much."""
 
-MAX_LINE = 500
+MAX_ERROR_CHARACTERS = 500
 
 
 class Node:
     """A node with an actor.
 
     Attributes:
-        id: Ray's.
-        lost: set once it does not answer any more; its attempts end with their lease.
+        id: Ray's id of the node.
+        lost: set once the node does not answer any more; its attempts end with their lease.
     """
 
     def __init__(self, node_id: str, actor: Any, now: float, errors: Any) -> None:
-        """Take an actor that has just returned the time of its clock, `now`."""
+        """Use an actor on a node.
+
+        Args:
+            node_id: Ray's id of the node.
+            actor: the actor.
+            now: the time of the node's monotonic clock, which the actor has just returned.
+            errors: the base of Ray's errors.
+        """
         self.id = node_id
         self.lost = asyncio.Event()
         self._actor = actor
         self._errors = errors
-        # Its clock was read before this one, so a time converted to its clock is never too late.
+        # The node's clock was read before this one, so this is too small rather than too large: a
+        # time that is converted to the node's clock is never too late.
         self._ahead_s = now - monotonic()
         self._lease_until = 0.0
 
@@ -80,15 +88,14 @@ class Node:
             self.lose(error)
 
     async def end(self, attempt_id: str) -> None:
-        """End an attempt; return when nothing of it is left: at the latest with its lease."""
+        """End an attempt; return once nothing of it is left, or its lease is over."""
         answer_until = monotonic() + ANSWER_S
         while not self.lost.is_set():
             if monotonic() > max(answer_until, self._lease_until):
                 # A cluster that is gone may never answer.
                 return
             try:
-                ending = self._actor.end.remote(attempt_id)
-                if await asyncio.wait_for(ending, ANSWER_S):
+                if await asyncio.wait_for(self._actor.end.remote(attempt_id), ANSWER_S):
                     return
             except TimeoutError:
                 continue
@@ -97,14 +104,18 @@ class Node:
         await asyncio.sleep(max(self._lease_until - monotonic(), 0.0))
 
     def lose(self, reason: object) -> None:
-        """Count it as lost: it gets no more messages."""
+        """Mark the node as lost, so that it gets no more messages."""
         if not self.lost.is_set():
-            logger.warning("the Ray node %s is lost: %s", self.id, one_line(reason))
+            logger.warning("the Ray node %s is lost: %s", self.id, summarize_error(reason))
             self.lost.set()
 
 
 class Cluster:
-    """The living nodes, and their free capacity."""
+    """The living nodes of the cluster, and its free capacity.
+
+    Attributes:
+        has_node: set once a node can run attempts.
+    """
 
     def __init__(
         self,
@@ -113,13 +124,13 @@ class Cluster:
         slots: int,
         on_capacity: Callable[[int], None],
     ) -> None:
-        """Begin without nodes.
+        """Create a cluster without nodes; `watch` adds them.
 
         Args:
-            ray: the module, connected.
-            new_actor: starts an actor on a node of this id, with this many warm processes.
+            ray: the module, connected to the cluster.
+            new_actor: starts an actor on the node with this id, with this many warm processes.
             slots: how many attempts the worker runs at a time.
-            on_capacity: called again and again with the number of attempts that can be added.
+            on_capacity: called again and again with the number of further attempts that can run.
         """
         self._ray = ray
         self._errors = ray.exceptions.RayError
@@ -128,43 +139,42 @@ class Cluster:
         self._on_capacity = on_capacity
         self._nodes: dict[str, Node] = {}
         self._starting: set[str] = set()
-        self._until = 0.0
+        self._lease_until = 0.0
         self._session = 0
-        self.any_node = asyncio.Event()
+        self.has_node = asyncio.Event()
 
     def renew(self, until: float, session: int) -> None:
         """Extend the lease of this session's attempts to a time of this host's monotonic clock."""
-        self._until = until
+        self._lease_until = until
         self._session = session
         for node in self._nodes.values():
             start_once("renewal", node.renew(until, session))
 
     def node(self, node_id: str) -> Node | None:
-        """Return a node that has, or had, an actor."""
+        """Return a node that has, or had, an actor; None if there is none with this id."""
         return self._nodes.get(node_id)
 
     async def end(self, attempt_id: str, node: Node | None) -> None:
-        """End an attempt on its node, or on all if that is None; return when it is over."""
+        """End an attempt on its node, or on all nodes if that is None; return when it is over."""
         nodes = list(self._nodes.values()) if node is None else [node]
         await asyncio.gather(*(node.end(attempt_id) for node in nodes))
 
-    async def keep_up(self) -> None:
+    async def watch(self) -> None:
         """Read the cluster's nodes and its capacity, again and again."""
         while True:
             try:
-                await self._look()
+                await self._refresh()
             except Exception as error:  # noqa: BLE001 - whatever the error, it may answer again
-                logger.warning("the cluster does not answer: %s", one_line(error))
+                logger.warning("the cluster does not answer: %s", summarize_error(error))
                 self._on_capacity(0)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(REFRESH_EVERY_S)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         # In threads, since these calls block until the cluster answers.
         nodes = await asyncio.to_thread(self._ray.nodes)
-        alive = {node["NodeID"]: node for node in nodes if node["Alive"]}
-        self._update_nodes(alive)
+        self._update_nodes({node["NodeID"]: node for node in nodes if node["Alive"]})
         free = await asyncio.to_thread(self._ray.available_resources)
-        self._on_capacity(int(free.get("CPU", 0) + ROUNDING))
+        self._on_capacity(int(free.get("CPU", 0) + ROUNDING_ERROR))
 
     def _update_nodes(self, living: Mapping[str, Mapping[str, Any]]) -> None:
         for node_id, node in self._nodes.items():
@@ -172,7 +182,7 @@ class Cluster:
                 node.lose("it does not live any more")
         for node_id, description in living.items():
             if not description["Resources"].get("CPU"):
-                continue  # No attempt can go there.
+                continue  # It can run no attempts.
             has_actor = node_id in self._nodes and not self._nodes[node_id].lost.is_set()
             if not has_actor and node_id not in self._starting:
                 self._starting.add(node_id)
@@ -186,30 +196,32 @@ class Cluster:
             now: float = await actor.now.remote()
             node = Node(node_id, actor, now, self._errors)
             self._nodes[node_id] = node
-            if self._until:
-                await node.renew(self._until, self._session)
+            if self._lease_until:
+                await node.renew(self._lease_until, self._session)
         except self._errors as error:
-            logger.warning("the Ray node %s can run no attempts: %s", node_id, one_line(error))
+            logger.warning(
+                "the Ray node %s can run no attempts: %s", node_id, summarize_error(error)
+            )
             await asyncio.sleep(ANSWER_S)
         else:
-            self.any_node.set()
+            self.has_node.set()
         finally:
             self._starting.discard(node_id)
 
 
-def one_line(error: object) -> str:
-    """Return the line of an error that says most."""
+def summarize_error(error: object) -> str:
+    """Return the first line of an error; of a remote traceback, the last one."""
     lines = [line for line in map(str.strip, str(error).splitlines()) if line]
     if not lines:
         return type(error).__name__
     is_traceback = "ray::" in lines[0]
-    return lines[-1 if is_traceback else 0][:MAX_LINE]
+    return lines[-1 if is_traceback else 0][:MAX_ERROR_CHARACTERS]
 
 
-START_S = 10.0
+START_TIMEOUT_S = 10.0
 """How long an attempt may wait for capacity before its run is handed back."""
 
-WITHDRAWAL_S = 30.0
+WITHDRAWAL_TIMEOUT_S = 30.0
 """How long Ray may take to confirm the withdrawal of a task."""
 
 BYTES_PER_MB = 1_048_576
@@ -221,7 +233,7 @@ EndRequest = Literal["canceled", "stopped"]
 
 
 class RayTask:
-    """An attempt, from the worker's order to its end."""
+    """An attempt as a Ray task, from the worker's order to its end."""
 
     def __init__(
         self,
@@ -231,13 +243,13 @@ class RayTask:
         start: Callable[[], Any],
         send: Callable[[bytes], None],
     ) -> None:
-        """Begin with nothing started.
+        """Create a task; `run` starts it.
 
         Args:
-            cluster: where it runs.
+            cluster: the cluster on which it runs.
             ray: the module.
-            attempt_id: as in the worker's order.
-            start: starts the task, and returns its stream of messages.
+            attempt_id: the id in the worker's order.
+            start: starts the Ray task, and returns its stream of messages.
             send: sends lines to the worker.
         """
         self._cluster = cluster
@@ -259,29 +271,29 @@ class RayTask:
         return self._began.is_set()
 
     async def run(self) -> None:
-        """Run it to its end, and report that."""
+        """Run it to its end, and report the end."""
         if self._end_request is not None:
             self._report_end(str(self._end_request), "asked to end before it began")
             return
         self._messages = self._start()
-        # Its result is awaited below, and in any case its end.
-        relaying = asyncio.create_task(self._relay())
-        relaying.add_done_callback(lambda _: self._began.set())
+        # Its result and its end are awaited below.
+        relay_task = asyncio.create_task(self._relay_messages())
+        relay_task.add_done_callback(lambda _: self._began.set())
         try:
-            await asyncio.wait_for(self._began.wait(), START_S)
+            await asyncio.wait_for(self._began.wait(), START_TIMEOUT_S)
         except TimeoutError:
             self._withdraw()
         if self._node is None:
-            await asyncio.wait([relaying], timeout=WITHDRAWAL_S)
+            await asyncio.wait([relay_task], timeout=WITHDRAWAL_TIMEOUT_S)
         else:
             # Ended two lines below.
-            losing = asyncio.create_task(self._node.lost.wait())
-            await asyncio.wait([relaying, losing], return_when=asyncio.FIRST_COMPLETED)
-            await end(losing)
+            node_lost = asyncio.create_task(self._node.lost.wait())
+            await asyncio.wait([relay_task, node_lost], return_when=asyncio.FIRST_COMPLETED)
+            await end_tasks(node_lost)
         if not self._has_ended:
-            reason = relaying.result() if relaying.done() else "Ray does not answer"
+            reason = relay_task.result() if relay_task.done() else "Ray does not answer"
             await self._end_everywhere(reason)
-        await end(relaying)
+        await end_tasks(relay_task)
 
     def execute(self, command: Mapping[str, Any]) -> None:
         """Execute a command of the worker."""
@@ -296,38 +308,38 @@ class RayTask:
             self._withdraw()
 
     def _withdraw(self) -> None:
-        """Withdraw it before it has begun, as far as can be seen here."""
+        """Cancel the Ray task, which has not begun as far as is known here."""
         self._is_withdrawn = True
         if self._messages is not None:
             self._ray.cancel(self._messages, force=True)
 
-    async def _relay(self) -> str:
-        """Relay its messages; return why there are no more."""
+    async def _relay_messages(self) -> str:
+        """Relay the task's messages to the worker; return why there are no more."""
         try:
             async for message in self._messages:
                 self._relay_lines(await message)
         except self._ray.exceptions.RayError as error:
-            return one_line(getattr(error, "cause", None) or error)
+            return summarize_error(getattr(error, "cause", None) or error)
         return "the host on its node has ended"
 
     def _relay_lines(self, message: str | bytes) -> None:
-        if isinstance(message, str):
+        if isinstance(message, str):  # The first message is the node's id.
             self._begin_on(message)
             return
-        if any(line.startswith(END) for line in message.splitlines()):
+        if any(line.startswith(END_PREFIX) for line in message.splitlines()):
             self._has_ended = True
         self._send(message)
 
     def _begin_on(self, node_id: str) -> None:
         self._node = self._cluster.node(node_id)
         self._began.set()
-        self._send(line_of({"began": node_id, "id": self._id}))
+        self._send(encode_line({"began": node_id, "id": self._id}))
         if self._node is not None:
             for command in self._early_commands:
                 start_once("order", self._node.send(command))
 
     async def _end_everywhere(self, reason: str) -> None:
-        """End an attempt that sent no end, and report its end once nothing of it is left."""
+        """End an attempt that reported no end; report it once nothing of the attempt is left."""
         await self._cluster.end(self._id, self._node)
         if self._end_request is not None:
             self._report_end(str(self._end_request), f"asked to end: {reason}")
@@ -339,25 +351,25 @@ class RayTask:
             self._report_end("stopped", message)
 
     def _report_end(self, kind: str, message: str) -> None:
-        self._send(line_of({"end": end_of(kind, message), "id": self._id}))
+        self._send(encode_line({"end": build_end(kind, message), "id": self._id}))
 
 
-def end_of(kind: str, message: str) -> dict[str, Any]:
-    """Return the end of an attempt as a host would report it."""
+def build_end(kind: str, message: str) -> dict[str, Any]:
+    """Return the end of an attempt in the form in which a host reports it."""
     return {"kind": kind, "message": {"message": message}, "metrics": {}}
 
 
-def options_of(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a task's options for Ray, by its job's `resources` and `workerLabels`.
+def build_ray_options(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's options for Ray, from its job's `resources` and `workerLabels`.
 
     Raises:
-        ValueError: the amount in a label is no number.
+        ValueError: the amount in a label is not a number.
     """
     resources = task["definition"].get("resources") or {}
     options: dict[str, Any] = {
         "num_cpus": resources.get("cpus") or 1,
         "num_gpus": resources.get("gpus") or 0,
-        # Ray must not retry by itself: that is decided by the job's retry policy.
+        # Ray itself must not retry: the job's retry policy decides that.
         "max_retries": 0,
         "num_returns": "streaming",
     }
@@ -375,12 +387,12 @@ def options_of(task: Mapping[str, Any]) -> dict[str, Any]:
 
 LOCAL = "local"
 
-SHUTDOWN_S = 20
-"""How long Ray may take to disconnect. It may wait for ever for a cluster that is gone, and the
-worker, which would end this process, may be gone, too."""
+SHUTDOWN_TIMEOUT_S = 20
+"""How long Ray may take to disconnect before this process ends itself. Ray may wait for ever for a
+cluster that is gone, and the worker, which would kill this process, may be gone as well."""
 
-FIRST_NODE_S = 60.0
-"""How long to wait for a node before the driver is ready; then attempts wait for one."""
+FIRST_NODE_TIMEOUT_S = 60.0
+"""How long the driver waits for a node before it reports that it is ready."""
 
 
 class Driver:
@@ -424,9 +436,9 @@ class Driver:
         start = partial(self._start, order)
         task = RayTask(self.cluster, self._ray, attempt_id, start, self.send)
         self._tasks[attempt_id] = task
-        running = start_once(f"attempt {attempt_id}", self._run(attempt_id, task))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        run_task = start_once(f"attempt {attempt_id}", self._run(attempt_id, task))
+        self._running.add(run_task)
+        run_task.add_done_callback(self._running.discard)
 
     async def _run(self, attempt_id: str, task: RayTask) -> None:
         try:
@@ -434,14 +446,14 @@ class Driver:
         except Exception as error:
             # It may have begun all the same.
             await self.cluster.end(attempt_id, None)
-            message = f"Ray does not take the attempt: {one_line(error)}"
-            self.send(line_of({"end": end_of("lost", message), "id": attempt_id}))
+            message = f"Ray does not take the attempt: {summarize_error(error)}"
+            self.send(encode_line({"end": build_end("lost", message), "id": attempt_id}))
             raise
         finally:
             del self._tasks[attempt_id]
 
     def _start(self, order: Mapping[str, Any]) -> Any:
-        task = self._relay.options(**options_of(order["task"]))
+        task = self._relay.options(**build_ray_options(order["task"]))
         return task.remote(self._token, json.dumps(order))
 
     def _new_actor(self, node_id: str, size: int) -> Any:
@@ -452,11 +464,11 @@ class Driver:
 
     def _report_capacity(self, free: int) -> None:
         waiting = sum(not task.has_begun for task in self._tasks.values())
-        self.send(line_of({"capacity": max(free - waiting, 0)}))
+        self.send(encode_line({"capacity": max(free - waiting, 0)}))
 
 
-def _connected(address: str, runtime_env: Mapping[str, Any]) -> Any:
-    """Return the module, connected to the cluster."""
+def _connect(address: str, runtime_env: Mapping[str, Any]) -> Any:
+    """Connect to the cluster; return Ray's module."""
     ray: Any = import_module("ray")
     ray.init(
         address=address,
@@ -474,31 +486,31 @@ async def _drive(arguments: Mapping[str, Any], output: int) -> None:
     worker, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
     commands = await open_reader(sys.stdin.fileno())
     try:
-        # Not in a thread: Ray must be connected by the main one, and no other task waits yet.
-        ray = _connected(arguments["address"], arguments["runtimeEnv"])
+        # This blocks the event loop: Ray must be connected by the main thread.
+        ray = _connect(arguments["address"], arguments["runtimeEnv"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the worker logs it
-        worker.write(line_of({"failed": one_line(error)}))
+        worker.write(encode_line({"failed": summarize_error(error)}))
         worker.close()
         return
-    # Ray lets this signal end the process; but the worker gets it, too, and decides.
+    # Ray would end the process on this signal. The worker gets the signal as well, and decides.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     driver = Driver(ray, arguments["slots"], worker)
-    keeping = start_once("nodes", driver.cluster.keep_up())
+    watch_task = start_once("nodes", driver.cluster.watch())
     with suppress(TimeoutError):
-        await asyncio.wait_for(driver.cluster.any_node.wait(), FIRST_NODE_S)
-    driver.send(line_of({"ready": True}))
+        await asyncio.wait_for(driver.cluster.has_node.wait(), FIRST_NODE_TIMEOUT_S)
+    driver.send(encode_line({"ready": True}))
     while line := await commands.readline():
         driver.execute(json.loads(line))
     await driver.end_all()
-    await end(keeping)
-    signal.alarm(SHUTDOWN_S)
+    await end_tasks(watch_task)
+    signal.alarm(SHUTDOWN_TIMEOUT_S)
     ray.shutdown()
 
 
 def main() -> None:
     """Execute the worker's commands until it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Of a terminal: for the worker.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # A terminal sends it for the worker.
     output = os.dup(1)
-    os.dup2(2, 1)  # Ray's output must not mix with the lines for the worker.
+    os.dup2(2, 1)  # Ray's own output must not mix with the lines for the worker.
     logging.basicConfig(level=logging.WARNING, format="ray: %(message)s")
     asyncio.run(_drive(json.loads(sys.argv[1]), output))

@@ -11,9 +11,9 @@ from tests import ROOT
 from tests.support.environments import make_environment, set_contract
 from tests.support.handlers.tasks import task_of
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.local.probe import HandlersError, offered
-from worker.executors.local.workplace import source_of
-from worker.executors.packages import HandlerPackage, HandlerSource, Interpreter, packages_of
+from worker.executors.local.handler_process import pip_arguments
+from worker.executors.local.probe import HandlersError, probe_packages
+from worker.executors.packages import HandlerPackage, HandlerSource, Interpreter, collect_packages
 
 LEASE_S = 300.0
 
@@ -38,7 +38,7 @@ def test_an_environment_that_does_not_fit_is_refused_with_the_remedy(
 ) -> None:
     make_environment(tmp_path / "env", contract=contract)
     with pytest.raises(HandlersError) as raised:
-        offered(packages_of(source(tmp_path)))
+        probe_packages(collect_packages(source(tmp_path)))
     text = str(raised.value)
     python = tmp_path / "env" / "bin" / "python"
     assert text.startswith(f"{python}, which runs mine, {problem}: install apphub-jobs==")
@@ -50,17 +50,17 @@ def test_an_environment_that_does_not_fit_is_refused_with_the_remedy(
 def test_the_remedy_is_to_install_what_the_service_was_installed_from(tmp_path: Path) -> None:
     wheel = tmp_path / "apphub_jobs 0.whl"
     origin = json.dumps({"url": wheel.as_uri(), "archive_info": {}})
-    by_name = source_of(None)
+    by_name = pip_arguments(None)
     assert by_name.startswith("apphub-jobs==")
     assert "--find-links" in by_name
-    assert source_of(origin) == by_name
+    assert pip_arguments(origin) == by_name
     wheel.touch()
-    assert shlex.split(source_of(origin)) == [str(wheel)]
+    assert shlex.split(pip_arguments(origin)) == [str(wheel)]
 
 
 async def test_an_environment_that_was_changed_meanwhile_fails_the_attempt(tmp_path: Path) -> None:
     packages = make_environment(tmp_path / "env")
-    package = offered(packages_of(source(tmp_path)))["test.tell"]
+    package = probe_packages(collect_packages(source(tmp_path)))["test.tell"]
     assert package.interpreter is not None
     assert package.interpreter.version
     assert await outcome(package, tmp_path) == ("result", "told")

@@ -9,9 +9,9 @@ from worker.executors.local.probe import (
     DuplicateHandlerError,
     HandlersError,
     OfferedHandler,
-    offers,
+    probe_handlers,
 )
-from worker.executors.packages import HandlerSource, packages_of
+from worker.executors.packages import HandlerSource, collect_packages
 
 GREET = '''
 from apphub_jobs import JobRunContext, job
@@ -30,7 +30,7 @@ HANDLERS = {"my.plain": plain}
 
 def own(*modules: str) -> dict[str, OfferedHandler]:
     """Return what these modules offer."""
-    offered = offers(packages_of(HandlerSource(modules)))
+    offered = probe_handlers(collect_packages(HandlerSource(modules)))
     return {name: offer for name, offer in offered.items() if not name.startswith("catalog.")}
 
 

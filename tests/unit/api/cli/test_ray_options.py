@@ -7,7 +7,7 @@ import pytest
 
 from cli.start.worker import RayOptions
 from worker.executors.ray import executor
-from worker.executors.ray.driver import options_of
+from worker.executors.ray.driver import build_ray_options
 from worker.executors.ray.executor import RayCluster
 
 
@@ -50,7 +50,7 @@ def test_a_task_asks_for_what_its_job_does() -> None:
         "memory_mb": 512,
         "worker_labels": {"zone": "eu", "ray-fpga": "2"},
     }
-    assert options_of(task) == {
+    assert build_ray_options(task) == {
         "num_cpus": 0.5,
         "num_gpus": 1,
         "memory": 536_870_912,
@@ -62,4 +62,4 @@ def test_a_task_asks_for_what_its_job_does() -> None:
 
 def test_a_job_that_says_nothing_takes_a_processor() -> None:
     task: dict[str, Any] = {"definition": {}, "memory_mb": None, "worker_labels": {}}
-    assert options_of(task)["num_cpus"] == 1
+    assert build_ray_options(task)["num_cpus"] == 1

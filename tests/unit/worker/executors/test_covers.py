@@ -6,8 +6,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from worker.executors.local.handler_process import CoverCheck
 from worker.executors.local.hiding import CLONE_NEWUSER
-from worker.executors.local.workplace import Cover
 
 UNHIDDEN = """
 import os, sys
@@ -34,7 +34,7 @@ def test_a_cover_holds_until_a_file_is_replaced_made_or_removed(tmp_path: Path) 
         (made.mkdir, False),
         (file.unlink, False),
     ):
-        cover = Cover(hidden)
+        cover = CoverCheck(hidden)
         change()
         assert cover.holds is holds
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.logs.run_logs import LinesOf, Stream
+from worker.logs.run_logs import Stream, StreamFilter
 
 TIME = b"2026-12-01T09:00:00.000"
 OUT = (TIME + b"Z one\n", TIME + b"Z two\r again\n", TIME + b"Z no end")
@@ -23,13 +23,13 @@ SELECTED: dict[Stream, bytes] = {
 def test_lines_of_a_stream_are_selected_wherever_a_log_is_cut(
     stream: Stream, cuts: set[int]
 ) -> None:
-    lines = LinesOf(stream)
+    lines = StreamFilter(stream)
     bounds = [0, *sorted(cuts), len(LOG)]
     pieces = [LOG[start:end] for start, end in pairwise(bounds)]
-    assert b"".join([*map(lines.add, pieces), lines.rest()]) == SELECTED[stream]
+    assert b"".join([*map(lines.add, pieces), lines.flush()]) == SELECTED[stream]
 
 
 def test_a_line_is_shown_before_its_end() -> None:
-    lines = LinesOf("stderr")
+    lines = StreamFilter("stderr")
     assert lines.add(TIME + b"z half") == TIME + b"z half"
     assert lines.add(b" and half\n" + OUT[2]) == b" and half\n"

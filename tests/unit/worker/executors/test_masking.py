@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.executors.local.masking import Masker, masked, secrets_in
+from worker.executors.local.masking import Masker, find_secrets, mask
 
 KEY = "sk-0123456789"
 PEM = "-----BEGIN KEY-----\nMIIabcdefgh\nshort\n-----END KEY-----"
@@ -18,14 +18,14 @@ VARIABLES = {
 
 
 def test_what_is_secret_is_each_line_of_eight_characters_and_passwords_of_proxies() -> None:
-    secrets = secrets_in(VARIABLES, ["KEY", "LONGER", "PEM", "SHORT", "UNSET"])
+    secrets = find_secrets(VARIABLES, ["KEY", "LONGER", "PEM", "SHORT", "UNSET"])
     assert set(secrets) == {
         *(KEY, KEY + "-and-more", "pass:word"),
         *("-----BEGIN KEY-----", "MIIabcdefgh", "-----END KEY-----"),
     }
     lengths = list(map(len, secrets))
     assert lengths == sorted(lengths, reverse=True)
-    assert masked(f"no {KEY}-and-more, no {KEY}", secrets) == "no ***, no ***"
+    assert mask(f"no {KEY}-and-more, no {KEY}", secrets) == "no ***, no ***"
 
 
 PRINTED = f"a {KEY}{KEY}\nsk-0 sk-012345678 {KEY[:-1]}ü {KEY}".encode()
@@ -36,8 +36,8 @@ KEPT = f"a ******\nsk-0 sk-012345678 {KEY[:-1]}ü ***".encode()
 def test_a_secret_is_masked_wherever_a_piece_ends_and_nothing_else_is_lost(size: int) -> None:
     masker = Masker([KEY])
     pieces = [masker.add(PRINTED[at : at + size]) for at in range(0, len(PRINTED), size)]
-    assert b"".join([*pieces, masker.rest()]) == KEPT
-    assert masker.rest() == b""
+    assert b"".join([*pieces, masker.flush()]) == KEPT
+    assert masker.flush() == b""
 
 
 def test_only_what_may_begin_a_secret_is_held_back() -> None:

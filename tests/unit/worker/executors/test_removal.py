@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from tests import ROOT
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from worker.executors.local.workplace import remove
+from worker.executors.local.workplace import remove_directory
 
 if os.geteuid() == 0:
     os.setgroups([])
@@ -23,7 +23,7 @@ attempt = Path("attempt")
 (attempt / "shut" / "link").symlink_to("../../kept")
 (attempt / "shut" / "inner").chmod(0)
 (attempt / "shut").chmod(0o500)
-remove(attempt)
+remove_directory(attempt)
 print(os.listdir())
 """
 
@@ -49,9 +49,9 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
     attempt = tmp_path / "attempt"
     attempt.mkdir()
     subprocess.run([sys.executable, "-c", script], check=True, cwd=attempt)
-    remove(attempt)
+    remove_directory(attempt)
     assert not attempt.exists()
 
 
 def test_a_directory_that_is_gone_is_no_matter(tmp_path: Path) -> None:
-    remove(tmp_path / "gone")
+    remove_directory(tmp_path / "gone")

@@ -16,7 +16,8 @@ import pytest
 
 from apphub_jobs.process.cleanup import AttemptDirectory
 from worker import attempts
-from worker.attempts import Attempts, AttemptSettings, Offering
+from worker.attempts import Attempts, AttemptSettings
+from worker.offer import WorkerOffer
 
 
 @pytest.mark.parametrize(
@@ -43,18 +44,18 @@ async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
 
     freed = asyncio.Event()
-    offering = Offering(["it"], Mock(), Mock(), 0.0)
-    made = Attempts(AttemptSettings(1, {}), executions, executor, offering, _Logs(), freed.set)
+    offer = WorkerOffer(["it"], Mock(), Mock(), 0.0)
+    made = Attempts(AttemptSettings(1, {}), executions, executor, offer, _Logs(), freed.set)
     made.renew(math.inf)
     made.start(_claim())
     await asyncio.wait_for(freed.wait(), 90)
-    assert made.free == 1
+    assert made.free_slots == 1
     assert called == [command]
 
 
 class _Logs:
     @asynccontextmanager
-    async def keeping(self, name: str) -> AsyncIterator[Path]:
+    async def keep(self, name: str) -> AsyncIterator[Path]:
         yield Path(name)
 
 

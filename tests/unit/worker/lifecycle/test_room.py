@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from worker.attempts import Attempts, AttemptSettings, Offering
+from worker.attempts import Attempts, AttemptSettings
+from worker.offer import WorkerOffer
 
 
 @pytest.mark.parametrize(
@@ -20,18 +21,18 @@ async def test_no_more_are_claimed_than_there_are_slots_and_room(
 ) -> None:
     going_on = asyncio.Event()
     executor: Any = Mock(capacity=capacity, submit=AsyncMock(side_effect=going_on.wait))
-    offering = Offering(["it"], Mock(), Mock(), 0.0)
-    made = Attempts(AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock())
+    offer = WorkerOffer(["it"], Mock(), Mock(), 0.0)
+    made = Attempts(AttemptSettings(4, {}), AsyncMock(), executor, offer, _Logs(), Mock())
     made.renew(math.inf)
-    assert made.free == min(max(capacity, 0), 4)
+    assert made.free_slots == min(max(capacity, 0), 4)
     made.start(Mock(run=Mock(id=UUID(int=1), entry_point="it")))
-    assert made.free == free
+    assert made.free_slots == free
     assert made.slots == slots
     made.renew(-math.inf)  # Without a lease nothing may begin.
-    assert made.free == 0
+    assert made.free_slots == 0
 
 
 class _Logs:
     @asynccontextmanager
-    async def keeping(self, name: str) -> Any:
+    async def keep(self, name: str) -> Any:
         yield name

@@ -8,7 +8,7 @@ import pytest
 
 from cli.start.options import WorkOptions
 from domain.errors import LogUnavailableError
-from worker.attempts import Offering
+from worker.offer import WorkerOffer
 from worker.ports import Heartbeats, Work
 from worker.worker import WorkerSettings
 
@@ -28,7 +28,7 @@ class _Away:
         self.offered = list(entry_points)
         self.taken.set()
 
-    async def unoffered(self) -> frozenset[str]:
+    async def unoffered_entry_points(self) -> frozenset[str]:
         return frozenset({"nobodys"})
 
     def wake(self) -> None:
@@ -38,10 +38,10 @@ class _Away:
 async def test_an_offer_that_did_not_get_through_is_told_again() -> None:
     away = _Away()
     offered = ["one"]
-    offering = Offering(offered, cast("Work", away), cast("Heartbeats", away), 5.0)
-    offering.announced()
+    offer = WorkerOffer(offered, cast("Work", away), cast("Heartbeats", away), 5.0)
+    offer.mark_announced()
     offered.append("two")
-    keeping = asyncio.ensure_future(offering.keep_up("worker"))
+    keeping = asyncio.ensure_future(offer.keep_current("worker"))
     try:
         await asyncio.wait_for(away.taken.wait(), 90)
     finally:
@@ -56,11 +56,11 @@ async def test_nothing_is_abandoned_unless_the_operator_says_after_how_long(
     after_s: float | None, abandoned: set[str]
 ) -> None:
     away = _Away()
-    offering = Offering(["one"], cast("Work", away), cast("Heartbeats", away), after_s)
-    await offering.look()
-    assert offering.unoffered == 1
-    assert offering.present("process").abandoned == abandoned
-    assert offering.is_abandoned("nobodys") is bool(abandoned)
+    offer = WorkerOffer(["one"], cast("Work", away), cast("Heartbeats", away), after_s)
+    await offer.read_unoffered()
+    assert offer.unoffered_count == 1
+    assert offer.current("process").abandoned == abandoned
+    assert offer.is_abandoned("nobodys") is bool(abandoned)
 
 
 def test_a_worker_gives_nothing_up_by_default() -> None:
