@@ -176,6 +176,7 @@ async def _while_client_waits(request: Request) -> AsyncIterator[None]:
 
     try:
         async with deadline:
+            # It is canceled where this block ends.
             watcher = asyncio.create_task(watch())
             try:
                 yield
