@@ -16,7 +16,9 @@ GREEN = "rgb(20, 105, 58)"
 @pytest.fixture(scope="module")
 def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run one more API of the same world, which calls it production."""
-    options = ("--port", "0", "--data-dir", str(tmp_path_factory.mktemp("production")))
+    directory = tmp_path_factory.mktemp("production")
+    key = world.data_dir / "subjects.key"
+    options = ("--port", "0", "--data-dir", str(directory), "--subject-key", str(key))
     named = ("--environment-name", "production", "--environment-colour", "red")
     variables = {"APPHUB_DATABASE_URL": world.database_url}
     with started("serve", *options, *named, **variables) as api:

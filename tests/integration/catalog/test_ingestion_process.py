@@ -98,8 +98,5 @@ async def test_this_project_is_read(tmp_path: Path) -> None:
     record = effect["data"]
     assert record["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
     assert (record["name"], record["dockerfile_path"]) == ("apphub-jobs", "Dockerfile")
-    assert (
-        record["description"]
-        == "An event-sourced job service for deterministic tasks that run to completion."
-    )
+    assert record["description"] in (PROJECT / "README.md").read_text().splitlines()
     assert {"key": "language", "value": "python"} in record["tags"]

@@ -58,9 +58,7 @@ def expected(scenario: Scenario, capabilities: Capabilities) -> Scenario | None:
     return replace(scenario, **instead.seen)
 
 
-OWN_LOG = Instead(
-    "what does not pass Python's streams is printed to the process's own log", {"log": ""}
-)
+OWN_LOG = Instead("Other output goes to the process's own log", {"log": ""})
 
 SCENARIOS: dict[str, Scenario] = {
     "returns nothing": Scenario(handler="noop", result=None),
@@ -106,7 +104,7 @@ SCENARIOS: dict[str, Scenario] = {
         kind="canceled",
         is_canceled=True,
         instead=Instead(
-            "a coroutine that shares its loop is cancelled at once, and may return what is done",
+            "a coroutine is cancelled at once and may return what it has",
             {"kind": "result", "result": "cleaned up"},
         ),
     ),
@@ -125,6 +123,8 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "works in a directory of its own": Scenario(
         handler="leave_traces",
-        instead=Instead("attempts share their process's directory, environment and settings"),
+        instead=Instead(
+            "each attempt can read and change the others' files, environment and memory"
+        ),
     ),
 }
