@@ -11,6 +11,9 @@ from tests.support.handlers.tasks import printed, task_of
 from worker.executors.port import Attempt, Executor, Outcome
 
 GRACE_S = 0.2
+"""For handlers that must be killed; those that stop by themselves have time to."""
+
+TIME_TO_STOP_S = 60.0
 
 
 async def compared(where: Executor, directory: Path) -> tuple[dict[str, str], list[str]]:
@@ -41,7 +44,7 @@ async def _difference(where: Executor, scenario: Scenario, log: Path) -> str | N
     while True:
         attempt = await where.submit(task, updates.append, monotonic() + 60)
         if scenario.is_canceled and await has_printed(attempt, log):
-            attempt.cancel(GRACE_S)
+            attempt.cancel(GRACE_S if scenario.kind == "canceled" else TIME_TO_STOP_S)
         outcome = await asyncio.wait_for(attempt.outcome(), 90)
         if not found_no_place(outcome):
             return _wrong(scenario, outcome, log)

@@ -32,8 +32,8 @@ class Scenario:
         result: the handler's, where it is given.
         message: part of what is said of the end.
         log: part of what is kept of the output.
-        is_canceled: whether the attempt is asked to stop, with a short grace time, once it has
-            printed something.
+        is_canceled: whether the attempt is asked to stop once it has printed something, with a
+            short grace time if it must end as canceled.
     """
 
     handler: str
