@@ -5,7 +5,6 @@ There may be a fourth worker, whose attempts run on a cluster of Ray with two no
 
 import asyncio
 import logging
-import os
 import random
 import signal
 import subprocess
@@ -128,8 +127,6 @@ class Cluster:
         url: of PostgreSQL, past all proxies.
         disk: where run logs are written; a small disk of its own where that is allowed.
         nodes: of Ray; None without it.
-        slowness: how many times longer everything may take than on a machine that does nothing
-            else, by its load before the cluster was started.
     """
 
     def __init__(
@@ -143,7 +140,6 @@ class Cluster:
         self.url = ""
         self.disk = directory / "data" / "run-logs"
         self.nodes: TwoNodes | None = None
-        self.slowness = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         self._random = random_
         self._postgres = EmbeddedPostgres(directory / "postgres")
         self._stack = AsyncExitStack()

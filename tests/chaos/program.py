@@ -86,7 +86,7 @@ async def chaos(
         await _settle(cluster, followers, tally)
         logger.info("counting")
         counting.count_runs(tally, cluster, promises)
-        await counting.count_proofs(tally, proofs)
+        counting.count_proofs(tally, proofs)
         await counting.count_stream(tally, cluster, followers)
         acked = directory / "acked"
         acked.write_text("".join(f"{run_id}\n" for run_id in promises.acked.values()))

@@ -30,11 +30,10 @@ RUN_MS = 3_000
 
 AFTER_LEASE_S = 3.0
 """So long after the lease of a worker that was killed its runs must have started again. Not counted
-is the time in which they were due and others had every slot, or all that their job or key allow.
-On a machine that is busy with other things it may take longer, in proportion to its load."""
+is the time in which they were due and others had every slot, or all that their job or key allow."""
 
 AFTER_RESTART_S = 3.0
-"""So long after PostgreSQL takes connections a launch must have been accepted; likewise."""
+"""So long after PostgreSQL takes connections a launch must have been accepted."""
 
 ENOUGH_S = 60.0
 
@@ -101,7 +100,7 @@ async def hurt_alone(
     await restart_postgresql(faults)
     alone.database_back_at = faults.database_back_at[before:]
     # Launchers go on until it is known when the first of them got through.
-    await asyncio.sleep(AFTER_RESTART_S * cluster.slowness)
+    await asyncio.sleep(AFTER_RESTART_S)
     return alone
 
 
@@ -167,22 +166,20 @@ def tell_recovery(
     _tell_kills(tally, cluster, _waits(cluster, killed, amid), "amid others")
     waits = _waits(cluster, killed, alone.killed)
     _tell_kills(tally, cluster, waits, "alone")
-    if cluster.slowness > 1:
-        tally.notes.append(
-            f"the machine was busy when this began: its load allows {cluster.slowness:.1f} times"
-            " the time"
-        )
-    limit_s = cluster.lease_s + AFTER_LEASE_S * cluster.slowness
+    limit_s = cluster.lease_s + AFTER_LEASE_S
     late = [
-        f"{wait.rest_s:.1f} s without a reason, at most {limit_s:.1f} s"
+        f"{wait.rest_s:.1f} s without a reason, at most {limit_s:g} s"
         for wait in waits
         if wait.rest_s > limit_s
     ]
     tally.add("late after a kill", late)
     _tell_restarts(tally, promises, faults.database_back_at, "amid others")
     behind = _tell_restarts(tally, promises, alone.database_back_at, "alone")
-    limit_s = AFTER_RESTART_S * cluster.slowness
-    late = [f"{wait_s:.1f} s, at most {limit_s:.1f} s" for wait_s in behind if wait_s > limit_s]
+    late = [
+        f"{wait_s:.1f} s, at most {AFTER_RESTART_S:g} s"
+        for wait_s in behind
+        if wait_s > AFTER_RESTART_S
+    ]
     tally.add("late after restart", late)
 
 

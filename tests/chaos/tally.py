@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 
 import psycopg
 from psycopg.rows import dict_row
@@ -36,9 +35,6 @@ BY_EXECUTOR = """
 NOT_BEGUN = "apphub-jobs: cannot reach the database"
 
 FINAL = {"succeeded", "failed", "canceled", "expired"}
-
-GONE_AFTER_S = 10.0
-"""So long after the end of its run a process may still be ending, on a busy machine."""
 
 CHECKS = {
     "verify": ["verify"],
@@ -98,17 +94,12 @@ def _more_than(unasked: set[str], acked: int) -> list[str]:
     return sorted(unasked) if len(unasked) > few + acked else []
 
 
-async def count_proofs(tally: Tally, proofs: Path) -> None:
-    """What the handlers wrote down, and what still holds their locks after a moment of grace."""
+def count_proofs(tally: Tally, proofs: Path) -> None:
+    """What the handlers wrote down, and what still holds their locks."""
     notes = proofs / "notes"
     lines = notes.read_text().splitlines() if notes.exists() else []
     tally.add("overlapped", [line for line in lines if " overlap " in line])
-    until = monotonic() + GONE_AFTER_S
-    held = [path for path in proofs.glob("*/*") if _is_held(path)]
-    while held and monotonic() < until:
-        await asyncio.sleep(0.2)
-        held = [path for path in held if _is_held(path)]
-    tally.add("outlived", [str(path) for path in held])
+    tally.add("outlived", [str(path) for path in proofs.glob("*/*") if _is_held(path)])
 
 
 def _is_held(path: Path) -> bool:
