@@ -16,7 +16,6 @@ import pytest
 
 from cli import composition  # noqa: F401 - the core, with the catalog
 from tests.support import databases, s3
-from tests.support.dealing import dealt
 from tests.support.logs import Parts, parts
 from tests.support.memory import own_root, session_directory
 from tests.support.processes import Process, started
@@ -61,15 +60,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let each of xdist's workers begin with folders of its own."""
-    workerinput = getattr(config, "workerinput", None)
-    if workerinput is not None:
-        folders = [item.path.relative_to(Path(__file__).parent).parts[:2] for item in items]
-        items[:] = [items[number] for number in dealt(folders, workerinput["workercount"])]
 
 
 @pytest.fixture(scope="session", autouse=True)

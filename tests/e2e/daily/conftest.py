@@ -5,22 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import pytest
-import typer.main
-import typer.testing
+from typer.testing import CliRunner
 
 from cli.main import complete
 from tests.support import databases
 from tests.support.processes import Process, started, without_settings
 
 JOBS = Path(__file__).with_name("jobs_of_a_day.py")
-
-# Typer makes all commands anew for each call, which takes longer than most of them.
-vars(typer.testing)["_get_command"] = cache(typer.main.get_command)
 
 
 class Done(NamedTuple):
@@ -49,7 +44,7 @@ class Shell:
         """Type `apphub-jobs` with these words, here: that takes a tenth of a process's time."""
         env = {"APPHUB_DATA_DIR": str(self.data_dir), **variables}
         with chdir(self.directory):
-            done = typer.testing.CliRunner().invoke(complete(), words, input=stdin, env=env)
+            done = CliRunner().invoke(complete(), words, input=stdin, env=env)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Done(done.exit_code, done.stdout, done.stderr)
@@ -72,7 +67,7 @@ class Shell:
         )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shell(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:
