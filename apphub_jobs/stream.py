@@ -8,8 +8,8 @@ async for message in Stream("http://localhost:4000", after=0, types="job.run.*")
 
 import asyncio
 import json
-import random
 from collections.abc import AsyncIterator
+from random import SystemRandom
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +28,9 @@ dead."""
 
 MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.1, 10.0
 """The back-off between attempts to connect doubles until a message comes."""
+
+_RANDOM = SystemRandom()
+"""A generator apart from the shared one of `random`, which programs seed and tests watch."""
 
 CLIENT_ERRORS = range(400, 500)
 """Statuses of answers that a retry would not change."""
@@ -83,7 +86,7 @@ class Stream:
                         self.position = messages[-1]["position"]
             except (OSError, asyncio.TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 _raise_if_refused(error)
-            await asyncio.sleep(self._back_off_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            await asyncio.sleep(self._back_off_s * _RANDOM.uniform(0.5, 1))
             self._back_off_s = min(2 * self._back_off_s, MAX_BACK_OFF_S)
 
     def _url_with_query(self) -> str:

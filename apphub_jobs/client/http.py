@@ -7,10 +7,10 @@ server-sent events and has the position to resume from.
 
 import json
 import os
-import random
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -109,7 +109,11 @@ def retry_delay_s(
 def back_off_s(attempt: int) -> float:
     """Return the jittered delay after this many failed attempts in a row."""
     doubled_s = min(MIN_BACK_OFF_S * 2.0 ** min(attempt - 1, 10), MAX_BACK_OFF_S)
-    return doubled_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    return doubled_s * _RANDOM.uniform(0.5, 1)
+
+
+_RANDOM = SystemRandom()
+"""A generator apart from the shared one of `random`, which programs seed and tests watch."""
 
 
 def _can_retry(request: Request, error: ApiError | UnreachableError) -> bool:
