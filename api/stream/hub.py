@@ -295,9 +295,11 @@ class Hub:
 
     async def _skip_to_head(self, read_head: Callable[[], Awaitable[int]]) -> None:
         if not self._subscribers:
+            generation = self._generation
             head = await read_head()
-            # A client that joined meanwhile gets all events after the old head.
-            if not self._subscribers:
+            # A client that joined meanwhile gets all events after the old head. The head of a log
+            # that was replaced meanwhile may lie beyond the present one.
+            if not self._subscribers and generation == self._generation:
                 self.head = max(self.head, head)
 
     async def _deliver_all(self, steps: list[Step]) -> None:

@@ -16,7 +16,7 @@ from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import CLOCK_STEP, from_iso
-from domain.errors import VersionConflictError
+from domain.errors import LogUnavailableError, VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog.append.locked_log import ClaimRequest, LockedLog
 from eventlog.append.lookups import LockedReader, WriterCache
@@ -31,6 +31,9 @@ from projections.rows import Connection, as_rows, read_rows
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
 
+Outcome = Saved | VersionConflictError | LogUnavailableError
+"""What was saved, or why one request of a batch was refused."""
+
 
 @dataclass
 class Request:
@@ -40,7 +43,7 @@ class Request:
         unit: the events; set by the batch where `decide` makes them.
         claimant: who claims runs, if the decision is a claim.
         breaks: number of breaks of the log's continuity when this was requested.
-        outcome: filled by the batch: what was saved, or why this unit alone was refused.
+        outcome: filled by the batch.
         is_committing: whether its events may be in the log.
         is_withdrawn: whether they must no longer be appended.
         requested_at: seconds of the monotonic clock.
@@ -51,7 +54,7 @@ class Request:
     decide: DecideEvents | None = None
     claimant: Claimant | None = None
     breaks: int = 0
-    outcome: Saved | VersionConflictError | None = None
+    outcome: Outcome | None = None
     is_committing: bool = False
     is_withdrawn: bool = False
     requested_at: float = field(default_factory=monotonic)

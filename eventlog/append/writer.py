@@ -33,6 +33,7 @@ from eventlog.append.plan import key_of
 from eventlog.append.transaction import (
     DecideEvents,
     LockTime,
+    Outcome,
     Request,
     begin_commit,
     commit,
@@ -56,14 +57,18 @@ from runtime.tasks import Supervised, Supervision, end_tasks, start_once
 # The log's continuity (`eventlog.database.continuity`), as the writer keeps it.
 
 
-def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> None:
-    """Refuse requests that were decided before the log's continuity broke.
+def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> list[Request]:
+    """Refuse the requests that were decided before the log's continuity broke; return the others.
 
-    Raises:
-        LogUnavailableError: there is such a request; nothing was written.
+    Nothing of those that are refused was written.
     """
-    if any(request.breaks != continuity.breaks for request in requests):
-        raise LogUnavailableError("the log went back: decide anew")
+    current: list[Request] = []
+    for request in requests:
+        if request.breaks == continuity.breaks:
+            current.append(request)
+        else:
+            request.outcome = LogUnavailableError("the log went back: decide anew")
+    return current
 
 
 def record_last_event(requests: Sequence[Request], continuity: Continuity) -> None:
@@ -74,7 +79,8 @@ def record_last_event(requests: Sequence[Request], continuity: Continuity) -> No
         event = request.unit.events[-1]
         aggregate_id, version = key_of(event)
         digest = sha256(event.state).digest()
-        continuity.record(request.outcome.positions[-1], aggregate_id, version, digest)
+        position = request.outcome.positions[-1]
+        continuity.record(position, aggregate_id, version, digest, breaks=request.breaks)
         return
 
 
@@ -280,7 +286,7 @@ def answer_all(batch: list[Waiting]) -> None:
             _answer(future, request.outcome)
 
 
-def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
+def _answer(future: "asyncio.Future[Saved]", outcome: Outcome | None) -> None:
     if future.done():
         # The caller went away; its events are in the log all the same.
         return
@@ -460,8 +466,8 @@ class Writer:
         while requests := drop_withdrawn(requests):
             try:
                 connection = await self._connected()
-                refuse_outdated(requests, self.database.continuity)
-                if await self._try_commit(connection, requests):
+                requests = refuse_outdated(requests, self.database.continuity)
+                if not requests or await self._try_commit(connection, requests):
                     return
             except psycopg.Error as error:
                 if not is_unavailable(error):

@@ -87,28 +87,48 @@ class Continuity:
         """Register a callback for when the log was replaced or lost events; it gets the reason."""
         self._on_log_replaced.append(end)
 
-    def record(self, position: int, aggregate_id: UUID, version: int, digest: bytes) -> None:
-        """Record an event with its state's SHA-256, unless a later one is recorded."""
+    def record(
+        self, position: int, aggregate_id: UUID, version: int, digest: bytes, *, breaks: int
+    ) -> None:
+        """Record an event with its state's SHA-256, unless a later one is recorded.
+
+        Args:
+            position: where the event is in the log.
+            aggregate_id: whose event it is.
+            version: its number in the aggregate's history.
+            digest: of its state.
+            breaks: `breaks` from before the event was read or written. An answer that arrives after
+                a break is about the log before, and ignored: it would look like another break.
+        """
+        if breaks != self.breaks:
+            return
         if self._last is None or position > self._last.position:
             self._last = _LastEvent(position, aggregate_id, version, digest)
 
     async def check(self, connection: Connection) -> None:
         """Compare a new connection's log with the last recorded event.
 
+        Several connections may do so at the same time. The first one handles a break; the others
+        compare again, because their last event is one of the log before.
+
         Raises:
             ReadOnlySqlTransaction: it leads to a standby, unlike the connections before.
         """
         server = await read_one(connection, _Server, _SERVER)
-        if server == self._server:
-            return
-        if self._server is not None:
-            if server["is_standby"]:
-                raise errors.ReadOnlySqlTransaction("the server is a standby, and may be behind")
-            self._invalidate()
-        last = self._last
-        if last is not None:
-            self._compare(last, await read_first(connection, _LogRow, _CHECK_LOG, vars(last)))
-        self._server = server
+        while server != self._server:
+            if self._server is not None:
+                if server["is_standby"]:
+                    msg = "the server is a standby, and may be behind"
+                    raise errors.ReadOnlySqlTransaction(msg)
+                self._invalidate()
+            last = self._last
+            breaks = self.breaks
+            if last is not None:
+                row = await read_first(connection, _LogRow, _CHECK_LOG, vars(last))
+                if self.breaks != breaks:
+                    continue
+                self._compare(last, row)
+            self._server = server
 
     def _compare(self, last: _LastEvent, row: _LogRow | None) -> None:
         if row is None:

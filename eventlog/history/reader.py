@@ -80,18 +80,20 @@ class Reader:
     async def head(self) -> int:
         """Return the last position, 0 for an empty log."""
         async with borrowed(self._pool) as connection:
+            breaks = self._continuity.breaks
             last = await read_first(connection, LastRow, statements.LAST)
         if last is None:
             return 0
-        self._record(last, last["digest"])
+        self._record(last, last["digest"], breaks)
         return last["notification_id"]
 
-    def _record(self, event: LastRow | EventRow, digest: bytes) -> None:
+    def _record(self, event: LastRow | EventRow, digest: bytes, breaks: int) -> None:
         self._continuity.record(
             event["notification_id"],
             UUID(event["originator_id"]),
             event["originator_version"],
             digest,
+            breaks=breaks,
         )
 
     async def after(
@@ -100,6 +102,7 @@ class Reader:
         """Return the next events after a position, none only if it is the last one."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
+            breaks = self._continuity.breaks
             rows: Sequence[EventRow] = ()
             stored = await read_rows(connection, StoredRow, statements.READ_AFTER, values)
             if stored:
@@ -113,7 +116,7 @@ class Reader:
                     rows = take_bytes(merge_by_position(stored, archived, limit), max_bytes)
             if rows:
                 last = rows[-1]
-                self._record(last, sha256(last["state"]).digest())
+                self._record(last, sha256(last["state"]).digest(), breaks)
             return await envelopes(connection, self._master_keys, rows)
 
     async def wait_for_events(self, signal: Signal) -> None:

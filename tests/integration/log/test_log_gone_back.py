@@ -1,10 +1,12 @@
 """A log that went back, as after a failover to an older copy, is noticed at the next contact."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -18,14 +20,17 @@ from domain.errors import LogUnavailableError, StaleExecutionError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Holder, Report
 from domain.json_values import JsonObject
+from eventlog.append.writer import WriteTimeouts
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.history.reader import Step
+from eventlog.database.sql import APPEND_LOCK, HEAD
+from eventlog.history.reader import Reader, Step
 from runtime.tasks import Supervision
 from tests.integration.streams import server_sent, stream
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.processes import eventually
+from tests.support.wires.proxy import Proxy
 
 ENOUGH_S = 30.0
 
@@ -44,11 +49,25 @@ class Copies:
 
     def go_back(self) -> None:
         """Put the copy in the database's place."""
-        gone = f"{self._name}_gone"
+        self._close()
+        self._replace()
+
+    def move(self) -> None:
+        """Put a copy of what the database is now in its place: nothing is lost."""
+        self._close()
+        self.copy()
+        self._replace()
+
+    def _close(self) -> None:
         self._execute(
             f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false",
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             f" WHERE datname = '{self._name}'",
+        )
+
+    def _replace(self) -> None:
+        gone = f"{self._name}_gone"
+        self._execute(
             f"ALTER DATABASE {self._name} RENAME TO {gone}",
             f"ALTER DATABASE {self._copy} RENAME TO {self._name}",
             f"DROP DATABASE {gone} WITH (FORCE)",
@@ -95,12 +114,17 @@ async def test_a_result_is_not_appended_onto_somebody_elses_execution(
             await succeed(other, again.run.id, again.holder)
 
 
-async def succeed(part: Parts, run_id: object, holder: Holder) -> None:
-    """End a run as a worker does: a log that is away for the moment is asked again."""
+async def succeed(part: Parts, run_id: UUID, holder: Holder) -> None:
+    """End a run as a worker does."""
+    await repeated(lambda: part.executions.succeed(run_id, holder, None, Report()))
+
+
+async def repeated(command: Callable[[], Awaitable[object]]) -> None:
+    """Give a command as clients do: again while the log is away."""
     async with asyncio.timeout(ENOUGH_S):
         while True:
             try:
-                await part.executions.succeed(run_id, holder, None, Report())  # type: ignore[arg-type]
+                await command()
             except LogUnavailableError:
                 await asyncio.sleep(0.1)
             else:
@@ -120,13 +144,119 @@ async def test_launches_follow_the_definitions_of_the_log_that_there_is(
         copies.go_back()
         async with parts(database_url) as other:
             await other.jobs.revise_job(slug, {"entry_point": "test.new"}, None, TESTER)
-        async with asyncio.timeout(ENOUGH_S):
-            while not query(database_url, "SELECT 1 FROM job_runs"):
-                try:
-                    await one.jobs.launch(slug, Launch(), TESTER)
-                except LogUnavailableError:
-                    await asyncio.sleep(0.1)
+        await repeated(lambda: one.jobs.launch(slug, Launch(), TESTER))
     assert query(database_url, "SELECT entry_point FROM job_runs") == [("test.new",)]
+
+
+@pytest.fixture
+async def copied(database_url: str, copies: Copies) -> str:
+    """Copy a log with one job; return the job's slug."""
+    async with parts(database_url) as part:
+        slug = await registered(part.jobs)
+    await let_go(database_url)
+    copies.copy()
+    return slug
+
+
+async def test_it_is_noticed_once_however_slow_some_connections_are(
+    database_url: str, copies: Copies, copied: str
+) -> None:
+    """What is decided after that is not refused."""
+    async with Proxy(database_url) as proxy, parts(database_url) as one:
+        await one.jobs.launch(copied, Launch(), TESTER)
+        copies.go_back()
+        database = one.writer.database
+        comparing = proxy.cut_at(b"log_identity", "held")
+        slow = asyncio.create_task(replace(database, url=proxy.url).connect())
+        await comparing.wait()
+        await repeated(lambda: one.jobs.launch(copied, Launch(), TESTER))
+        with holding_the_lock(database_url):
+            first = asyncio.create_task(one.jobs.launch(copied, Launch(), TESTER))
+            while query(database_url, WAITING) != [(1,)]:
+                await asyncio.sleep(0.01)
+            second = asyncio.create_task(one.jobs.launch(copied, Launch(), TESTER))
+            while one.writer._requests.is_empty:
+                await asyncio.sleep(0.01)
+            proxy.answers_flow.set()
+            await (await slow).close()
+        await asyncio.gather(first, second)
+        assert database.continuity.breaks == 1
+
+
+@contextmanager
+def holding_the_lock(url: str) -> Iterator[None]:
+    """Hold the append lock."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (APPEND_LOCK,))
+        yield
+
+
+WAITING = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
+
+
+async def test_what_was_decided_before_takes_nothing_along_that_was_decided_after(
+    database_url: str, copies: Copies, copied: str
+) -> None:
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, timeouts=WriteTimeouts(write_s=90)) as one,
+    ):
+        await one.jobs.launch(copied, Launch(), TESTER)
+        proxy.refusing = True
+        copies.go_back()
+        first = asyncio.create_task(one.jobs.launch(copied, Launch(), TESTER))
+        while not proxy.refused:
+            await asyncio.sleep(0.01)
+        before = asyncio.create_task(one.jobs.launch(copied, Launch(), TESTER))
+        while one.writer._requests.is_empty:
+            await asyncio.sleep(0.01)
+        await repeated(one.reader.head)
+        assert one.writer.database.continuity.breaks == 1
+        after = asyncio.create_task(one.jobs.launch(copied, Launch(), TESTER))
+        while one.writer._requests._queue.qsize() < 2 and not after.done():
+            await asyncio.sleep(0.01)
+        proxy.refusing = False
+        outcomes = await asyncio.gather(first, before, after, return_exceptions=True)
+        run_id = (await after).run_id
+    assert [type(outcome) for outcome in outcomes[:2]] == [LogUnavailableError] * 2
+    assert query(database_url, "SELECT id FROM job_runs") == [(run_id,)]
+
+
+async def test_an_answer_of_the_log_before_is_not_taken_for_one_of_the_log_that_there_is(
+    database_url: str, copies: Copies, copied: str
+) -> None:
+    async with Proxy(database_url) as proxy, parts(database_url) as one:
+        database = one.writer.database
+        async with replace(database, url=proxy.url).pool(1) as slow_pool:
+            reader = Reader(slow_pool, one.files, database.continuity)
+            hub = Hub(reader, listener := Listener(database), cast("ExtensionParts", _Held()))
+            database.continuity.on_log_replaced(hub.end_all)
+            supervision = Supervision()
+            await listener.start(supervision)
+            await hub.start(supervision)
+            try:
+                for _ in range(5):
+                    await one.jobs.launch(copied, Launch(), TESTER)
+                proxy.cut_at(b"ORDER BY notification_id DESC", "held")
+                await one.jobs.launch(copied, Launch(), TESTER)
+                while not proxy.held:
+                    await asyncio.sleep(0.01)
+                copies.go_back()
+                await repeated(lambda: one.jobs.launch(copied, Launch(), TESTER))
+                assert database.continuity.breaks == 1
+                proxy.answers_flow.set()
+                async with asyncio.timeout(ENOUGH_S):
+                    while query(database_url, HEAD) != [(hub.head,)]:
+                        await asyncio.sleep(0.05)
+                copies.move()
+                await repeated(lambda: one.jobs.launch(copied, Launch(), TESTER))
+                assert database.continuity.breaks == 1
+            finally:
+                await hub.stop()
+                await listener.stop()
 
 
 @contextmanager

@@ -12,19 +12,31 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 @dataclass
 class Cut:
-    """Lose the connection at the n-th message of the protocol that the client sends from now on.
+    """Lose the connection at a message of the protocol that the client sends from now on.
 
     A transaction of a few packets has dozens: each statement is parsed, bound, described and
     executed.
 
     Attributes:
+        message: the n-th one, or the first one that contains a text.
         when: `before` the server gets it, or `after`: then the server acts on it, but nobody hears
-            its answer.
+            its answer. With `held` no connection is lost, and answers are kept back from now on.
     """
 
-    message: int
-    when: Literal["before", "after"]
+    message: int | bytes
+    when: Literal["before", "after", "held"]
     happened: bool = False
+
+    async def wait(self) -> None:
+        """Wait until it has happened."""
+        while not self.happened:
+            await asyncio.sleep(0.01)
+
+    def is_at(self, number: int, message: bytes) -> bool:
+        """Return whether this message is the one."""
+        if isinstance(self.message, bytes):
+            return self.message in message
+        return number == self.message
 
 
 class Proxy:
@@ -33,6 +45,8 @@ class Proxy:
     Attributes:
         requests_flow: cleared, what clients send is kept back, and connections stay open.
         answers_flow: cleared, what the server answers is kept back.
+        held: number of times that an answer was kept back.
+        refused: number of connections that were refused.
     """
 
     def __init__(self, server_url: str) -> None:
@@ -42,6 +56,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self.cut: Cut | None = None
         self.refusing = False
+        self.held = 0
+        self.refused = 0
         self.messages = 0
         self.requests_flow = _flowing()
         self.answers_flow = _flowing()
@@ -67,7 +83,7 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def cut_at(self, message: int, when: Literal["before", "after"]) -> Cut:
+    def cut_at(self, message: int | bytes, when: Literal["before", "after", "held"]) -> Cut:
         """Plan a cut."""
         self.messages = 0
         self.cut = Cut(message, when)
@@ -85,6 +101,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusing:
+            self.refused += 1
             writer.transport.abort()
             return
         try:
@@ -117,8 +134,13 @@ class Proxy:
                 await self.requests_flow.wait()
                 self.messages += 1
                 cut = self.cut
-                if cut is not None and not cut.happened and self.messages == cut.message:
+                if cut is not None and not cut.happened and cut.is_at(self.messages, message):
                     cut.happened = True
+                    if cut.when == "held":
+                        self.answers_flow.clear()
+                        server.write(message)
+                        await server.drain()
+                        continue
                     if cut.when == "after":
                         client.transport.abort()  # First, so that no answer can slip through.
                         server.write(message)
@@ -138,7 +160,9 @@ class Proxy:
     ) -> None:
         with suppress(ConnectionError):
             while answer := await server.read(1 << 20):
-                await self.answers_flow.wait()
+                if not self.answers_flow.is_set():
+                    self.held += 1
+                    await self.answers_flow.wait()
                 if client.transport.is_closing():
                     break
                 client.write(answer)
