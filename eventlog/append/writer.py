@@ -45,7 +45,7 @@ from eventlog.append.transaction import (
 )
 from eventlog.archive.files import ArchiveError
 from eventlog.database.clock import DatabaseClock
-from eventlog.database.connection import Database
+from eventlog.database.connection import Database, answered_within
 from eventlog.database.continuity import Continuity
 from eventlog.database.failures import is_transient, is_unavailable
 from eventlog.database.pipeline import is_sound, roll_back
@@ -123,11 +123,14 @@ class WriteTimeouts:
         settle_s: to learn whether a commit without an answer is in the log. A session that was cut
             off may hold the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs
             time to recover. A stop waits as long for a server that answers nothing.
+        prepare_s: until all that a transaction writes has been decided, the wait for the append
+            lock included. Reads that a decision makes under the lock have no other limit.
     """
 
     write_s: float = 5.0
     locked_s: float = 0.4
     settle_s: float = 20.0
+    prepare_s: float = 60.0
 
 
 class CommitFailedError(LogUnavailableError):
@@ -491,7 +494,9 @@ class Writer:
     async def _try_commit(self, connection: Connection, requests: list[Request]) -> bool:
         """Commit the requests; commit none and return False if one was withdrawn meanwhile."""
         with LockTime(self._metrics.lock_hold_s.observe, self._clock) as lock:
-            statements = await prepare(connection, self.database.files, requests, self.cache, lock)
+            async with answered_within(self._timeouts.prepare_s):
+                files = self.database.files
+                statements = await prepare(connection, files, requests, self.cache, lock)
             if statements:
                 if not begin_commit(requests):
                     await roll_back(connection)
@@ -515,7 +520,9 @@ class Writer:
         deadline = monotonic() + self._timeouts.settle_s
         while monotonic() < deadline:
             try:
-                return await is_committed(await self._connected(), self.database.files, requests)
+                async with answered_within(deadline - monotonic()):
+                    connection = await self._connected()
+                    return await is_committed(connection, self.database.files, requests)
             except (psycopg.Error, ArchiveError) as error:
                 logger.warning(
                     "it is unknown whether a commit is in the log, reading again: %s", error

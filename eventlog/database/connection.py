@@ -4,6 +4,7 @@ First the service's connections and pools (`Database`), and how their values are
 operators' sessions, which read whole tables for minutes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ from eventlog.keys import LogFiles
 from projections.rows import Connection
 
 CONNECT_TIMEOUT_S = 5
+
+USABLE_S = 5.0
+"""How long a server may take until a connection that it has accepted can be used, for the first
+time or again. One that is frozen keeps connections open and answers nothing."""
 
 RECONNECT_S = 1.0
 
@@ -89,16 +94,19 @@ class Database:
         return connection
 
     async def _configure(self, connection: Connection) -> None:
-        await configure(connection)
-        await self.continuity.check(connection)
+        async with answered_within(USABLE_S):
+            await configure(connection)
+            await self.continuity.check(connection)
 
     async def _configure_reader(self, connection: Connection) -> None:
         await self._configure(connection)
-        await connection.execute(_LIMIT_QUERIES, {"max_ms": QUERY_MS})
+        async with answered_within(USABLE_S):
+            await connection.execute(_LIMIT_QUERIES, {"max_ms": QUERY_MS})
 
     async def _configure_costly(self, connection: Connection) -> None:
         await self._configure_reader(connection)
-        await connection.execute(_LIMIT_RESOURCES)
+        async with answered_within(USABLE_S):
+            await connection.execute(_LIMIT_RESOURCES)
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
@@ -157,7 +165,25 @@ async def _record_use(connection: AsyncConnection[Any]) -> None:
 
 async def _check(connection: AsyncConnection[Any]) -> None:
     if monotonic() - _used_at.get(connection, 0.0) > CHECK_AFTER_S:
-        await AsyncConnectionPool.check_connection(connection)
+        async with answered_within(USABLE_S):
+            await AsyncConnectionPool.check_connection(connection)
+
+
+@asynccontextmanager
+async def answered_within(limit_s: float) -> AsyncIterator[None]:
+    """End a block that a server does not answer in time; the connection counts as lost.
+
+    Psycopg first asks the server to cancel the query, for ten more seconds at most.
+
+    Raises:
+        ConnectionTimeout: the block took longer.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError as error:
+        msg = f"the server answered nothing for {limit_s:.0f} s"
+        raise errors.ConnectionTimeout(msg) from error
 
 
 @asynccontextmanager

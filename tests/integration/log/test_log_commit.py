@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import pytest
+from psycopg import errors
 
 from domain.commands.schedules import Schedules
 from domain.errors import LogUnavailableError, OutcomeUnknownError
@@ -14,7 +17,9 @@ from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
 from eventlog.append import writer as writer_module
 from eventlog.append.writer import WriteTimeouts
-from eventlog.database import pipeline
+from eventlog.database import connection, pipeline, sql
+from eventlog.database.connection import Database, borrowed
+from projections.flow.unfinished import ANY_UNFINISHED
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
 
@@ -88,10 +93,18 @@ async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
         assert query(database_url, COUNT) == [(1,)]
 
 
-async def outcome_unknown(proxy: Proxy, command: Callable[[], Awaitable[object]]) -> Sequence[str]:
+def refuse(proxy: Proxy) -> None:
+    """Let no connection through any more."""
+    proxy.refusing = True
+
+
+async def outcome_unknown(
+    proxy: Proxy, command: Callable[[], Awaitable[object]], then: Callable[[Proxy], object] = refuse
+) -> Sequence[str]:
     """Let a command's commit get no answer, twice; return what the second one was told to ask for.
 
-    The first tells after which message the transaction commits: it gets its answer.
+    The first tells after which message the transaction commits: it gets its answer. `then` keeps
+    the writer from finding out what became of the second one.
     """
     await command()
     proxy.cut_at(10_000, "after")
@@ -99,15 +112,15 @@ async def outcome_unknown(proxy: Proxy, command: Callable[[], Awaitable[object]]
     commit = proxy.messages
     cut = proxy.cut_at(commit, "after")
 
-    async def refuse_once_cut() -> None:
+    async def obstruct_once_cut() -> None:
         while not cut.happened:
             await asyncio.sleep(0)
-        proxy.refusing = True
+        then(proxy)
 
-    refusing = asyncio.create_task(refuse_once_cut())
+    obstructing = asyncio.create_task(obstruct_once_cut())
     with pytest.raises(OutcomeUnknownError) as unknown:
         await command()
-    await refusing
+    await obstructing
     return unknown.value.ids
 
 
@@ -226,6 +239,53 @@ async def test_a_server_that_answers_nothing_counts_as_away(
         proxy.answers_flow.set()
         await part.jobs.launch(slug, Launch(), TESTER)
         assert query(database_url, COUNT) == [(1,)]
+
+
+@pytest.mark.slow
+async def test_a_server_that_falls_silent_leaves_nobody_waiting(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers until a session is set up or lent, a decision reads, or a commit is looked up."""
+    monkeypatch.setattr(connection, "CHECK_AFTER_S", 0.0)
+    timeouts = replace(SHORT_TIMEOUTS, prepare_s=2.0)
+    async with parts(database_url) as part:
+        slug = await registered(part.jobs)
+        unused = await registered(part.jobs, "unused")
+
+    async def connect() -> None:
+        async with Proxy(database_url) as proxy:
+            proxy.cut_at(b"idle_in_transaction_session_timeout", "held")
+            with pytest.raises(errors.ConnectionTimeout):
+                await Database(proxy.url).connect()
+
+    async def lend() -> None:
+        async with Proxy(database_url) as proxy, Database(proxy.url).pool(1) as pool:
+            await pool.wait(60)
+            proxy.cut_at(1, "held")
+            with pytest.raises(LogUnavailableError):
+                async with borrowed(pool):
+                    pytest.fail("it was not checked")
+
+    async def decide() -> None:
+        async with Proxy(database_url) as proxy:
+            proxy.cut_at(ANY_UNFINISHED.split("%")[0].encode(), "held")
+            async with parts(database_url, writer_url=proxy.url, timeouts=timeouts) as part:
+                with pytest.raises(LogUnavailableError):
+                    await part.jobs.delete_job(unused, TESTER)
+
+    async def look_up() -> None:
+        async with (
+            Proxy(database_url) as proxy,
+            parts(database_url, writer_url=proxy.url, timeouts=timeouts) as part,
+        ):
+            launch = partial(part.jobs.launch, slug, Launch(), TESTER)
+            await outcome_unknown(
+                proxy, launch, lambda proxy: proxy.cut_at(sql.BEGIN.encode(), "held")
+            )
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(connect(), lend(), decide())
+        await look_up()
 
 
 async def test_stopping_does_not_wait_for_a_server_that_answers_nothing(database_url: str) -> None:

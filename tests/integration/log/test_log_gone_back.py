@@ -232,7 +232,8 @@ async def test_an_answer_of_the_log_before_is_not_taken_for_one_of_the_log_that_
         database = one.writer.database
         async with replace(database, url=proxy.url).pool(1) as slow_pool:
             reader = Reader(slow_pool, one.files, database.continuity)
-            hub = Hub(reader, listener := Listener(database), cast("ExtensionParts", _Held()))
+            listener = Listener(database)
+            hub = Hub(reader, listener, cast("ExtensionParts", _Held()))
             database.continuity.on_log_replaced(hub.end_all)
             supervision = Supervision()
             await listener.start(supervision)
