@@ -1,9 +1,12 @@
 """One running service for all tests of the commands of every day."""
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import chdir
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -12,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import complete
+from tests.conftest import command_of
 from tests.support import databases
 from tests.support.processes import Process, started, without_settings
 
@@ -49,6 +53,25 @@ class Shell:
             raise done.exception
         return Done(done.exit_code, done.stdout, done.stderr)
 
+    def run_at_terminal(self, *words: str, columns: int) -> str:
+        """Type them at a terminal, here, too; return all that is printed there."""
+        ours, theirs = pty.openpty()
+        with ThreadPoolExecutor(1) as thread:
+            printed = thread.submit(_read_to_end, ours)
+            with (
+                os.fdopen(theirs, "w", buffering=1) as terminal,
+                pytest.MonkeyPatch.context() as patch,
+            ):
+                patch.chdir(self.directory)
+                patch.setattr(sys, "stdout", terminal)
+                patch.setattr(sys, "stderr", terminal)
+                patch.setenv("APPHUB_DATA_DIR", str(self.data_dir))
+                patch.setenv("TERM", "xterm")
+                patch.setenv("COLUMNS", str(columns))
+                with suppress(SystemExit):
+                    command_of(complete()).main(args=words, prog_name="apphub-jobs")
+            return printed.result().replace("\r\n", "\n")
+
     def run_process(self, *words: str, **variables: str) -> Done:
         """Do the same in a process of its own, as a shell does."""
         env = {"APPHUB_DATA_DIR": str(self.data_dir), **variables}
@@ -67,7 +90,16 @@ class Shell:
         )
 
 
-@pytest.fixture(scope="session")
+def _read_to_end(terminal: int) -> str:
+    """Return what is printed on a terminal until the last program has closed it."""
+    pieces: list[bytes] = []
+    with os.fdopen(terminal, "rb", buffering=0) as screen, suppress(OSError):
+        while piece := screen.read(65_536):
+            pieces.append(piece)
+    return b"".join(pieces).decode(errors="replace")
+
+
+@pytest.fixture(scope="package")
 def shell(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shell]:

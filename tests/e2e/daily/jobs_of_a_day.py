@@ -1,7 +1,6 @@
 """Jobs for the commands of every day, as a user writes them."""
 
 import sys
-import time
 from typing import Literal
 
 from apphub_jobs import JobResult, JobRunContext, job
@@ -26,8 +25,7 @@ def steps(context: JobRunContext, pause_s: float = 0.05, count: int = 4) -> str:
     for step in range(count):
         context.update(progress=step / count)
         print(f"step {step}")
-        time.sleep(pause_s)
-        if context.cancelled.is_set():
+        if context.cancelled.wait(pause_s):
             return "stopped"
     return "done"
 

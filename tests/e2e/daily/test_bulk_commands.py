@@ -24,7 +24,7 @@ JOB = {
 PARAMETERS = {"region": "eu", "name": "Ada"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(shell: Shell) -> Shell:
     """Launch what the chapter speaks of."""
     # Other chapters have a job of this name, too.

@@ -138,7 +138,7 @@ MISTAKES = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def names_in_messages(shell: Shell) -> Mapping[str, str]:
     """Write the files, and return what the words name."""
     for name, text in FILES.items():

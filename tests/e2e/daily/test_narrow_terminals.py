@@ -6,7 +6,6 @@ from typing import Any
 from apphub_jobs import Client
 from tests.e2e.daily.conftest import Shell
 from tests.e2e.daily.test_runs_commands import document, launched
-from tests.e2e.terminals import at_terminal
 from tests.integration.shared_api import unique
 from tests.support.processes import eventually
 
@@ -17,10 +16,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def output_of(shell: Shell, *words: str) -> str:
     """Return what a command prints on a terminal."""
-    with at_terminal(
-        *words, directory=shell.directory, APPHUB_DATA_DIR=str(shell.data_dir), COLUMNS=str(WIDTH)
-    ) as terminal:
-        return terminal.until_end().replace("\r\n", "\n")
+    return shell.run_at_terminal(*words, columns=WIDTH)
 
 
 def lines_of(text: str) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.daily.conftest import Shell
 from tests.support.processes import eventually
+from tests.support.slow import slow
 
 
 def launched(shell: Shell, *words: str) -> str:
@@ -226,8 +227,8 @@ def test_output_that_cannot_be_written_is_told_in_one_line(shell: Shell) -> None
     [
         (("runs", "list"), 0),
         (("runs", "show", "last", "--json"), 0),
-        (("runs", "logs", "last"), 0),
-        (("events", "show", "last", "--json"), 0),
+        slow(("runs", "logs", "last"), 0),
+        slow(("events", "show", "last", "--json"), 0),
         (("run", "greet", "name=Ada"), 0),
         (("run", "greet", "--params", "-"), 2),
     ],

@@ -72,7 +72,7 @@ def world(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Run a service in which a few things have happened already."""
-    _check_build()
+    _check_build(shared_dir / "dashboard.checked")
     template = databases.template(database_server, shared_dir)
     data_dir = tmp_path_factory.mktemp("dashboard") / "data"
     with databases.clone(database_server, template) as database_url:
@@ -90,13 +90,18 @@ def world(
         promises.kept(database_url, archive=data_dir / "archive")
 
 
-def _check_build() -> None:
-    """Fail if the sources have changed and are not built, where that can be known."""
+def _check_build(checked: Path) -> None:
+    """Fail if the sources have changed and are not built, where that can be known.
+
+    Args:
+        checked: a file for the other workers of pytest: one check is enough.
+    """
     node = shutil.which("node")
-    if node and (ROOT / "node_modules").exists():
+    if node and (ROOT / "node_modules").exists() and not checked.exists():
         command = [node, "api/dashboard/build.mjs", "--check"]
         built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert built.returncode == 0, built.stderr
+        checked.touch()
 
 
 @pytest.fixture(scope="package")
