@@ -31,7 +31,7 @@ FETCH_SINCE, SOCKETS_SINCE = 18, 22
 MEAN_BYTES = 5_000
 """After this many, on average, connections are cut: some dozen messages, compressed or not."""
 
-RUNS = 50
+RUNS = 25
 
 Message = dict[str, Any]
 

@@ -17,9 +17,13 @@ from domain.jobs.run_events import AttemptFailure, Holder, Report
 from tests.model.machine import WORKERS, Machine
 from tests.model.model import Run
 from tests.model.service import running
+from tests.support.slow import slow
 
-EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "5"))
 """`make model` has more."""
+
+MANY = 20
+"""Those of `make test-slow`."""
 
 STEPS = 30
 
@@ -177,14 +181,17 @@ class Commands(Machine):
         self._hire(name)
 
 
-@pytest.mark.timeout(60 + 20 * EXAMPLES)
-def test_the_service_is_what_the_model_says(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(60 + 20 * max(EXAMPLES, MANY))
+@pytest.mark.parametrize("examples", [EXAMPLES, slow(MANY)])
+def test_the_service_is_what_the_model_says(
+    database_url: str, tmp_path: Path, examples: int
+) -> None:
     with running(database_url, tmp_path / "data") as service:
         machine = type("TheMachine", (Commands,), {"service": service})
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=EXAMPLES,
+                max_examples=examples,
                 stateful_step_count=STEPS,
                 deadline=None,
                 # One service serves all examples, so none can be repeated to make it smaller.

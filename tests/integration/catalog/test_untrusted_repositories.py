@@ -16,6 +16,7 @@ from catalog.handlers.git import RefusedError, clone
 from catalog.handlers.untrusted import MAX_ENTRIES
 from tests.support.git.git_servers import serve_pack, tcp_server
 from tests.support.git.repositories import app_at, committed, context_of, git, repository
+from tests.support.slow import slow
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -78,9 +79,10 @@ def with_files(root: Path, count: int) -> Path:
     return committed(origin, "".join(f"100644 blob {blob}\t{name}\n" for name in names))
 
 
-def test_a_hundred_thousand_entries_are_counted_before_one_is_written(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="more than 100000 files and directories"):
-        ingested(with_files(tmp_path, 100_001), cloneMaxEntries=100_000)
+@pytest.mark.parametrize("most", [10_000, slow(100_000)])
+def test_many_entries_are_counted_before_one_is_written(tmp_path: Path, most: int) -> None:
+    with pytest.raises(RefusedError, match=f"more than {most} files and directories"):
+        ingested(with_files(tmp_path, most + 1), cloneMaxEntries=most)
     assert written() == []
 
 

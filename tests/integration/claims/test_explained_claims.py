@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 
 from domain.clock import cut_to_ms
 from domain.jobs.definition import JobSpec
@@ -17,6 +18,7 @@ from eventlog.explain import explain_now
 from eventlog.pending_queue import FollowedQueue
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts
+from tests.support.slow import slow
 
 JOBS: dict[str, dict[str, Any]] = {
     "free": {"entry_point": "a"},
@@ -37,8 +39,6 @@ JOBS: dict[str, dict[str, Any]] = {
     "labelled": {"entry_point": "b", "worker_labels": {"zone": "eu"}},
     "elsewhere": {"entry_point": "a", "worker_labels": {"zone": "us"}},
 }
-
-ROUNDS = 30
 
 INSERT = """
     INSERT INTO job_runs (id, job_definition_id, slug, definition_version, entry_point, status,
@@ -159,7 +159,8 @@ async def _check(part: Parts, connection: Connection, runs: list[dict[str, Any]]
     return codes
 
 
-async def test_what_nothing_keeps_is_what_the_next_claims_take(part: Parts) -> None:
+@pytest.mark.parametrize("rounds", [15, slow(60)])
+async def test_what_nothing_keeps_is_what_the_next_claims_take(part: Parts, rounds: int) -> None:
     for slug, spec in JOBS.items():
         await part.jobs.register_job(slug, JobSpec(name=slug, type="batch", **spec), 1, TESTER)
     await part.jobs.pause_job("paused", None, TESTER)
@@ -167,7 +168,7 @@ async def test_what_nothing_keeps_is_what_the_next_claims_take(part: Parts) -> N
         await worker.register(part)
     codes: set[str] = set()
     async with part.pool.connection() as connection:
-        for seed in range(ROUNDS):
+        for seed in range(rounds):
             # All times of the service end at the millisecond.
             runs = _crowd(Random(seed), cut_to_ms(datetime.now(UTC)))
             codes |= await _check(part, connection, runs)

@@ -18,8 +18,7 @@ from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts, query, registered
-
-STEPS = 250
+from tests.support.slow import slow
 
 JOBS: dict[str, dict[str, Any]] = {
     "free": {},
@@ -156,9 +155,15 @@ class _Walk:
             await jobs.resume_job(slug, TESTER)
 
 
+@pytest.mark.parametrize("steps", [150, slow(400)])
 @pytest.mark.parametrize(("most", "fewer", "front"), [(2_000, 1_000, 12), (6, 3, 0), (40, 2, 2)])
 async def test_claims_are_those_of_one_who_looks_at_every_run(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, most: int, fewer: int, front: int
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    fewer: int,
+    front: int,
+    steps: int,
 ) -> None:
     monkeypatch.setattr(pending_queue, "MOST_WAITING", most)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", fewer)
@@ -170,9 +175,9 @@ async def test_claims_are_those_of_one_who_looks_at_every_run(
         await one.worker("w0")
         await two.worker("w1")
         walk = _Walk(database_url, Random(most), [one, two])
-        for _ in range(STEPS):
+        for _ in range(steps):
             await walk.step()
-        assert walk.claimed > STEPS / 10
+        assert walk.claimed > steps / 10
 
 
 READ = """

@@ -68,9 +68,9 @@ async def act(part: Parts, slug: str, random_: random.Random) -> None:
         await part.jobs.cancel(random_.choice(waiting)[0], None, TESTER)
 
 
-@pytest.mark.parametrize("far", [FAR, slow(0)])
+@pytest.mark.parametrize(("far", "steps"), [(FAR, 25), slow(FAR, 60), slow(0, 40)])
 async def test_the_counts_are_those_of_the_table_whatever_happened_since(
-    part: Parts, far: int, monkeypatch: pytest.MonkeyPatch
+    part: Parts, far: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_changes, "FAR", far)
     random_ = random.Random(5)
@@ -79,7 +79,7 @@ async def test_the_counts_are_those_of_the_table_whatever_happened_since(
     counts = RunCounts(part.files)
     checkpoints = Checkpoints(part.pool, part.files, every=25)
     async with part.pool.connection() as connection:
-        for step in range(40):
+        for step in range(steps):
             await act(part, random_.choice(slugs), random_)
             if step % 3 == 0:
                 await checkpoints.write_if_due()

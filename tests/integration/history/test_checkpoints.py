@@ -22,6 +22,7 @@ from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.processes import eventually, started
 from tests.support.sample_logs.histories import make_history
 from tests.support.sample_logs.long_logs import fill
+from tests.support.slow import slow
 
 STORED = """
     SELECT position, job_definition_id::text, pending, running, succeeded, failed, canceled, expired
@@ -74,8 +75,9 @@ def _stored(url: str) -> dict[int, dict[str, dict[str, Any]]]:
     return counts
 
 
+@pytest.mark.parametrize("steps", [200, slow(400)])
 async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
-    database_url: str,
+    database_url: str, steps: int
 ) -> None:
     random = Random(3)
 
@@ -88,7 +90,7 @@ async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_a
                 await kept.write_if_due()
 
         keeping = asyncio.create_task(keep_up())
-        await make_history(part, random, 400)
+        await make_history(part, random, steps)
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping

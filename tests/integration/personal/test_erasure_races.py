@@ -16,6 +16,7 @@ from eventlog.rebuild.repair import Repairer
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
+from tests.support.slow import slow
 
 
 async def test_launches_of_a_new_subject_at_once_share_one_key(shop: Shop) -> None:
@@ -74,11 +75,14 @@ async def test_an_erasure_just_before_a_retry_is_appended_wins(
     assert places_of(shop.url, *SECRETS) == set()
 
 
-async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop) -> None:
+@pytest.mark.parametrize("launches", [10, slow(40)])
+async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(
+    shop: Shop, launches: int
+) -> None:
     names = [f"customer-{number}-7f3a9c" for number in range(4)]
 
     async def launching(part: Parts, name: str) -> None:
-        for _ in range(25):
+        for _ in range(launches):
             await shop.ended(part, customerId=name)
 
     async def erasing(part: Parts, done: list[int]) -> None:
@@ -100,7 +104,7 @@ async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop:
             if query(shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name):
                 await three.subjects.erase(name, None, TESTER)
         await shop.verify()
-    assert shop.parameters() == [GONE] * 200
+    assert shop.parameters() == [GONE] * 2 * len(names) * launches
     assert places_of(shop.url, *names) == set()
     [(erased,)] = query(shop.url, "SELECT count(*) FROM erased_subjects")
     assert erased >= 4

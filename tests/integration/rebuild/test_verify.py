@@ -20,6 +20,7 @@ from projections import failure_watch
 from projections.table import Table
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query, registered
+from tests.support.slow import slow
 
 Found = list[Difference]
 
@@ -175,8 +176,9 @@ async def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) 
     assert {one.key: one.columns for one in await find(database_url)} == expected
 
 
+@pytest.mark.parametrize("times", [4, slow(16)])
 async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
-    database_url: str,
+    database_url: str, times: int
 ) -> None:
     async def work(part: Any, over: asyncio.Event) -> None:
         worker = await part.worker("worker")
@@ -201,7 +203,7 @@ async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
         async with asyncio.TaskGroup() as group:
             for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
                 group.create_task(task)
-            while len(heads) < 8:
+            while len(heads) < times:
                 differing, checked = await differences(database_url)
                 assert differing == []
                 heads.append(checked[0].position)

@@ -24,8 +24,9 @@ from runtime.tasks import Supervision
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
 from tests.support.sample_logs.seals import SealedLog, edit, pool, sealer, unsealed
+from tests.support.slow import slow
 
-KILLS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "4"))
+KILLS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "2"))
 """`make crash` kills much more often."""
 
 
@@ -196,7 +197,10 @@ async def test_the_log_stays_clean_while_events_are_appended(log: SealedLog) -> 
     assert [report.findings for report in reports] == [[]] * len(reports)
 
 
-async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedLog) -> None:
+@pytest.mark.parametrize("kills", [KILLS, slow(8)])
+async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(
+    log: SealedLog, kills: int
+) -> None:
     over = threading.Event()
 
     def append() -> None:
@@ -207,7 +211,7 @@ async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedL
     thread.start()
     seals = 0
     try:
-        for _ in range(KILLS):
+        for _ in range(kills):
             sealing = subprocess.Popen(
                 [
                     sys.executable,
