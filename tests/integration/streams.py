@@ -14,6 +14,10 @@ from tests.integration.shared_api import Json, SharedApi
 
 PATIENCE_S = 90.0
 
+CLOSE_S = 2.0
+"""How long a client that leaves waits for the server's last word: in vain where it has left other
+messages unread before that."""
+
 
 class Stream:
     """What one client of `/ws` receives."""
@@ -71,6 +75,7 @@ def stream(
         compression=None,
         max_queue=max_queue,
         ping_interval=ping_interval,
+        close_timeout=CLOSE_S,
         subprotocols=[Subprotocol(name) for name in subprotocols] or None,
     ) as connection:
         yield Stream(connection)

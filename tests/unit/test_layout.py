@@ -49,9 +49,17 @@ def _module(path: Path) -> str:
     return ".".join(parts)
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node; there is none in an expression."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, name, ()):
+            yield statement
+            yield from _statements(statement)
+
+
 def _imported(tree: ast.Module, known: set[str]) -> Iterator[str]:
     """Yield the modules of ours that a file imports, wherever in it that stands."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -164,13 +164,3 @@ def test_without_a_collector_the_handler_continues_the_clients_trace(client: htt
     answer = client.post("/jobs/beside/run", json={}, headers={"traceparent": sent})
     ended = wait_for_run(client, answer.json()["data"]["id"])
     assert ended["result"] == {"context": sent, "variable": None}
-
-
-def test_nothing_of_opentelemetry_is_loaded_without_need() -> None:
-    code = """
-import sys, cli.process.worker
-assert "opentelemetry" not in sys.modules
-import cli.start.serve, cli.start.worker  # FastAPI brings the interface.
-assert "opentelemetry.sdk" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=90)

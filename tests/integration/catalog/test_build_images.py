@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,20 @@ def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(
     assert not (tmp_path / "images").exists()
 
 
+@pytest.fixture(scope="module")
+def misleading(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a repository without a Dockerfile, but with links and with names of one."""
+    origin = made(
+        tmp_path_factory.mktemp("misleading") / "origin",
+        {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'},
+    )
+    (origin / "link").symlink_to("/etc/hostname")
+    (origin / "through").symlink_to("/etc")
+    (origin / "circle").symlink_to("circle")
+    commit(origin, {})
+    return origin
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -129,16 +144,9 @@ def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(
     ],
 )
 def test_only_a_file_of_the_repository_is_a_dockerfile(
-    builds: Builds, tmp_path: Path, path: str, message: str
+    builds: Builds, misleading: Path, path: str, message: str
 ) -> None:
-    origin = made(
-        tmp_path / "origin", {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'}
-    )
-    (origin / "link").symlink_to("/etc/hostname")
-    (origin / "through").symlink_to("/etc")
-    (origin / "circle").symlink_to("circle")
-    commit(origin, {})
-    built = builds.run(origin, app={"dockerfilePath": path})
+    built = builds.run(misleading, app={"dockerfilePath": path})
     assert built.error == message
     assert built.updates[-1]["metrics"]["status"] == "failed"
 
@@ -210,6 +218,14 @@ READING = (
 STORES = ("[vfs@{}]", "[vfs@{}+{}-run]", "[{}]")
 
 
+@pytest.fixture(scope="module")
+def other_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give somebody else's store, which holds a secret."""
+    directory = tmp_path_factory.mktemp("others") / "store"
+    yield made_store(directory, "the other's secret")
+    remove_directory(directory)
+
+
 @pytest.mark.parametrize(
     ("instruction", "path"),
     [
@@ -218,10 +234,9 @@ STORES = ("[vfs@{}]", "[vfs@{}+{}-run]", "[{}]")
     ],
 )
 def test_no_image_of_another_store_of_the_host_is_read(
-    builds: Builds, tmp_path: Path, instruction: str, path: str
+    builds: Builds, other_store: Path, tmp_path: Path, instruction: str, path: str
 ) -> None:
-    other = made_store(tmp_path / "other", "the other's secret")
-    where = path.format(other, other)
+    where = path.format(other_store, other_store)
     named = f"containers-storage:{where}localhost/other"
     dockerfile = instruction.format(named)
     origin = made(tmp_path / "origin", {"Dockerfile": dockerfile, "greeting": "mine"})
@@ -230,9 +245,8 @@ def test_no_image_of_another_store_of_the_host_is_read(
     assert "the other's secret" not in built.log
     assert not (tmp_path / "images").exists()
     # Where no driver is named, buildah binds the store's `overlay` to itself.
-    overlay = str(other / "overlay")
+    overlay = str(other_store / "overlay")
     subprocess.run(["umount", "--lazy", overlay], check=False, capture_output=True)
-    remove_directory(other)
 
 
 def test_a_cancel_during_a_step_ends_the_build_at_once(builds: Builds, tmp_path: Path) -> None:

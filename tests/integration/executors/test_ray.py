@@ -28,9 +28,9 @@ SECRET = "postgresql://somebody:secret@nowhere/"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[TwoNodes]:
-    """Give a cluster with the nodes `first` and `second`."""
-    with two_nodes() as nodes:
+def cluster(request: pytest.FixtureRequest) -> Iterator[TwoNodes]:
+    """Give a cluster with the nodes `first` and `second`, which has the name that a test gives."""
+    with two_nodes(getattr(request, "param", "second")) as nodes:
         yield nodes
 
 
@@ -93,6 +93,11 @@ async def gone(pid: int) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize(
+    "cluster",
+    [pytest.param("", id="one node"), pytest.param("second", id="two", marks=pytest.mark.slow)],
+    indirect=True,
+)
 async def test_every_way_to_end_is_seen_on_a_cluster(where: RayExecutor, tmp_path: Path) -> None:
     assert await compared(where, tmp_path) == ({}, [])
 

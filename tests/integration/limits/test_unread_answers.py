@@ -32,15 +32,6 @@ def api(
 ) -> Iterator[InProcessApi]:
     monkeypatch.setattr(limits, "STALLED_CLIENT_S", 3.0)
     with in_process(database_url, tmp_path) as api:
-        for number in range(JOBS):
-            job = {
-                "slug": f"job-{number:02}",
-                "name": "Large",
-                "type": "batch",
-                "entryPoint": "none",
-                "metadata": LARGE,
-            }
-            api.client.post("/jobs", json=job).raise_for_status()
         yield api
 
 
@@ -51,6 +42,15 @@ def _url(api: InProcessApi) -> str:
 def test_who_takes_nothing_of_a_long_answer_is_cut_off_and_who_is_slow_gets_it_whole(
     api: InProcessApi,
 ) -> None:
+    for number in range(JOBS):
+        job = {
+            "slug": f"job-{number:02}",
+            "name": "Large",
+            "type": "batch",
+            "entryPoint": "none",
+            "metadata": LARGE,
+        }
+        api.client.post("/jobs", json=job).raise_for_status()
     with raw_socket(_url(api)) as stalled:
         stalled.send(ASKED)
         with api.client.stream("GET", "/jobs") as slow:

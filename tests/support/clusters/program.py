@@ -1,7 +1,7 @@
 """A cluster of Ray with two nodes on this machine, each with a custom resource of its own name.
 
-It prints its address. Standard input says `add NAME` and `kill NAME`, each of which is answered;
-its end ends the cluster.
+Its argument names the second one; where that is empty, there is none. It prints its address.
+Standard input says `add NAME` and `kill NAME`, each of which is answered; its end ends the cluster.
 """
 
 import os
@@ -35,7 +35,7 @@ def main() -> None:
         "temp_dir": directory,
     }
     cluster = utils.Cluster(initialize_head=True, head_node_args=head)
-    nodes = {"second": cluster.add_node(**_node("second"), temp_dir=directory)}
+    nodes = {name: _added(cluster, name, directory) for name in sys.argv[1:] if name}
     print(cluster.address, file=answers)
     for line in sys.stdin:
         word, name = line.split()

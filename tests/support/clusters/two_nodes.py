@@ -51,13 +51,17 @@ class TwoNodes:
 
 
 @contextmanager
-def two_nodes() -> Iterator[TwoNodes]:
-    """Start a cluster; skip where Ray is not installed and not demanded."""
+def two_nodes(second: str = "second") -> Iterator[TwoNodes]:
+    """Start a cluster; skip where Ray is not installed and not demanded.
+
+    Args:
+        second: the name of its second node; with an empty one, there is none.
+    """
     if not has_ray():
         if os.environ.get("APPHUB_TEST_RAY") == "required":
             pytest.fail("Ray is not installed")
         pytest.skip("Ray is not installed: pip install 'apphub-jobs-server[ray]'")
-    with started_nodes() as nodes:
+    with started_nodes(second) as nodes:
         yield nodes
 
 
@@ -67,10 +71,10 @@ def has_ray() -> bool:
 
 
 @contextmanager
-def started_nodes() -> Iterator[TwoNodes]:
+def started_nodes(second: str = "second") -> Iterator[TwoNodes]:
     """Start a cluster, and end it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", PROGRAM],
+        [sys.executable, "-m", PROGRAM, second],
         cwd=ROOT,
         env={**without_settings(), **OPTIONS},
         stdin=subprocess.PIPE,

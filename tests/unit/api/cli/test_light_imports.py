@@ -24,7 +24,7 @@ CLIENT = {"httpx"}
         ("--version", {*DATABASE, *SCHEMAS, *WEB, *CLIENT, "domain", "yaml", "rich"}),
         ("up", {*DATABASE, *SCHEMAS, *WEB, *CLIENT, "yaml", "rich"}),
         ("runs", {*DATABASE - {"eventsourcing", "projections"}, *SCHEMAS, *WEB}),
-        ("worker", {*CLIENT, "fastapi", "pydantic", "uvicorn", "rich", "ray"}),
+        ("worker", {*CLIENT, "fastapi", "pydantic", "uvicorn", "rich", "ray", "opentelemetry"}),
         ("serve", {*CLIENT, "rich.progress", "sqlalchemy", "alembic", "opentelemetry.sdk"}),
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers import untrusted
 from catalog.handlers.ingest import Tag, dockerfile_tags, find_dockerfile
-from catalog.handlers.untrusted import MAX_ENTRIES
 from tests.unit.worker.handlers.ingestion.planting import Plant
 
 # Dockerfiles --------------------------------------------------------------------------------------
@@ -150,12 +150,11 @@ def test_else_a_search_goes_breadth_first_and_alphabetically(
     assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == expected
 
 
-def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
-    tree = plant(
-        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
-    )
+def test_a_search_ends_after_so_many_entries(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(untrusted, "MAX_ENTRIES", 50)
+    tree = plant({**{f"a{number:02}": "" for number in range(50)}, "z.dockerfile": "FROM x"})
     assert find_dockerfile(tree, "none") is None
-    (tree.root / "a00000").unlink()
+    (tree.root / "a00").unlink()
     assert find_dockerfile(tree, "none") == "z.dockerfile"
 
 
