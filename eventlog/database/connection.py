@@ -207,10 +207,15 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:
-    """Set up a session: UTC, timeouts, and values read as `adapt` says."""
+    """Set up a session: UTC, timeouts, no compiler, and values read as `adapt` says.
+
+    To compile a statement can take a thousand times as long as to execute it, and PostgreSQL does
+    so at each execution of a plan that it believes costly: before the first ANALYZE, or with a sort
+    that `enable_sort` is to avoid (in version 17 and before).
+    """
     adapt(connection)
     await connection.execute(
-        "SELECT set_config('TimeZone', 'UTC', false),"
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('jit', 'off', false),"
         " set_config('lock_timeout', %s, false),"
         " set_config('idle_in_transaction_session_timeout', %s, false)",
         (f"{LOCK_TIMEOUT_MS}ms", f"{IDLE_IN_TRANSACTION_MS}ms"),

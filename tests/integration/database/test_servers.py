@@ -48,6 +48,13 @@ def test_a_database_that_cannot_keep_every_text_is_refused(
         assert tables.fetchone() == (0,)
 
 
+async def test_no_session_compiles_statements(database_url: str) -> None:
+    connection = await Database(database_url).connect()
+    cursor = await connection.execute("SELECT current_setting('jit') AS jit")
+    assert await cursor.fetchone() == {"jit": "off"}
+    await connection.close()
+
+
 async def test_texts_are_read_as_utf8_whatever_the_address_says(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
