@@ -32,8 +32,10 @@ _OURS: Mapping[str, _Keyword] = {
     "additionalProperties": keywords.additional_properties,
     "const": keywords.const,
     "enum": keywords.enum,
+    "multipleOf": keywords.multiple_of,
     "pattern": keywords.pattern,
     "patternProperties": keywords.pattern_properties,
+    "properties": keywords.properties,
     "required": keywords.required,
     "type": keywords.type_,
     "unevaluatedItems": keywords.unevaluated_items,
@@ -218,8 +220,34 @@ def _issue(error: exceptions.ValidationError, path: str) -> Issue:
     message = error.message
     if error.cause is not None:
         message += f": {error.cause}"
+    if reasons := _reasons(error):
+        message = f"{shortened(message)}: {reasons}"
     rule = canonical(cast("Json", error.validator_value)).decode()
-    return Issue(pointer, shortened(message), str(error.validator), shortened(rule))
+    keyword = str(error.validator or keywords.FALSE)
+    return Issue(pointer, shortened(message), keyword, shortened(rule))
+
+
+MAX_REASONS = 5
+"""Alternatives of `anyOf` and `oneOf` of which a message says why they do not hold."""
+
+
+def _reasons(error: exceptions.ValidationError) -> str:
+    """Return why each alternative does not hold, in words; "" if the error is about none.
+
+    An alternative of another type is left out if there is one of the right type.
+    """
+    first_errors: dict[object, exceptions.ValidationError] = {}
+    for of_alternative in error.context or ():
+        # A schema `false` has no path.
+        index = next(iter(of_alternative.relative_schema_path), None)
+        first_errors.setdefault(index, of_alternative)
+    reasons = list(first_errors.values())
+    of_right_type = [one for one in reasons if one.validator != "type" or one.relative_path]
+    texts: list[str] = []
+    for reason in (of_right_type or reasons)[:MAX_REASONS]:
+        place = "/".join(escape(str(part)) for part in reason.relative_path)
+        texts.append(f"{place}: {reason.message}" if place else reason.message)
+    return "; or ".join(texts)
 
 
 def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:

@@ -6,6 +6,7 @@ paid for from the budget.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Protocol, TypeVar, cast
 
 from jsonschema.exceptions import ValidationError
@@ -67,19 +68,64 @@ def type_(
     """Check the type; most schemas allow only one, which needs no list."""
     if isinstance(types, str):
         if not validator.is_type(instance, types):
-            yield ValidationError(f"{instance!r} is not of type {types!r}")
+            yield ValidationError(f"{_shown(instance)} is not of type {types!r}")
         return
     allowed = cast("list[str]", types)
     if any(validator.is_type(instance, one) for one in allowed):
         return
     names = ", ".join(map(repr, allowed))
-    yield ValidationError(f"{instance!r} is not of type {names}")
+    yield ValidationError(f"{_shown(instance)} is not of type {names}")
+
+
+def _shown(value: Json) -> str:
+    """Return a value for a message: `null`, `true` and `false` in JSON's words, not in Python's."""
+    if value is None or isinstance(value, bool):
+        return canonical(value).decode()
+    return repr(value)
+
+
+def multiple_of(
+    validator: Checking, divisor: float, instance: Json, _: JsonObject
+) -> Iterator[ValidationError]:
+    """Check that a number is a multiple of another one, as both are written.
+
+    In binary 0.3 is no multiple of 0.1, nor 19.99 of 0.01.
+    """
+    if not validator.is_type(instance, "number"):
+        return
+    if Fraction(str(instance)) % Fraction(str(divisor)):
+        yield ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
 
 
 def pattern(_: Checking, regex: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
     """Check that a text matches a pattern."""
     if isinstance(instance, str) and not matches(regex, instance):
         yield ValidationError(f"{instance!r} does not match {regex!r}")
+
+
+def properties(
+    validator: Checking, schemas: JsonObject, instance: Json, _: JsonObject
+) -> Iterator[ValidationError]:
+    """Check the properties that are named."""
+    if isinstance(instance, dict):
+        for name, schema in schemas.items():
+            if name in instance:
+                yield from _member_errors(validator, instance, name, schema)
+
+
+def _member_errors(
+    validator: Checking, instance: JsonObject, name: str, schema: Json
+) -> Iterator[ValidationError]:
+    """Yield what is wrong with a member. The library does not say which one `false` forbids."""
+    if schema is False:
+        message = f"{name!r} is not allowed; leave it out"
+        yield ValidationError(message, path=(name,), validator=FALSE, validator_value=False)
+    else:
+        yield from validator.descend(instance[name], schema, path=name, schema_path=name)
+
+
+FALSE = "false schema"
+"""The name of the rule that a schema `false` is."""
 
 
 def pattern_properties(
@@ -89,9 +135,9 @@ def pattern_properties(
     if not isinstance(instance, dict):
         return
     for regex, schema in schemas.items():
-        for name, value in instance.items():
+        for name in instance:
             if matches(regex, name):
-                yield from validator.descend(value, schema, path=name, schema_path=regex)
+                yield from _member_errors(validator, instance, name, schema)
 
 
 def additional_properties(
@@ -163,13 +209,14 @@ def enum(
         keys = frozenset(map(_key, values))
         cached[id(values)] = keys
     if _key(instance) not in keys:
-        yield ValidationError(f"{instance!r} is not one of {values!r}")
+        listed = ", ".join(map(_shown, values))
+        yield ValidationError(f"{_shown(instance)} is not one of {listed}")
 
 
 def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
     """Check that the value equals a given one."""
     if _key(instance) != _key(value):
-        yield ValidationError(f"{value!r} was expected")
+        yield ValidationError(f"{_shown(value)} was expected")
 
 
 def _key(value: Json) -> str:

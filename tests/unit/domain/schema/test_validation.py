@@ -202,6 +202,67 @@ def test_a_missing_property_within_is_pointed_at() -> None:
     assert pointers(schema, {"a": [{"b": 1}, {}]}) == [("/parameters/a/1/b", "required")]
 
 
+@pytest.mark.parametrize(
+    ("divisor", "value", "keywords"),
+    [
+        (0.1, 0.3, []),
+        (0.01, 19.99, []),
+        (0.01, 19.995, ["multipleOf"]),
+        (1e-300, 1e308, []),
+        (3, 1e308, ["multipleOf"]),
+        (3, 9, []),
+        (2, True, []),
+        (2, "x", []),
+    ],
+)
+def test_a_multiple_is_one_as_the_numbers_are_written(
+    divisor: float, value: Json, keywords: list[str]
+) -> None:
+    schema: dict[str, Any] = {"properties": {"a": {"multipleOf": divisor}}}
+    assert [keyword for _, keyword in pointers(schema, {"a": value})] == keywords
+
+
+NO_ALTERNATIVE = "is not valid under any of the given schemas"
+FORBIDDEN = "False schema does not allow"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path", "message"),
+    [
+        (False, "x", "/a", "'a' is not allowed; leave it out"),
+        ({"const": None}, 0, "/a", "null was expected"),
+        ({"enum": [True, "x", None]}, False, "/a", "false is not one of true, 'x', null"),
+        ({"type": ["integer", "null"]}, True, "/a", "true is not of type 'integer', 'null'"),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "x",
+            "/a",
+            f"'x' {NO_ALTERNATIVE}: 'x' is not of type 'integer'; or 'x' is not of type 'null'",
+        ),
+        (
+            {"anyOf": [{"type": "null"}, {"items": {"type": "null"}}, False]},
+            ["x"],
+            "/a",
+            f"['x'] {NO_ALTERNATIVE}: 0: 'x' is not of type 'null'; or {FORBIDDEN} ['x']",
+        ),
+        (
+            {"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 3}]},
+            1,
+            "/a",
+            f"1 {NO_ALTERNATIVE}: 1 is less than the minimum of 3",
+        ),
+    ],
+)
+def test_a_message_says_which_member_and_what_would_be_right(
+    schema: Json, value: Json, path: str, message: str
+) -> None:
+    whole: dict[str, Any] = {"properties": {"a": schema}}
+    assert schema_issues(whole, PATH) == []
+    (issue,) = violations(whole, {"a": value}, "")
+    assert (issue.path, issue.message) == (path, message)
+    assert issue.keyword not in {"", "None"}
+
+
 def test_more_violations_than_help_anybody_are_cut() -> None:
     assert len(violations({"items": {"type": "string"}}, [0] * 5_000, "/parameters")) == MAX_ISSUES
 
