@@ -18,7 +18,7 @@ from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
-from domain.errors import ConflictError, InvalidInputError, Issue
+from domain.errors import ConflictError, InvalidInputError, Issue, refuse
 from domain.filters import EVERYTHING, Conditions, conditions_of, read
 from domain.identifiers import event_id
 from domain.json_values import Json, JsonObject, canonical
@@ -100,6 +100,22 @@ def conditions_for(action: Action, words: Sequence[str]) -> Conditions:
     return eligible
 
 
+def _empty_issues(words: Sequence[str]) -> list[Issue]:
+    """Return an issue for each condition without a value, in which a script's variable was empty.
+
+    Lists ignore it; here it would mean more runs than somebody meant. Conditions of operations that
+    have started are not checked again.
+    """
+    if [*words] == [EVERYTHING]:
+        return []
+    message = "has no value, so it restricts nothing; give one, or leave the condition out"
+    return [
+        Issue(f"{FILTER}/{word.name}", message, "minLength")
+        for word in read(words, FILTER)
+        if not conditions_of([word]).are_restrictive
+    ]
+
+
 def failure_filter(job: str, fingerprint: str) -> list[str]:
     """Return the filter of a failure group's runs that have not been repeated."""
     return [f"job={job}", f"failureGroup={fingerprint}", "retried=false"]
@@ -112,6 +128,7 @@ def order_conditions(order: Order) -> Conditions:
         InvalidInputError: the filter is wrong, or the patch does not fit the order.
     """
     conditions = conditions_for(order.action, order.filter)
+    refuse(_empty_issues(order.filter))
     if order.patch is None:
         return conditions
     if order.action == "cancel":

@@ -36,6 +36,8 @@ def test_an_order_is_about_runs_that_it_can_be_done_to(
         (order("cancel"), "/filter", "means all runs"),
         (order("cancel", "status="), "/filter", "means all runs"),
         (order("cancel", "job=", "search="), "/filter", "means all runs"),
+        (order("cancel", "job=", "status=pending"), "/filter/job", "has no value"),
+        (order("retry", "job=a", "status!="), "/filter/status", "has no value"),
         (order("cancel", "all", "job=a"), "/filter/0", "NAME=VALUE"),
         (order("cancel", "stauts=failed"), "/filter/stauts", "did you mean status?"),
         (order("cancel", "status=failed"), "/filter/status", "pending, running"),
