@@ -82,8 +82,9 @@ def zone_fault(name: str) -> str | None:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # For "../x", "America" and "Mars/Olympus".
         return f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC"
-    if name == "localtime":  # It differs from machine to machine.
-        return "name the zone itself, for example Europe/Berlin"
+    # They differ from machine to machine, or count leap seconds.
+    if name in {"localtime", "posixrules", "Factory"} or name.startswith(("posix/", "right/")):
+        return f"{name!r} is not the same everywhere; for example Europe/Berlin or UTC"
     return None
 
 
