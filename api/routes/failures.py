@@ -1,7 +1,7 @@
 """`/failures`: groups of failed attempts. First the shapes, then the routes."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query, Request
@@ -30,8 +30,8 @@ from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.failures.group import Status
 from domain.identifiers import failure_group_id
+from domain.json_values import JsonObject
 from eventlog.history.as_of import open_past
-from eventlog.keys import LogFiles
 from projections import failure_groups, failure_watch
 from projections.failure_groups import BEGINNING, FailureGroupRow, PagePosition
 from projections.rows import Connection
@@ -101,7 +101,7 @@ MAX_GROUPS_OF_PAST = 1_000
     description="List groups of failures, the most recent failure first. Failed attempts are one"
     " group if job and reason are the same, and message and traceback differ only in numbers,"
     " ids, paths and quoted texts. They are recorded about half a second after they end. With"
-    " `asOf` all are on one page, taken from the first thousand groups of the log.",
+    " `asOf` they are taken from the first thousand groups of the log.",
 )
 async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     connection: ConnectionDep,
@@ -121,13 +121,22 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     """List groups of failures."""
     statuses = STATUSES if status is None else (status,)
     slug = None if job is None else storable(job, "/job")
-    if as_of is not None:
-        return await _list_past(connection, files, as_of, statuses, slug)
     after = _decode_cursor(cursor)
-    rows = await failure_groups.page_of_groups(connection, statuses, slug, after, limit + 1)
+    if as_of is None:
+        rows = await failure_groups.page_of_groups(connection, statuses, slug, after, limit + 1)
+        return page(*_page_of(rows, limit))
+    async with open_past(connection, files, as_of) as past:
+        groups = await past.failures(statuses, slug, MAX_GROUPS_OF_PAST)
+    rows = [row for row in groups if failure_groups.position_of(row) < after]
+    items, meta = _page_of(rows, limit)
+    return page(items, {**meta, "asOf": past.position})
+
+
+def _page_of(rows: Sequence[FailureGroupRow], limit: int) -> tuple[list[JsonObject], JsonObject]:
+    """Return a page of the first rows, and its `meta`."""
     next_cursor = _encode_cursor(rows[limit - 1]) if len(rows) > limit else None
     items = [failure_groups.present(row) for row in rows[:limit]]
-    return page(items, cursor_meta(limit, next_cursor))
+    return items, cursor_meta(limit, next_cursor)
 
 
 MAX_GROUPS = 100
@@ -204,7 +213,9 @@ async def resolve_failure(
 
 
 @router.post(
-    "/{fingerprint}/ignore", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
+    "/{fingerprint}/ignore",
+    response_model=Data[FailureGroup],
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """List the group no longer as open, even if it fails again."""
@@ -213,7 +224,9 @@ async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDe
 
 
 @router.post(
-    "/{fingerprint}/reopen", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
+    "/{fingerprint}/reopen",
+    response_model=Data[FailureGroup],
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Mark a resolved or ignored group as open."""
@@ -254,20 +267,6 @@ async def _group_row(connection: Connection, fingerprint: str) -> FailureGroupRo
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")
     return row
-
-
-async def _list_past(
-    connection: Connection,
-    files: LogFiles,
-    as_of: int | datetime,
-    statuses: Sequence[Status],
-    job: str | None,
-) -> JsonResponse:
-    async with open_past(connection, files, as_of) as past:
-        rows = await past.failures(statuses, job, MAX_GROUPS_OF_PAST)
-    meta = cursor_meta(len(rows), None)
-    meta["asOf"] = past.position
-    return page([failure_groups.present(row) for row in rows], meta)
 
 
 def _encode_cursor(row: FailureGroupRow) -> str:

@@ -140,22 +140,23 @@ def _belong_together(tour: Tour, group: Json, retry: str, operation: Json) -> No
     tour.call(runs, 400, at=operation["id"], params={"cursor": "x"})
 
 
-def test_pages_follow_each_other(shared: SharedApi, tour: Tour) -> None:
+def test_pages_follow_each_other_now_and_then(shared: SharedApi, tour: Tour) -> None:
     slug = shared.register()["slug"]
     messages = ["a is wrong", "b is wrong", "c is wrong"]
     for message in messages:
         fail(shared, slug, message)
     whole = eventually_listed(tour, 3, job=slug)
-    seen: list[Json] = []
-    cursor: str | None = ""
-    for _ in messages:
-        answer = shared.client.get(
-            "/failures", params={"job": slug, "limit": 1, "cursor": cursor}
-        ).json()
-        seen += answer["data"]
-        cursor = answer["meta"]["nextCursor"]
-    assert cursor is None
-    assert seen == whole
+    moment = shared.head()
+    for query in ({}, {"asOf": moment}):
+        seen: list[Json] = []
+        cursor: str | None = ""
+        for _ in messages:
+            answer = shared.get("/failures", job=slug, limit=1, cursor=cursor, **query)
+            assert answer["meta"].get("asOf") == query.get("asOf")
+            seen += answer["data"]
+            cursor = answer["meta"]["nextCursor"]
+        assert cursor is None
+        assert seen == whole
 
 
 @pytest.mark.parametrize(
