@@ -1,6 +1,7 @@
 """`Catalog`: the commands of the catalog's clients, one method each."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -11,11 +12,24 @@ from catalog.follower import new_build
 from catalog.repository import App, Repository, repository_id
 from domain import identifiers
 from domain.commands.application import MAX_DECISIONS, LogApplication
+from domain.commands.jobs import launched_before
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.ports import Origin, Row, Unit
 from domain.schema.validation import decided
+
+
+@dataclass(frozen=True)
+class LaunchedBuild:
+    """A build that a request launched.
+
+    Attributes:
+        row: None if an earlier request with the same idempotency key launched it.
+    """
+
+    build_id: UUID
+    row: Row | None
 
 
 class Catalog:
@@ -33,7 +47,7 @@ class Catalog:
         for _ in range(MAX_DECISIONS):
             now = self._application.clock()
             repository = Repository.add(app, now)
-            run = await self._ingestion_of(repository, origin)
+            run = await self._ingestion_of(repository, origin, self._application.new_id())
             try:
                 saved = await self._application.save(repository, run, origin=origin, decided_at=now)
             except VersionConflictError:
@@ -43,32 +57,55 @@ class Catalog:
             return saved.rows[repository.id]
         raise ConflictError("app_exists", f"app {app.id} already exists")
 
-    async def retry_ingestion(self, client_id: str, origin: Origin) -> None:
+    async def retry_ingestion(self, client_id: str, origin: Origin, key: str | None = None) -> None:
         """Launch another ingestion of the app.
+
+        With the same idempotency key this launches nothing again.
 
         Raises:
             NotFoundError: `app_not_found`.
             ConflictError: `ingestion_in_progress`.
         """
+        application = self._application
+        run_id = application.new_id()
+        if key is not None:
+            subject = f"ingestion {client_id}"
+            run_id = identifiers.catalog_run_id_for_key(origin.actor, subject, key)
 
         async def decide() -> list[Aggregate]:
             repository = await self._repository(client_id)
-            run = await self._ingestion_of(repository, origin)
+            run = await self._ingestion_of(repository, origin, run_id)
             return [repository, run]
 
-        await self._application.decide_and_save(decide, origin)
+        if key is not None and await application.find(JobRun, run_id) is not None:
+            return
+        try:
+            await application.decide_and_save(decide, origin)
+        except ConflictError:
+            # The ingestion in progress may be that of the same request, which came twice at once.
+            if key is None or await application.find(JobRun, run_id) is None:
+                raise
 
-    async def request_build(self, client_id: str, target: BuildTarget, origin: Origin) -> Row:
-        """Launch a build of the app; return the build's row.
+    async def request_build(
+        self, client_id: str, target: BuildTarget, origin: Origin, key: str | None = None
+    ) -> LaunchedBuild:
+        """Launch a build of the app.
+
+        With the same idempotency key and target, return the first build again.
 
         Raises:
             NotFoundError: `app_not_found`.
+            ConflictError: `idempotency_key_reused`, the key came with another target.
         """
         repository = await self._repository(client_id)
-        return await self._launch_build(repository.client_id, target, origin, None)
+        return await self._launch_build(repository.client_id, target, origin, None, key)
 
-    async def retry_build(self, build_id: UUID, origin: Origin) -> Row:
-        """Launch a build that repeats a failed one; return the new one's row.
+    async def retry_build(
+        self, build_id: UUID, origin: Origin, key: str | None = None
+    ) -> LaunchedBuild:
+        """Launch a build that repeats a failed one.
+
+        With the same idempotency key, return the first new build again.
 
         Raises:
             NotFoundError: `build_not_found`.
@@ -79,25 +116,40 @@ class Catalog:
             raise NotFoundError("build_not_found", "build not found")
         last_event = identifiers.event_id(build.id, build.version)
         caused = Origin(origin.actor, causation_id=last_event)
-        return await self._launch_build(build.repository_id, build.again(), caused, build.id)
+        return await self._launch_build(build.repository_id, build.again(), caused, build.id, key)
 
     async def _launch_build(
-        self, client_id: str, target: BuildTarget, origin: Origin, continues: UUID | None
-    ) -> Row:
+        self,
+        client_id: str,
+        target: BuildTarget,
+        origin: Origin,
+        continues: UUID | None,
+        key: str | None,
+    ) -> LaunchedBuild:
         application = self._application
         definition_id = identifiers.definition_id(BUILD_SLUG)
         definition = await application.definition(definition_id)
-        launch = Launch()
+        launch = Launch(idempotency_key=key, body=dict(vars(target)))
+        run_id = application.new_id()
+        if key is not None:
+            subject = f"build {continues or client_id}"
+            run_id = identifiers.catalog_run_id_for_key(origin.actor, subject, key)
         for _ in range(MAX_DECISIONS):
+            if key is not None and await launched_before(application, run_id, launch) is not None:
+                run = await application.run(run_id)
+                return LaunchedBuild(UUID(str(run.parameters["buildId"])), None)
             now = application.clock()
             build, run = await decided(
-                lambda: new_build(application, definition, client_id, target, launch, origin.actor)
+                lambda: new_build(
+                    application, definition, client_id, target, launch, origin.actor, run_id
+                )
             )
             events = application.stored_events([build, run])
             unit = Unit(events, origin, continues=continues, decided_at=now)
-            with suppress(VersionConflictError):  # The clock was set back.
+            # The clock was set back, or the same request came twice at once.
+            with suppress(VersionConflictError):
                 saved = await application.log_port.append(unit)
-                return saved.rows[build.id]
+                return LaunchedBuild(build.id, saved.rows[build.id])
         raise VersionConflictError(f"app {client_id} keeps changing")
 
     async def _repository(self, client_id: str) -> Repository:
@@ -107,12 +159,11 @@ class Catalog:
             raise NotFoundError("app_not_found", "app not found")
         return repository
 
-    async def _ingestion_of(self, repository: Repository, origin: Origin) -> JobRun:
+    async def _ingestion_of(self, repository: Repository, origin: Origin, run_id: UUID) -> JobRun:
         application = self._application
         definition_id = identifiers.definition_id(INGEST_SLUG)
         definition = await application.definition(definition_id)
         launch = Launch(parameters={"repositoryId": repository.client_id})
-        run_id = application.new_id()
         now = application.clock()
         run = await decided(lambda: new_run(definition, launch, run_id, origin.actor, now))
         repository.request_ingestion(str(run_id), application.clock())

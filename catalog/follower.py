@@ -403,19 +403,29 @@ def new_build(  # noqa: PLR0913 - what a build is made of
     target: BuildTarget,
     launch: Launch,
     requested_by: str,
+    run_id: UUID | None = None,
 ) -> tuple[Build, JobRun]:
     """Return a build and the run that executes it.
+
+    Args:
+        aggregates: give the present, and new ids.
+        definition: the job of builds.
+        repository_id: the app, as clients call it.
+        target: what to build.
+        launch: the run's, without its parameters.
+        requested_by: who launches it.
+        run_id: the run's id; None for a new one.
 
     Raises:
         InvalidInputError: an operator revised `repository-build`, and it no longer takes a build's
             parameters.
     """
     now = aggregates.clock()
-    run_id = aggregates.new_id()
+    run_id = run_id or aggregates.new_id()
     build_id = aggregates.new_id()
     build = Build.request(build_id, repository_id, run_id, target, now)
     parameters: JsonObject = {"buildId": str(build_id), "repositoryId": repository_id}
-    launch = Launch(parameters=parameters, context=launch.context)
+    launch = replace(launch, parameters=parameters)
     return build, new_run(definition, launch, run_id, requested_by, now)
 
 

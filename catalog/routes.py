@@ -22,6 +22,7 @@ from api.http.dependencies import (
     MAX_HISTORY_PAGE,
     ConnectionDep,
     HistoryLimit,
+    KeyDep,
     MayRead,
     Offset,
     OptionalCursor,
@@ -43,7 +44,7 @@ from catalog.app_search import WEIGHTS, AppFilter, Sort, add_search_text, find_s
 from catalog.build import BuildTarget
 from catalog.build_rows import BuildRow
 from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
-from catalog.commands import Catalog
+from catalog.commands import Catalog, LaunchedBuild
 from catalog.repository import IngestStatus
 from catalog.repository_rows import RepositoryRow
 from catalog.shapes import (
@@ -315,10 +316,10 @@ async def get_history(
     responses=failures(400, 404, 409, 429),
 )
 async def retry_ingestion(
-    app_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
+    app_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep, key: KeyDep
 ) -> JsonResponse:
-    """Launch another ingestion."""
-    await catalog.commands.retry_ingestion(app_id, origin)
+    """Launch another ingestion. With an `Idempotency-Key` a repeated request launches no other."""
+    await catalog.commands.retry_ingestion(app_id, origin, key)
     async with borrowed(service.pool) as connection:
         row = await _existing_app(connection, app_id)
     app = await catalog.views.app(row)
@@ -349,19 +350,33 @@ async def list_builds(
     "/{app_id}/builds",
     status_code=202,
     response_model=Launching[BuildShape],
-    responses=failures(400, 404, 413, 415, 429),
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
-async def request_build(
+async def request_build(  # noqa: PLR0913 - what it takes from the request
     app_id: str,
     service: ServiceDep,
     catalog: CatalogDep,
     origin: OriginDep,
+    key: KeyDep,
     body: Annotated[BuildBody | None, Body()] = None,
 ) -> JsonResponse:
-    """Launch a build; builds of one app take turns."""
+    """Launch a build; builds of one app take turns.
+
+    With an `Idempotency-Key` a repeated request returns the first build again.
+    """
     target = BuildTarget() if body is None else body.target()
-    row = await catalog.commands.request_build(app_id, target, origin)
-    [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
+    launched = await catalog.commands.request_build(app_id, target, origin, key)
+    return await _launched_build(launched, service, catalog)
+
+
+async def _launched_build(
+    launched: LaunchedBuild, service: Service, catalog: CatalogPart
+) -> JsonResponse:
+    if launched.row is None:
+        row = await _existing_build(service, str(launched.build_id))
+    else:
+        row = build_rows.TABLE.own(launched.row)
+    [build] = await catalog.views.builds([row])
     return response_with_warnings(build, await launch_warnings_of_job(BUILD_SLUG, service), 202)
 
 
@@ -437,12 +452,14 @@ async def _whole_log(build: BuildRow, catalog: CatalogPart) -> JsonResponse:
     responses=failures(400, 404, 409, 429),
 )
 async def retry_build(
-    build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
+    build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep, key: KeyDep
 ) -> JsonResponse:
-    """Build again what failed to build; the answer is the new build."""
-    row = await catalog.commands.retry_build(_aggregate_id(build_id), origin)
-    [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
-    return response_with_warnings(build, await launch_warnings_of_job(BUILD_SLUG, service), 202)
+    """Build again what failed to build; the answer is the new build.
+
+    With an `Idempotency-Key` a repeated request returns the first new build again.
+    """
+    launched = await catalog.commands.retry_build(_aggregate_id(build_id), origin, key)
+    return await _launched_build(launched, service, catalog)
 
 
 async def _existing_build(service: Service, build_id: str) -> BuildRow:

@@ -55,6 +55,18 @@ def triggered_run_id_for_key(principal: str, schedule: UUID, idempotency_key: st
     return uuid5(_NAMESPACE, f"trigger:{len(principal)}:{principal}:{schedule}:{idempotency_key}")
 
 
+def catalog_run_id_for_key(principal: str, subject: str, idempotency_key: str) -> UUID:
+    """Return the id of the run that ingests or builds an app for this principal under this key.
+
+    Args:
+        principal: who requests it.
+        subject: what is ingested, built, or built again.
+        idempotency_key: the key.
+    """
+    lengths = f"{len(principal)}.{len(subject)}"
+    return uuid5(_NAMESPACE, f"catalog-run:{lengths}:{principal}:{subject}:{idempotency_key}")
+
+
 def bulk_id_for_key(principal: str, idempotency_key: str) -> UUID:
     """Return the id of the bulk operation that this principal orders under this key."""
     # As above, for both parts may hold any printable character.

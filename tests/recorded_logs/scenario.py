@@ -191,8 +191,9 @@ async def _apps(part: Parts) -> None:
     run_id, holder = await _claim_next(part, worker)
     await does.progress(run_id, holder, report)
     await does.fail(run_id, holder, broken, Report())
-    again = await catalog.retry_build(UUID(str(failing["id"])), TESTER)
-    await part.jobs.cancel(UUID(str(again["job_run_id"])), "enough", TESTER)
+    again = await catalog.retry_build(failing.build_id, TESTER)
+    assert again.row is not None
+    await part.jobs.cancel(UUID(str(again.row["job_run_id"])), "enough", TESTER)
     other = App(
         id="blog",
         name="Blog",

@@ -1,5 +1,7 @@
 """The catalog of apps over HTTP, without any worker (contract, section 4)."""
 
+import httpx
+
 from tests.integration.http.catalog.apps import add, app_body, ingestions
 from tests.integration.shared_api import (
     Json,
@@ -199,6 +201,23 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     history = shared.get(f"/apps/{app['id']}/history")["data"]
     assert [step["status"] for step in history] == ["pending", "failed", "pending"]
     assert [step["jobRunId"] for step in history] == [second["id"], first["id"], first["id"]]
+
+
+def test_a_repeated_retry_with_one_key_ingests_once(shared: SharedApi) -> None:
+    app = add(shared)
+    path = f"/apps/{app['id']}/retry"
+
+    def retry(key: str) -> httpx.Response:
+        return shared.client.post(path, headers={"Idempotency-Key": key})
+
+    for _ in range(2):
+        run, *_ = ingestions(shared, app["id"])
+        shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
+        answers = at_once(5, lambda _: retry("one"))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len(ingestions(shared, app["id"])) == 2
+    assert retry("two").status_code == 202
+    check_failure(retry("three"), 409, "ingestion_in_progress")
 
 
 def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:

@@ -144,6 +144,21 @@ def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(
     )
 
 
+def test_a_repeated_request_with_one_key_builds_once(shared: SharedApi) -> None:
+    app = add(shared)
+
+    def post(path: str, key: str, body: Json | None = None) -> httpx.Response:
+        return shared.client.post(path, json=body, headers={"Idempotency-Key": key})
+
+    builds = f"/apps/{app['id']}/builds"
+    answers = at_once(5, lambda _: post(builds, "one", {"branch": "main"}))
+    assert {answer.status_code for answer in answers} == {202}
+    [build_id] = {answer.json()["data"]["id"] for answer in answers}
+    check_failure(post(builds, "one", {"branch": "other"}), 409, "idempotency_key_reused")
+    other = post(builds, "two", {"branch": "main"}).json()["data"]["id"]
+    assert [item["id"] for item in shared.get(builds)["data"]] == [other, build_id]
+
+
 def test_a_build_that_printed_nothing_has_an_empty_log(shared: SharedApi) -> None:
     answer = build(shared, add(shared))
     log = shared.get(f"/builds/{answer['id']}/logs")["data"]
