@@ -447,6 +447,21 @@ def refuse_unknown_names(request: HTTPConnection, names: Collection[str]) -> Non
     refuse([*issues, *_issues_of_repeated(request, names)])
 
 
+def refuse_misspelt_names(request: HTTPConnection, names: Collection[str]) -> None:
+    """Raise InvalidInputError if the query has a name that resembles one of these, or one twice.
+
+    The platform's clients may send other names.
+    """
+    others = set(request.query_params.keys()) - set(names)
+    misspelt = [
+        Issue(f"/{escape(name)}", _message_on_unknown(name, names), "enum")
+        for name in sorted(others)[:MAX_SUGGESTIONS]
+        if get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)
+        and not name.startswith(IGNORED_PREFIX)
+    ]
+    refuse([*misspelt, *_issues_of_repeated(request, names)])
+
+
 def _issues_of_repeated(request: HTTPConnection, names: Collection[str]) -> list[Issue]:
     """Return an issue for each of these parameters that the query has twice."""
     counts = Counter(name for name, _ in request.query_params.multi_items())

@@ -138,11 +138,7 @@ logger = logging.getLogger(__name__)
 
 
 class UnsupportedMediaTypeError(Exception):
-    """The body's content type is not JSON."""
-
-    def __init__(self, content_type: str) -> None:
-        sent = content_type or "none"
-        super().__init__(f"send JSON with the header Content-Type: application/json, not {sent!r}")
+    """The body is not JSON, or encoded; the message says what to send."""
 
 
 def install(app: FastAPI) -> None:
@@ -208,6 +204,8 @@ _KEYWORDS = {
     "string_too_long": "maxLength",
     "string_pattern_mismatch": "pattern",
     "too_long": "maxItems",
+    "too_short": "minItems",
+    "value_error": "format",
     "too_many_fields": "maxProperties",
     "int_parsing": "type",
     "bool_parsing": "type",
@@ -225,6 +223,9 @@ def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Iss
     if is_of_request:
         location = location[1:]
     kind = cast("str", error["type"])
+    is_of_name = location[-1:] == (_NAME_OF_MEMBER,) and kind != "extra_forbidden"
+    if is_of_name:
+        location = location[:-1]
     parts = [escape(str(part)) for part in location]
     pointer = "".join(f"/{part}" for part in parts)
     if kind == "extra_forbidden":
@@ -232,7 +233,7 @@ def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Iss
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
         message = "must be an object"
     elif kind == "missing":
-        message = "required"
+        message = "required" if location else "a body is required: send an object as JSON"
     elif kind == "bool_parsing":
         message = "must be true or false"
     elif kind == "string_pattern_mismatch":
@@ -240,7 +241,13 @@ def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Iss
         message = f"must match {context['pattern']}"
     else:
         message = _reworded(error["msg"])
+    if is_of_name:
+        message = f"this name {message}"
     return Issue(pointer, message, _keyword(kind))
+
+
+_NAME_OF_MEMBER = "[key]"
+"""Pydantic's last part of a location where a member's name is wrong, not its value."""
 
 
 def _keyword(kind: str) -> str:

@@ -5,12 +5,15 @@ the parsing itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import re
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Query
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -18,9 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import header
 from api.http.dependencies import MayRead, conditions, origin_of, reader_of, refuse_unknown_names
-from api.http.errors import UnsupportedMediaTypeError, failure
+from api.http.errors import MAX_ISSUES, UnsupportedMediaTypeError, failure
 from api.http.limits import MAX_BODY_BYTES
-from domain.errors import InvalidInputError, Issue
+from domain.errors import InvalidInputError, Issue, refuse
 from domain.json_values import InvalidJsonError, Json, parse
 
 
@@ -79,10 +82,13 @@ _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 
 
 class StrictJsonRoute(APIRoute):
-    """A route whose body, if it takes one, is parsed by `domain.json_values`.
+    """A route whose body is parsed by `domain.json_values`.
 
-    Unknown query parameters are refused.
+    Unknown query parameters are refused, and so are the fields of a body where none is taken.
     """
+
+    takes_any_body = False
+    """Whether a body is ignored where none is taken."""
 
     def _query_names(self) -> frozenset[str] | None:
         """Return the names of query parameters, None if they are checked elsewhere."""
@@ -97,7 +103,9 @@ class StrictJsonRoute(APIRoute):
         """Return FastAPI's handler, which gets parsed bodies."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
+        refuses_body = not (takes_body or self.takes_any_body or self.methods <= _WITHOUT_BODY)
         names = self._query_names()
+        integers = _integer_names(self.dependant)
         # Some routes take a body and write nothing.
         only_reads = any(
             dependency.call is MayRead.dependency for dependency in self.dependant.dependencies
@@ -109,6 +117,12 @@ class StrictJsonRoute(APIRoute):
                 # First, so that clients without a token do not learn the names of parameters.
                 authorize(request)
                 refuse_unknown_names(request, names)
+            if integers and request.scope["query_string"]:
+                authorize(request)
+                _refuse_odd_integers(request, integers)
+            if refuses_body:
+                authorize(request)
+                await _refuse_body(request)
             if takes_body:
                 # First, so that the body of a client without the right to do this is not read.
                 authorize(request)
@@ -119,8 +133,56 @@ class StrictJsonRoute(APIRoute):
         return handle_parsed
 
 
+_WITHOUT_BODY = {"GET", "HEAD"}
+"""Methods whose bodies nobody reads."""
+
+
+def _integer_names(dependant: Dependant) -> frozenset[str]:
+    """Return the names of query parameters that are integers."""
+    return frozenset(
+        parameter.alias
+        for parameter in get_flat_params(dependant)
+        if isinstance(parameter.field_info, Query)
+        and parameter.field_info.annotation in (int, int | None)
+    )
+
+
+_INTEGER = re.compile(r"-?[0-9]+")
+
+
+def _refuse_odd_integers(request: Request, names: Collection[str]) -> None:
+    """Raise InvalidInputError for `1_0`, `+1` and `1.0`, which pydantic would read as numbers."""
+    message = "must be a whole number in digits, such as 25"
+    issues = [
+        Issue(f"/{name}", message, "type")
+        for name, value in request.query_params.items()
+        if name in names and not _INTEGER.fullmatch(value)
+    ]
+    refuse(issues)
+
+
+async def _refuse_body(request: Request) -> None:
+    """Raise an error for a body that says something; `{}` says nothing.
+
+    A client that sends fields expects them to have an effect.
+    """
+    document = await parsed_body(request, await request.body())
+    if document is None or document == {}:
+        return
+    if not isinstance(document, dict) or len(document) > MAX_ISSUES:
+        raise InvalidInputError([Issue("", "no body is taken here; leave it out", "maxProperties")])
+    raise RequestValidationError(
+        [{"type": "extra_forbidden", "loc": ("body", name)} for name in document]
+    )
+
+
 class PlatformRoute(StrictJsonRoute):
-    """A route for the platform's own clients: it ignores query parameters that it does not know."""
+    """A route for the platform's own clients.
+
+    It ignores query parameters that it does not know, and a body where it takes none.
+    """
+
+    takes_any_body = True
 
     def _query_names(self) -> None:
         return None
@@ -159,26 +221,33 @@ async def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
     """Return the parsed and normalised body; None if it is empty.
 
     Raises:
-        UnsupportedMediaTypeError: its content type is not JSON.
+        UnsupportedMediaTypeError: its content type is not JSON, or it is compressed.
         InvalidInputError: it is not JSON, or holds values that cannot be stored.
     """
     if not raw.strip():
         return None
     content_type = header(request, b"content-type") or ""
-    if content_type != _JSON:
-        media_type = content_type.partition(";")[0].strip().lower()
-        if media_type != _JSON and not media_type.endswith("+json"):
-            raise UnsupportedMediaTypeError(content_type)
+    if content_type != _JSON and not _JSON_TYPE.match(content_type):
+        sent = content_type or "none"
+        message = f"send JSON with the header Content-Type: application/json, not {sent!r}"
+        raise UnsupportedMediaTypeError(message)
     try:
         if len(raw) <= _SMALL_BYTES:
             return parse(raw)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(_PARSER, parse, raw)
     except InvalidJsonError as error:
+        encoding = header(request, b"content-encoding")
+        if encoding is not None:
+            message = f"send the body as it is, without the header Content-Encoding: {encoding}"
+            raise UnsupportedMediaTypeError(message) from None
         raise InvalidInputError([Issue(error.pointer, error.message, "json")]) from None
 
 
 _JSON = "application/json"
+
+_JSON_TYPE = re.compile(r"\s*application/([^\s;,]+\+)?json\s*(;|$)", re.ASCII | re.IGNORECASE)
+"""FastAPI reads no others as JSON."""
 
 _PARSER = ThreadPoolExecutor(1, "json")
 """One thread: with several the event loop would wait longer for the interpreter's lock."""

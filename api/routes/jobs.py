@@ -96,7 +96,11 @@ async def pause_job(
     return await _definition(service, slug, row)
 
 
-@router.post("/{slug}/resume", response_model=Data[Definition], responses=failures(404, 409, 429))
+@router.post(
+    "/{slug}/resume",
+    response_model=Data[Definition],
+    responses=failures(400, 404, 409, 413, 415, 429),
+)
 async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Let runs of a job start again; a job that is not paused stays as it is."""
     row = await service.jobs.resume_job(possible_slug(slug), origin)
@@ -106,7 +110,7 @@ async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonR
 @router.delete(
     "/{slug}",
     response_model=Data[Definition],
-    responses=failures(404, 409, 429),
+    responses=failures(400, 404, 409, 413, 415, 429),
     description="Delete a job without pending or running runs; the answer shows it for the"
     " last time. Its runs and its history stay, and its slug may be registered again.",
 )

@@ -73,7 +73,9 @@ async def save_view(
     return data(saved_views.present(saved.row), 201 if saved.is_new else 200)
 
 
-@router.delete("/{name:path}", response_model=Data[SavedView], responses=failures(404, 409, 429))
+@router.delete(
+    "/{name:path}", response_model=Data[SavedView], responses=failures(400, 404, 409, 413, 415, 429)
+)
 async def delete_view(name: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Delete a view: its history stays, its name may be used again."""
     row = await service.views.delete(name, origin)

@@ -87,7 +87,11 @@ async def revise_schedule(
     return data(schedules.present(row))
 
 
-@router.delete("/{schedule_id}", response_model=Data[Schedule], responses=failures(404, 409, 429))
+@router.delete(
+    "/{schedule_id}",
+    response_model=Data[Schedule],
+    responses=failures(400, 404, 409, 413, 415, 429),
+)
 async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """End a schedule: its runs continue, its history stays, its id may be used again."""
     row = await service.schedules.delete(schedule_id, None, origin)
@@ -112,7 +116,9 @@ async def pause_schedule(
 
 
 @router.post(
-    "/{schedule_id}/resume", response_model=Data[Schedule], responses=failures(404, 409, 429)
+    "/{schedule_id}/resume",
+    response_model=Data[Schedule],
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonResponse:
     """Launch at the schedule's ticks again. If it is not paused, nothing changes."""
@@ -124,7 +130,7 @@ async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginD
     "/{schedule_id}/trigger",
     status_code=202,
     response_model=LaunchedRun,
-    responses=failures(404, 409, 429),
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def trigger_schedule(
     schedule_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep

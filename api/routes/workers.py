@@ -112,7 +112,7 @@ async def list_unoffered(connection: ConnectionDep) -> JsonResponse:
     "/{worker_id}/drain",
     status_code=202,
     response_model=Data[Worker],
-    responses=failures(404, 409, 429),
+    responses=failures(400, 404, 409, 413, 415, 429),
     description="Let a worker claim no more runs, finish those that it executes however long"
     " that takes, and then exit. A repeated call changes nothing.",
 )

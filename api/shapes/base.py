@@ -5,6 +5,7 @@ the types of fields in request bodies, and their base (`RequestBody`).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
@@ -179,10 +180,11 @@ YEAR_MS = 31_536_000_000
 
 
 def _time(value: object) -> datetime:
-    if not isinstance(value, str):
-        msg = "must be a time such as 2026-11-24T14:31:04.123Z"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic turns a ValueError into a message
-    return from_iso(value)
+    if isinstance(value, str):
+        with suppress(ValueError):  # Its words are Python's.
+            return from_iso(value)
+    message = "must be a time that exists, with an offset, such as 2026-11-24T14:31:04.123Z"
+    raise PydanticCustomError("format", message)
 
 
 AnyObject = dict[str, Any]

@@ -239,6 +239,14 @@ class JobBody(_DefinitionFields):
     type: JobType
     entry_point: EntryPoint
 
+    @field_validator("slug")
+    @classmethod
+    def _refuse_taken_address(cls, value: str) -> str:
+        if value.lower() == "runtimes":
+            msg = "must be another one: GET /jobs/runtimes shows the runtimes"
+            raise ValueError(msg)
+        return value
+
     def spec(self) -> JobSpec:
         """Return the definition's content."""
         return JobSpec(**self.changes())

@@ -39,8 +39,7 @@ class Reason(Shape):
     code: str = Field(
         description="of a waiting run: `quarantined`, `start_deadline`, `not_due`, `backing_off`,"
         " `no_worker`, `no_worker_offers_entry_point`, `no_worker_has_labels`,"
-        " `no_worker_shares`, `slots_full`,"
-        " `job_limit`, `key_limit`,"
+        " `no_worker_shares`, `slots_full`, `job_paused`, `job_limit`, `key_limit`, `rate_limited`,"
         " `behind_others`, `cancel_requested`; of an ended run: its `failureReason`, or"
         " `canceled`",
         examples=["job_limit"],

@@ -23,7 +23,13 @@ from api.access import (
     until_revoked,
 )
 from api.http.connections import FRAMES, abort, admit_stream
-from api.http.dependencies import MayRead, refuse_unknown_names, service_of, until_cut_off
+from api.http.dependencies import (
+    MayRead,
+    refuse_misspelt_names,
+    refuse_unknown_names,
+    service_of,
+    until_cut_off,
+)
 from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
 from api.stream.frames import Frame, StreamRequest, connection_ended, pong, stream_request
@@ -217,6 +223,7 @@ class _End(NamedTuple):
 async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _End:
     """Serve the client as long as possible; return how to close."""
     try:
+        refuse_misspelt_names(websocket, _NAMES)
         request = stream_request(websocket.query_params)
         await streams.check(request)
     except InvalidInputError as error:

@@ -65,7 +65,7 @@ def stream(
     """Connect to the event stream."""
     client = api.client if isinstance(api, SharedApi) else api
     query_string = "?" + urlencode(
-        {name: value for name, value in query.items() if value is not None}
+        {name: value for name, value in query.items() if value is not None}, doseq=True
     )
     url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{query_string}"
     with connect(

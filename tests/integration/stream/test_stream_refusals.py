@@ -22,6 +22,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"types": "*"}, "/types"),
     ({"types": "job.r*"}, "/types"),
     ({"types": "é" * 200}, "/types"),
+    ({"after": ["1", "2"]}, "/after"),
+    ({"types": ["job.run.pending", "job.run.running"]}, "/types"),
+    ({"type": "job.run.pending"}, "/type"),
+    ({"jobs": "report"}, "/jobs"),
     ({"job": ""}, "/job"),
     ({"job": "\N{KELVIN SIGN}"}, "/job"),
     ({"job": "a" * 101}, "/job"),
@@ -46,6 +50,11 @@ def test_what_cannot_be_meant_is_refused_in_words(
     code, reason = closed_with(shared, query)
     assert code == 1008
     assert reason == f"{path[1:]}: {issue['message']}".encode()[:123].decode(errors="ignore")
+
+
+def test_parameters_of_the_platforms_own_clients_are_ignored(shared: SharedApi) -> None:
+    with stream(shared, session="7", _="1") as opened:
+        assert opened.next()["type"] == "connection.ack"
 
 
 def test_a_last_event_id_that_is_no_position_is_refused(shared: SharedApi) -> None:

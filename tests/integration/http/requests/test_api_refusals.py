@@ -1,5 +1,6 @@
 """Requests refused before anybody looks at their content; wrong queries (contract, section 1)."""
 
+import gzip
 import re
 from collections.abc import Iterator
 
@@ -9,7 +10,14 @@ from starlette.requests import HTTPConnection
 
 from api.http.dependencies import MAX_SUGGESTIONS, refuse_unknown_names
 from domain.errors import InvalidInputError
-from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, job_body
+from tests.integration.shared_api import (
+    AS_JSON,
+    Json,
+    SharedApi,
+    check_failure,
+    issues_of,
+    job_body,
+)
 
 LIMIT = 1_048_576
 
@@ -21,6 +29,9 @@ RUN_QUERIES = (
     "limit=",
     "limit=1.5",
     "limit=1e1",
+    "limit=1.0",
+    "limit=1_0",
+    "limit=%2B1",
     "offset=-1",
 )
 WRONG_QUERIES = [
@@ -88,6 +99,54 @@ def test_an_unknown_name_in_a_query_is_refused_with_the_nearest_right_one(
         [issue] = issues_of(shared.client.request(method, path, json=body))
     assert issue["path"] == f"/{name}"
     assert remedy in issue["message"]
+
+
+WITHOUT_BODY = [
+    ("POST", "/jobs/repository-build/resume"),
+    ("DELETE", "/jobs/repository-build"),
+    ("POST", "/schedules/nightly/trigger"),
+    ("POST", "/schedules/nightly/resume"),
+    ("DELETE", "/schedules/nightly"),
+    ("DELETE", "/views/mine"),
+    ("POST", "/failures/0123456789abcdef/ignore"),
+    ("POST", "/failures/0123456789abcdef/reopen"),
+    ("POST", "/workers/one/drain"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WITHOUT_BODY)
+def test_fields_are_refused_where_none_would_have_an_effect(
+    shared: SharedApi, method: str, path: str
+) -> None:
+    with shared.nothing_written():
+        answer = shared.client.request(method, path, json={"parameters": {}, "force": True})
+        assert {issue["path"] for issue in issues_of(answer)} == {"/parameters", "/force"}
+        assert len(answer.json()["error"]["formErrors"]) == 2
+        for raw in (b"[]", b"5", b'{"a": NaN}', b"{", b"{" + b'"":{' * 99, b"\xff"):
+            answer = shared.client.request(method, path, content=raw, headers=AS_JSON)
+            assert [issue["path"] for issue in issues_of(answer)] == [""]
+    for nothing in (b"", b"{}", b"null"):
+        answer = shared.client.request(method, path, content=nothing, headers=AS_JSON)
+        assert answer.status_code in {200, 404, 409}, answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "remedy"),
+    [
+        ({"Content-Type": "image/x+json"}, "Content-Type: application/json"),
+        ({"Content-Type": "+json"}, "Content-Type: application/json"),
+        ({"Content-Type": "application/jsonp"}, "Content-Type: application/json"),
+        ({**AS_JSON, "Content-Encoding": "gzip"}, "without the header Content-Encoding: gzip"),
+    ],
+)
+def test_a_body_in_another_form_is_a_415_that_says_what_to_send(
+    shared: SharedApi, headers: dict[str, str], remedy: str
+) -> None:
+    for path in ("/jobs", "/jobs/repository-build/run", "/schedules/nightly/trigger"):
+        with shared.nothing_written():
+            answer = shared.client.post(path, content=gzip.compress(b"{}"), headers=headers)
+        check_failure(answer, 415, "unsupported_media_type")
+        assert remedy in answer.json()["error"]
 
 
 def test_ten_thousand_unknown_names_are_answered_with_suggestions_for_the_first() -> None:

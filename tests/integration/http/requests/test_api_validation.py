@@ -10,6 +10,7 @@ from tests.integration.shared_api import AS_JSON, Json, SharedApi, issues_of, jo
 UNIQUE: Json = {"key": ["day"], "until": "end", "onConflict": "keep"}
 
 BAD_FIELDS: list[tuple[Json, str]] = [
+    ({"slug": "Runtimes"}, "/slug"),
     ({"name": ""}, "/name"),
     ({"name": "x" * 201}, "/name"),
     ({"name": None}, "/name"),
@@ -87,6 +88,7 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"resources": {"disk": 1}}, "/resources/disk"),
     ({"workerLabels": {"gpu": 1}}, "/workerLabels/gpu"),
     ({"workerLabels": {"gpu": ""}}, "/workerLabels/gpu"),
+    ({"workerLabels": {"a b": "c"}}, "/workerLabels/a b"),
     ({"workerLabels": ["gpu"]}, "/workerLabels"),
     ({"workerLabels": {f"n{n}": "v" for n in range(33)}}, "/workerLabels"),
 ]
@@ -118,7 +120,10 @@ def test_everything_that_is_missing_is_named(shared: SharedApi) -> None:
         assert {issue["keyword"] for issue in missing} == {"required"}
         for empty in (b"", b"  ", b"null"):
             [issue] = issues_of(shared.client.post("/jobs", content=empty, headers=AS_JSON))
-            assert issue["path"] == ""
+            assert (issue["path"], issue["message"]) == (
+                "",
+                "a body is required: send an object as JSON",
+            )
 
 
 def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, slug: str) -> None:
@@ -179,12 +184,15 @@ def test_a_launch_with_a_wrong_field_is_refused_with_its_place(
         ({"scheduledAt": "9999-12-31T23:59:59-23:59"}, "/scheduledAt"),
         ({"scheduledAt": "0001-01-01T00:00:00+23:59"}, "/scheduledAt"),
         ({"scheduledAt": "2030-13-01T00:00:00Z"}, "/scheduledAt"),
+        ({"scheduledAt": "2030-02-29T00:00:00Z"}, "/scheduledAt"),
     ]
     with shared.nothing_written():
         for body, path in wrong:
             answer = shared.client.post(f"/jobs/{slug}/run", json=body)
             assert [issue["path"] for issue in issues_of(answer)] == [path], body
             assert list(answer.json()["error"]["fieldErrors"]) == [path.split("/")[1]], body
+            if path == "/scheduledAt" and "9999-12-31T23:59:59Z" not in body.values():
+                assert "such as 2026-11-24T14:31:04.123Z" in answer.text
 
 
 def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: SharedApi) -> None:
