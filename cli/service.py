@@ -6,7 +6,7 @@ First JSON and YAML files; then parameters and filters as people type them (`nam
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from yaml.constructor import ConstructorError
 
 from api.data_directory import resolve_data_dir
 from apphub_jobs.client import AccessError, ApiError, Client, ClientError, NotFoundError
@@ -30,7 +31,17 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML as JSON would be: `2026-11-25` stays a string."""
+    """Reads YAML as the API reads JSON: `2026-11-25` stays a string, and no key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the library's signature
+        """Return an object; PyYAML would take the last of several values."""
+        names: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                problem = f"the key {key.value!r} stands twice in one object"
+                raise ConstructorError(None, None, problem, key.start_mark)
+            names.add(str(key.value))
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -84,14 +95,19 @@ def parse_parameters(
         schema: the job's schema of parameters.
 
     Raises:
-        typer.BadParameter: a word is not NAME=VALUE, or the file holds no object.
+        typer.BadParameter: a word is not NAME=VALUE, a name stands twice, or the file holds no
+            object.
     """
     parameters = _in_file(file) if file else {}
+    names: set[str] = set()
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
             msg = f"{word!r} is no parameter: write NAME=VALUE, such as name=Ada or ids='[1, 2]'"
             raise typer.BadParameter(msg)
+        if name in names:
+            raise typer.BadParameter(f"{name} stands twice; write {name}='[…]' for several values")
+        names.add(name)
         value = value_of(text, name, schema)
         _require_json(word, {name: value})
         parameters[name] = value

@@ -1,5 +1,6 @@
 """What people type, as the parameters that they mean: by words, and in files."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -72,6 +73,14 @@ def test_no_parameter_is_refused() -> None:
         parse_parameters(["=1"], None, SCHEMA)
 
 
+def test_a_parameter_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="number stands twice"):
+        parse_parameters(["number=1", "text=a", "number=2"], None, SCHEMA)
+    file = tmp_path / "parameters.yaml"
+    file.write_text("number: 1\ntext: a")
+    assert parse_parameters(["number=2"], str(file), SCHEMA) == {"number": 2, "text": "a"}
+
+
 @pytest.mark.parametrize(
     ("text", "documents"),
     [
@@ -79,6 +88,7 @@ def test_no_parameter_is_refused() -> None:
         ("at: 2026-11-25T10:00:00Z", [{"at": "2026-11-25T10:00:00Z"}]),
         ('{"a": 1.0}\n---\n[true]', [{"a": 1}, [True]]),
         ("", []),
+        ("a: &x {b: 1}\nc: {<<: *x, b: 2}", [{"a": {"b": 1}, "c": {"b": 2}}]),
     ],
 )
 def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
@@ -92,6 +102,8 @@ def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
         ("1: a", "a key that is no string"),
         ("deep: {on: 1}", "at /deep"),
         ("a: .nan", "NaN"),
+        ("a: {b: 1, c: 2, b: 3}", "the key 'b' stands twice"),
+        ('{"a": 1, "a": 1}', "line 1, column 10"),
         ("a: !!set {b}", "set is no JSON type"),
         ("a: !!python/object:os.system {}", "could not determine a constructor"),
     ],
