@@ -103,7 +103,8 @@ class StrictJsonRoute(APIRoute):
         """Return FastAPI's handler, which gets parsed bodies."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
-        refuses_body = not (takes_body or self.takes_any_body or self.methods <= _WITHOUT_BODY)
+        is_command = not _WITHOUT_BODY.issuperset(self.methods or ())
+        refuses_body = is_command and not (takes_body or self.takes_any_body)
         names = self._query_names()
         integers = _integer_names(self.dependant)
         # Some routes take a body and write nothing.

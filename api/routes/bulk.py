@@ -178,8 +178,10 @@ async def list_bulk_operations(
     before = None if cursor is None else position_of(cursor)
     async with open_past(connection, files, as_of) as past:
         rows, next_before = await past.bulk_operations(before, limit)
-    next_cursor = None if next_before is None else str(next_before)
-    return page([bulk.present(row) for row in rows], cursor_meta(limit, next_cursor))
+    meta = cursor_meta(limit, None if next_before is None else str(next_before))
+    if as_of is not None:
+        meta["asOf"] = past.position
+    return page([bulk.present(row) for row in rows], meta)
 
 
 @router.get(

@@ -59,12 +59,6 @@ class ResolveBody(RequestBody):
     ] = None
 
 
-class FailureListMeta(PartMeta):
-    """Where a page of groups ends; with `asOf` also the position that it shows."""
-
-    as_of: int | None = None
-
-
 class FailuresThen(Shape):
     """How often a group failed in a stretch of time."""
 
@@ -95,7 +89,7 @@ MAX_GROUPS_OF_PAST = 1_000
 
 @router.get(
     "",
-    response_model=Page[list[FailureGroup], FailureListMeta],
+    response_model=Page[list[FailureGroup], PartMeta],
     responses=failures(400),
     dependencies=[MayRead],
     description="List groups of failures, the most recent failure first. Failed attempts are one"

@@ -157,9 +157,12 @@ async def list_jobs(
         async with _turn(service, jobs):
             if limit is not None or cursor:
                 size = limit or MAX_PAGE
-                texts, next_page = await jobs.page(storable(cursor, "/cursor"), size)
-                meta = orjson.dumps(cursor_meta(size, next_page))
-                body = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
+                after = storable(cursor, "/cursor")
+                texts, next_page, position = await jobs.page(after, size)
+                meta = cursor_meta(size, next_page)
+                if position is not None:
+                    meta["asOf"] = position
+                body = b'{"data":[%b],"meta":%b}' % (b",".join(texts), orjson.dumps(meta))
                 return Response(body, media_type=JSON)
             part = await jobs.after("", FIRST_PART)
     except QueueFullError:

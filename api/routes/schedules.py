@@ -26,7 +26,7 @@ from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
 from api.routes.launches import launch_response
-from api.shapes.base import Data, Page, failures
+from api.shapes.base import Data, Page, PartMeta, failures
 from api.shapes.runs import LaunchedRun
 from api.shapes.schedules import (
     Backfill,
@@ -37,7 +37,6 @@ from api.shapes.schedules import (
     Schedule,
     ScheduleBody,
     ScheduleDraft,
-    ScheduleListMeta,
     SchedulePatch,
     Tick,
 )
@@ -187,7 +186,7 @@ MAX_PAGE_OF_PAST = 20
 
 @router.get(
     "",
-    response_model=Page[list[Schedule], ScheduleListMeta],
+    response_model=Page[list[Schedule], PartMeta],
     responses=failures(400),
     dependencies=[MayRead],
     description="List schedules by id. A page is shorter than its limit where they have some"

@@ -114,6 +114,9 @@ class PartMeta(Shape):
     limit: int
     has_more: bool
     next_cursor: str | None
+    as_of: int | None = Field(
+        default=None, description="the log position that is shown, if the request has `asOf`"
+    )
 
 
 class Part(Shape, Generic[T]):

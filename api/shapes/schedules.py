@@ -7,7 +7,6 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from api.shapes.base import (
     AnyObject,
-    PartMeta,
     ReasonText,
     RequestBody,
     Shape,
@@ -44,12 +43,6 @@ class Tick(Shape):
     )
     decided_at: AwareDatetime
     position: int
-
-
-class ScheduleListMeta(PartMeta):
-    """Where a page of schedules ends; with `asOf` also the log position that it shows."""
-
-    as_of: int | None = None
 
 
 class CursorMeta(Shape):

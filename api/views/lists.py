@@ -245,6 +245,7 @@ class DefinitionsPart:
         rows_read: rows that were read, including those that the view or the module filter left out.
         last_slug: slug of the last row that was read.
         has_more: whether more rows may follow it.
+        position: the log position that they show; None for the present.
     """
 
     slugs: list[str]
@@ -252,6 +253,7 @@ class DefinitionsPart:
     rows_read: int
     last_slug: str
     has_more: bool
+    position: int | None
 
 
 @dataclass(frozen=True)
@@ -297,12 +299,15 @@ class JobLists:
         slugs = [row["slug"] for row in rows]
         texts = [orjson.dumps(job_definitions.present(row)) for row in rows]
         if not part.rows:
-            return DefinitionsPart(slugs, texts, 0, slug, has_more=False)
+            return DefinitionsPart(slugs, texts, 0, slug, False, view.position)
         last_slug = part.rows[-1]["slug"]
-        return DefinitionsPart(slugs, texts, len(part.rows), last_slug, part.has_more)
+        rows_read = len(part.rows)
+        return DefinitionsPart(slugs, texts, rows_read, last_slug, part.has_more, view.position)
 
-    async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
+    async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None, int | None]:
         """Return the definitions after a slug as JSON, and the `after` of the next page.
+
+        Last the log position that they show; None for the present.
 
         Raises:
             InvalidInputError: `as_of` lies in the future.
@@ -312,15 +317,16 @@ class JobLists:
         size = 0
         has_more = True
         last_slug = after
+        position: int | None = None
         while has_more and len(texts) <= limit and size < PAGE_BYTES:
             part = await self.after(last_slug, min(limit + 1 - len(texts), MAX_PART))
             slugs += part.slugs
             texts += part.texts
             size += sum(map(len, part.texts))
-            last_slug, has_more = part.last_slug, part.has_more
+            last_slug, has_more, position = part.last_slug, part.has_more, part.position
         if len(texts) > limit:
-            return texts[:limit], slugs[limit - 1]
-        return texts, last_slug if has_more else None
+            return texts[:limit], slugs[limit - 1], position
+        return texts, last_slug if has_more else None, position
 
     def _connection(self, *, is_new: bool) -> AbstractAsyncContextManager[Connection]:
         if self.as_of is None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of
 
@@ -100,6 +101,15 @@ def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, stor
         shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"]["position"]
         == shared.head()
     )
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/job-runs", "/schedules", "/failures", "/bulk"])
+def test_each_page_of_the_past_names_its_position(shared: SharedApi, path: str) -> None:
+    shared.register()
+    head = shared.head()
+    meta = shared.get(path, asOf=head, limit=1)["meta"]
+    assert (meta["limit"], meta["asOf"]) == (1, head)
+    assert "asOf" not in shared.get(path, limit=1)["meta"]
 
 
 def test_a_time_leads_to_an_event_also_where_positions_were_given_up(shared: SharedApi) -> None:
