@@ -158,8 +158,7 @@ class Schedules(Ticking):
             if has_too_many_runs(change.schedule, 1):
                 obstacle = "too_many_runs"
             if obstacle is not None:
-                message = f"schedule {slug} can launch nothing: {obstacle}"
-                raise ConflictError(obstacle, message)
+                raise _cannot_launch(slug, obstacle)
             with suppress(VersionConflictError):
                 await ticks.read_slot_holders(self._application, [change])
                 if change.holder == run_id:
@@ -357,6 +356,20 @@ async def _missing_ticks(
     return MissingTicks(missing, continue_from)
 
 
+_REMEDIES = {
+    "job_deleted": "its job is deleted; register it again, or name another job by PATCH",
+    "invalid_parameters": "its job does not take its parameters; change them by PATCH",
+    "too_many_runs": f"{MAX_OPEN_RUNS} runs that people launched of it have not ended;"
+    " cancel some, or wait",
+    "runs_are_unique": "runs of its job are unique, so only one of these would be kept; trigger it",
+}
+
+
+def _cannot_launch(slug: str, obstacle: str) -> ConflictError:
+    message = f"schedule {slug} can launch nothing: {_REMEDIES.get(obstacle, obstacle)}"
+    return ConflictError(obstacle, message)
+
+
 def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
     """Return whether people would have launched too many open runs with these."""
     return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
@@ -462,5 +475,4 @@ async def _refuse_obstacles(
         # All these runs have the same parameters: only one of them would be kept.
         obstacle = "runs_are_unique"
     if obstacle is not None:
-        message = f"schedule {change.schedule.slug} can launch nothing: {obstacle}"
-        raise ConflictError(obstacle, message)
+        raise _cannot_launch(change.schedule.slug, obstacle)

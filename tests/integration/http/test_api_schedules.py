@@ -254,6 +254,30 @@ def test_triggered_again_under_the_same_key_it_is_the_first_run(tour: Tour, job:
     assert len(set(launched)) == len(launched)
 
 
+def test_what_can_launch_nothing_says_why_and_what_to_do(tour: Tour, shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    name = created(tour, slug)["id"]
+
+    def refusals() -> set[tuple[str, str]]:
+        past = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+        calls = {"trigger": None, "backfill": past}
+        answers = [
+            shared.client.post(f"/schedules/{name}/{call}", json=sent)
+            for call, sent in calls.items()
+        ]
+        assert [answer.status_code for answer in answers] == [409, 409]
+        return {(answer.json()["code"], answer.json()["error"]) for answer in answers}
+
+    stricter = {"parametersSchema": {"required": ["day"]}}
+    shared.client.patch(f"/jobs/{slug}", json=stricter).raise_for_status()
+    start = f"schedule {name} can launch nothing: its job"
+    message = f"{start} does not take its parameters; change them by PATCH"
+    assert refusals() == {("invalid_parameters", message)}
+    shared.client.delete(f"/jobs/{slug}").raise_for_status()
+    message = f"{start} is deleted; register it again, or name another job by PATCH"
+    assert refusals() == {("job_deleted", message)}
+
+
 def test_a_trigger_warns_of_runs_that_nobody_would_execute(shared: SharedApi) -> None:
     slug = shared.register(slug=unique(), workerLabels={"zone": "mars"})["slug"]
     schedule = shared.client.post("/schedules", json=body(slug)).json()["data"]
