@@ -19,7 +19,7 @@ from domain.errors import InvalidInputError, Issue, refuse
 from domain.failures.group import DIGITS
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import STATUSES, FailureReason
-from domain.json_values import InvalidJsonError, Json, parse
+from domain.json_values import HALF_PAIR, NUL, InvalidJsonError, Json, parse
 
 
 @dataclass(frozen=True)
@@ -236,9 +236,9 @@ class _Reader:
 def _refuse_foreign_characters(text: str) -> None:
     """Refuse what PostgreSQL cannot store."""
     if "\x00" in text:
-        raise _RefusedError("a NUL character", "pattern")
+        raise _RefusedError(NUL, "pattern")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise _RefusedError("half a surrogate pair, no character", "pattern")
+        raise _RefusedError(HALF_PAIR, "pattern")
 
 
 def conditions_of(

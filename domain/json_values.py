@@ -22,6 +22,10 @@ MAX_DEPTH = 64
 """Deeper nesting is refused. Real parameters have less than ten levels; Python's parser gives up at
 about a thousand."""
 
+NUL = "a NUL character, which cannot be stored; leave it out"
+
+HALF_PAIR = "half a surrogate pair, which is no character; leave it out"
+
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
 
@@ -61,7 +65,7 @@ def parse(raw: bytes) -> Json:
     except InvalidJsonError:
         raise
     except ValueError:  # Python refuses to convert integers of more than 4300 digits.
-        raise InvalidJsonError("", "a number has too many digits") from None
+        raise InvalidJsonError("", "a number has too many digits; send it as a string") from None
     if _is_normal(value):
         return value
     return normalise(value)
@@ -122,7 +126,7 @@ def _normalised(value: object, depth: int) -> Json:
         return value
     if isinstance(value, int):
         if not _MIN_INT <= value <= _MAX_INT:
-            raise InvalidJsonError("", "an integer beyond 64 bits")
+            raise InvalidJsonError("", "an integer beyond 64 bits; send it as a string")
         return value
     if isinstance(value, float):
         return _normalised_float(value)
@@ -203,19 +207,18 @@ def _checked_key(key: object) -> str:
 
 def _checked_text(text: str) -> str:
     if "\x00" in text:
-        raise InvalidJsonError("", "a NUL character")
+        raise InvalidJsonError("", NUL)
     if not text.isascii():
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            message = "half a surrogate pair, which is no character"
-            raise InvalidJsonError("", message) from None
+            raise InvalidJsonError("", HALF_PAIR) from None
     return text
 
 
 def _normalised_float(value: float) -> int | float:
     if not math.isfinite(value):
-        raise InvalidJsonError("", "NaN, Infinity or a number out of range")
+        raise InvalidJsonError("", "NaN, Infinity or a number out of range; send a string or null")
     if value.is_integer() and _MIN_INT <= value <= _MAX_INT:
         return int(value)
     return value
@@ -231,7 +234,7 @@ def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
 
 
 def _refuse_constant(name: str) -> Json:
-    raise InvalidJsonError("", f"{name} is no JSON")
+    raise InvalidJsonError("", f"{name} is no JSON; send a string or null")
 
 
 _DECODER = json.JSONDecoder(

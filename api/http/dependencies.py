@@ -28,7 +28,7 @@ from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError, refuse
 from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named
 from domain.jobs.run_events import STATUSES
-from domain.json_values import JsonObject, escape
+from domain.json_values import NUL, JsonObject, escape
 from domain.ports import Origin
 from domain.quarantine import Quarantine
 from eventlog.database.costly_reads import REMEDY, CostlyReads
@@ -370,7 +370,7 @@ def storable(text: str, path: str) -> str:
         path: the parameter as a JSON Pointer, for the error.
     """
     if "\x00" in text:
-        raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
+        raise InvalidInputError([Issue(path, NUL, "pattern")])
     return text
 
 

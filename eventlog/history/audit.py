@@ -16,6 +16,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
+from domain.json_values import NUL
 from domain.topics import EVENTS
 from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions, to_event_row
 from eventlog.archive.reading import (
@@ -116,7 +117,7 @@ class EventFilter:
         """
         for path, text in {"/type": types, "/subject": subject, "/actor": actor}.items():
             if "\x00" in text:
-                raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
+                raise InvalidInputError([Issue(path, NUL, "pattern")])
         kind, aggregate_id = _subject(subject)
         return cls(
             types=_types(types),
@@ -171,7 +172,7 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
     if not colon:
         if text in _kinds():
             return text, None
-        return None, _uuid(text, "/subject")
+        return None, _uuid(text, "/subject", "; give one, or KIND:NAME as job_definition:SLUG")
     if kind not in _kinds():
         message = f"there is no {kind!r}; there are {', '.join(_kinds())}"
         raise InvalidInputError([Issue("/subject", message, "enum")])
@@ -192,11 +193,12 @@ def _correlation(text: str) -> UUID | None:
     return _uuid(text, "/correlation")
 
 
-def _uuid(text: str, path: str) -> UUID:
+def _uuid(text: str, path: str, remedy: str = "") -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise InvalidInputError([Issue(path, f"{text!r} is no id", "format")]) from None
+        message = f"{text!r} is no id{remedy}"
+        raise InvalidInputError([Issue(path, message, "format")]) from None
 
 
 def _time(text: str, path: str) -> datetime | None:
@@ -205,7 +207,7 @@ def _time(text: str, path: str) -> datetime | None:
     try:
         return from_iso(text)
     except ValueError:
-        message = "must be a time such as 2026-11-24T14:31:04.123Z"
+        message = "must be a time with an offset, such as 2026-11-24T14:31:04.123Z"
         raise InvalidInputError([Issue(path, message, "format")]) from None
 
 
