@@ -120,10 +120,8 @@ def test_everything_that_is_missing_is_named(shared: SharedApi) -> None:
         assert {issue["keyword"] for issue in missing} == {"required"}
         for empty in (b"", b"  ", b"null"):
             [issue] = issues_of(shared.client.post("/jobs", content=empty, headers=AS_JSON))
-            assert (issue["path"], issue["message"]) == (
-                "",
-                "a body is required: send an object as JSON",
-            )
+            assert issue["path"] == ""
+            assert "an object" in issue["message"]
 
 
 def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, slug: str) -> None:
