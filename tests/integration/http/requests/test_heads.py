@@ -22,10 +22,12 @@ def test_every_get_answers_a_head_with_the_same_headers_and_no_body(shared: Shar
             continue  # Its GET has no end.
         path = re.sub(r"\{slug\}", "repository-build", described)
         path = re.sub(r"\{\w+\}", "x", path)
-        got = shared.client.get(path)
-        head = shared.client.head(path)
+        got, head, again = (
+            shared.client.request(method, path) for method in ("GET", "HEAD", "GET")
+        )
+        while headers(got) != headers(again):  # A count in the body got another digit meanwhile.
+            got, head, again = again, shared.client.head(path), shared.client.get(path)
         assert (head.status_code, head.content) == (got.status_code, b""), path
-        # The times in some bodies differ, their lengths do not.
         assert headers(head) == headers(got), path
 
 
