@@ -7,7 +7,10 @@
  *     }
  */
 
-/** The server breaks every silence after 15 seconds; a connection that stays silent three times as long is dead. */
+/**
+ * The server breaks every silence after 15 seconds. After three times as long the connection is given up: until then the
+ * server may be busy, or the network away, and to connect and resume would only add to that.
+ */
 const SILENCE_MS = 45_000;
 
 /** Between two attempts to connect: twice as long each time, until something comes again. */
@@ -117,9 +120,7 @@ async function* socketMessages(url, signal) {
     socket.close();
     end({}); // Whatever the other side says to that.
   };
-  const watch = silenceWatch(hangUp);
   socket.onmessage = ({ data }) => {
-    watch.heard();
     waiting.push(data);
     if (waiting.length >= MOST_WAITING) {
       socket.onmessage = null; // What still comes is asked for again.
@@ -133,11 +134,10 @@ async function* socketMessages(url, signal) {
   try {
     while (waiting.length > 0 || !closed) {
       if (waiting.length > 0) yield JSON.parse(waiting.shift());
-      else await new Promise((resolve) => (wake = resolve));
+      else await orHangUp(new Promise((resolve) => (wake = resolve)), hangUp);
     }
     if (closed.code === REFUSED) throw new StreamRefusedError(closed.reason);
   } finally {
-    watch.stop();
     signal?.removeEventListener("abort", hangUp);
     hangUp();
   }
@@ -146,50 +146,46 @@ async function* socketMessages(url, signal) {
 async function* eventMessages(url, { token, signal }) {
   const ending = new AbortController();
   const hangUp = () => ending.abort();
-  const watch = silenceWatch(hangUp);
   signal?.addEventListener("abort", hangUp);
   try {
     const headers = { Accept: "text/event-stream", ...(token && { Authorization: `Bearer ${token}` }) };
-    const response = await fetch(url, { headers, signal: ending.signal });
+    const response = await orHangUp(fetch(url, { headers, signal: ending.signal }), hangUp);
     if (response.status >= 400 && response.status < 500) {
-      const { error } = await response.json();
+      const { error } = await orHangUp(response.json(), hangUp);
       throw new StreamRefusedError(typeof error === "string" ? error : JSON.stringify(error));
     }
     if (!response.ok) return;
     let text = "";
     const decoder = new TextDecoder();
-    for await (const bytes of chunks(response.body)) {
-      watch.heard();
+    for await (const bytes of chunks(response.body, hangUp)) {
       const events = (text + decoder.decode(bytes, { stream: true })).split("\n\n");
       text = events.pop();
       for (const event of events) yield JSON.parse(event.slice(event.indexOf("data: ") + "data: ".length));
     }
   } finally {
-    watch.stop();
     signal?.removeEventListener("abort", hangUp);
     hangUp();
   }
 }
 
 /** Not every browser can iterate over a body. */
-async function* chunks(body) {
+async function* chunks(body, hangUp) {
   const reader = body.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await orHangUp(reader.read(), hangUp);
     if (done) return;
     yield value;
   }
 }
 
-function silenceWatch(hangUp) {
-  let timer = setTimeout(hangUp, SILENCE_MS);
-  return {
-    heard() {
-      clearTimeout(timer);
-      timer = setTimeout(hangUp, SILENCE_MS);
-    },
-    stop: () => clearTimeout(timer),
-  };
+/** Wait for what comes next, and hang up if nothing does. The time that you take for a message is no silence. */
+async function orHangUp(next, hangUp) {
+  const timer = setTimeout(hangUp, SILENCE_MS);
+  try {
+    return await next;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function pause(milliseconds, signal) {

@@ -191,3 +191,10 @@ async def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -
     assert "this is the log" in await refused({"after": 1, "logId": "another"})
     assert "unknown type 'nothing'" in await refused({"types": "nothing"})
     assert await refused({}, "/nowhere") in {"HTTP 403", "not found"}
+
+
+def test_a_silent_connection_is_replaced_but_not_that_of_a_slow_reader() -> None:
+    scene = SUPPORT / "stream" / "silences.mjs"
+    command = [*node(with_sockets=False), str(scene), str(JAVASCRIPT)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=90)
+    assert done.stdout == "1 1\n2 1\n3 2\n"  # Messages, each with the number of connections.
