@@ -148,13 +148,21 @@ class RunLines:
     def _end(self, run: Run) -> tuple[str, str]:
         self._started.pop(run["id"], None)
         status = run["status"]
-        attempt = _attempt(run["attempt"], run["maxAttempts"])
         if run["startedAt"] is None:
-            attempt = "before it started"
-        details = _join(_after(run["durationMs"]), attempt)
+            when = before_start(run)
+        else:
+            when = _attempt(run["attempt"], run["maxAttempts"])
+        details = _join(_after(run["durationMs"]), when)
         if status != "succeeded":
             details = f"{details}: {_reason(run)}"
         return status, details
+
+
+def before_start(run: Run) -> str:
+    """Return before which attempt a run ended that was not running then."""
+    if run["attempt"] == 1:
+        return "before it started"
+    return f"while it waited for {_attempt(run['attempt'], run['maxAttempts'])}"
 
 
 class LineLimiter:

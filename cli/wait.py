@@ -24,7 +24,7 @@ from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, 
 from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
 from cli.options import command, exit_on_error
-from cli.run_lines import duration, in_one_line
+from cli.run_lines import before_start, duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
 from cli.times import duration_of_option
@@ -206,7 +206,9 @@ def _print_end(run: RunDocument) -> None:
     text = f"{run.slug} {run.status}"
     if run.duration_ms is not None:
         text += f" after {duration(run.duration_ms)}"
-    if run.max_attempts > 1:
+    if run.started_at is None:
+        text += f" {before_start(run)}"
+    elif run.max_attempts > 1:
         text += f" in attempt {run.attempt} of {run.max_attempts}"
     if run.status != "succeeded":
         reason = run.error_message or run.failure_reason or "no reason given"

@@ -86,10 +86,19 @@ def _summary(run: RunRow, around: Surroundings, reasons: Sequence[Reason]) -> st
         return _waits(around, binding)
     attempt = f"attempt {run['attempt']} of {run['max_attempts']}"
     if status in FINAL:
-        ended = f"{status} in {attempt}" if run["started_at"] else f"{status} before it started"
-        return ": ".join([ended, *binding])
+        return ": ".join([f"{status} {_ended_when(run, attempt)}", *binding])
     runs = f"runs on worker {run['worker_id']} since {run['started_at']}, {attempt}"
     return "; ".join([runs, *binding])
+
+
+def _ended_when(run: RunRow, attempt: str) -> str:
+    """Return in which attempt a run ended, or before which one."""
+    if run["started_at"] is not None:
+        return f"in {attempt}"
+    if run["execution"] == 0:
+        return "before it started"
+    # After a failed attempt or a hand-back.
+    return f"while it waited for {attempt}"
 
 
 def _waits(around: Surroundings, binding: Sequence[str]) -> str:

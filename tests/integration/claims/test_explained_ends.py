@@ -111,6 +111,16 @@ async def test_who_canceled_it_is_told_and_why(part: Parts) -> None:
     assert unstarted["summary"].startswith("canceled before it started: ")
 
 
+async def test_a_cancel_between_attempts_names_the_attempt_that_did_not_start(part: Parts) -> None:
+    await registered(part.jobs, retry_policy={"maxAttempts": 3, "strategy": "fixed"})
+    await part.worker("w")
+    claim = await _claimed(part)
+    await part.executions.fail(claim.run.id, claim.holder, AttemptFailure("ouch"), Report())
+    await part.jobs.cancel(claim.run.id, "enough", TESTER)
+    explanation = await explained(part, str(claim.run.id))
+    assert explanation["summary"] == "canceled while it waited for attempt 2 of 3: enough"
+
+
 async def test_a_success_needs_no_reason(part: Parts) -> None:
     await _prepared(part)
     claim = await _claimed(part)

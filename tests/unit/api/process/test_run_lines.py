@@ -66,6 +66,8 @@ def test_an_end_without_success_says_why(status: str) -> None:
 def test_what_never_started_says_so() -> None:
     end = message("canceled", startedAt=None, errorMessage="not wanted")
     assert lines_of(end) == ["canceled: before it started: not wanted"]
+    between = message("canceled", startedAt=None, attempt=2, errorMessage="not wanted")
+    assert lines_of(between) == ["canceled: while it waited for attempt 2 of 3: not wanted"]
 
 
 def test_of_many_lines_a_second_the_rest_is_counted() -> None:
