@@ -214,7 +214,7 @@ def trigger(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOpti
 
 
 @command(schedules_app)
-def backfill(
+def backfill(  # noqa: PLR0913 - one for each option
     *,
     schedule_id: ScheduleId,
     begin: Annotated[
@@ -226,6 +226,9 @@ def backfill(
         ),
     ],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="No later than now.")] = "now",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the runs that would be launched.")
+    ] = False,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
@@ -234,6 +237,10 @@ def backfill(
     first = time_of_option(begin, "--from", now)
     last = time_of_option(end, "--to", now)
     with connected(to) as client:
+        if dry_run:
+            count = client.schedules.preview_backfill(schedule_id, first, last)
+            _print_count(count, as_json=as_json)
+            return
         launched = client.schedules.backfill(schedule_id, first, last)
     for run_id in launched:
         if as_json:
@@ -242,6 +249,13 @@ def backfill(
         typer.echo(run_id)
     count = len(launched)
     typer.echo("1 run was launched" if count == 1 else f"{count} runs were launched", err=True)
+
+
+def _print_count(count: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"count": count})
+        return
+    typer.echo("1 run would be launched" if count == 1 else f"{count} runs would be launched")
 
 
 @command(schedules_app)

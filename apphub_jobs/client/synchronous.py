@@ -900,6 +900,20 @@ class Schedules:
             next_begin = backfill["continueFrom"]
         return run_ids
 
+    def preview_backfill(self, schedule_id: str, begin: datetime, end: datetime) -> int:
+        """Return how many runs `backfill` would launch; nothing is launched.
+
+        It sends one request for every thousand ticks.
+        """
+        count = 0
+        next_begin: str | None = begin.isoformat()
+        while next_begin is not None:
+            request = schedules.preview_backfill(schedule_id, next_begin, end.isoformat())
+            preview = self._transport.data(request)
+            count += preview["count"]
+            next_begin = preview["continueFrom"]
+        return count
+
     def preview(self, schedule_id: str, n: int = 10) -> list[ComingTickDocument]:
         """Return the next `n` ticks of a schedule, a hundred at most."""
         ticks = self._transport.data(schedules.preview(schedule_id, n))

@@ -84,6 +84,12 @@ def backfill(schedule_id: str, begin: str, end: str) -> Request:
     return Request(method="POST", path=_path(schedule_id, "backfill"), body=body)
 
 
+def preview_backfill(schedule_id: str, begin: str, end: str) -> Request:
+    """Count past ticks that have no run."""
+    body = {"from": begin, "to": end, "dryRun": True}
+    return Request(method="POST", path=_path(schedule_id, "backfill"), body=body)
+
+
 def preview(schedule_id: str, n: int) -> Request:
     """Read the next ticks."""
     return get(_path(schedule_id, "preview"), n=n)

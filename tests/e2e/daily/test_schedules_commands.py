@@ -54,11 +54,14 @@ def test_a_schedule_from_its_file_to_its_end(shell: Shell) -> None:
     assert run["parameters"]["name"] == "Grace"
     assert lines(shell, "ticks", "nightly") == []
     assert shell.run("schedules", "ticks", "nightly").stdout == "no ticks yet\n"
+    assert lines(shell, "backfill", "nightly", *TIMES, "--dry-run") == [{"count": 1}]
     done = shell.run("schedules", "backfill", "nightly", *TIMES)
     [_] = done.stdout.splitlines()  # Its first version counts also before its creation.
     assert done.stderr == "1 run was launched\n"
     done = shell.run("schedules", "backfill", "nightly", *TIMES)
     assert (done.stdout, done.stderr) == ("", "0 runs were launched\n")
+    done = shell.run("schedules", "backfill", "nightly", *TIMES, "--dry-run")
+    assert done.stdout == "0 runs would be launched\n"
     assert shell.run("schedules", "delete", "nightly").stderr == "nightly is deleted\n"
     gone = shell.run("schedules", "show", "nightly")
     assert gone.returncode == 1
