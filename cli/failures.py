@@ -124,12 +124,13 @@ def print_failure(group: FailureDocument, times: FailuresOverTimeDocument, begin
     out.print(Text.assemble((group.job, "bold"), " ", status, " ", group.fingerprint))
     out.print(Text(harmless(group.title)))
     in_version = group["resolvedInVersion"]
+    recovered = group["recovered"]
     out.print()
     print_facts(
         {
             "reason": group["reason"],
             "in": group["frame"],
-            "failures": f"{group.count}, of which {group['recovered']} recovered",
+            "failures": f"{group.count + recovered}, of which {recovered} recovered since",
             "first": f"{ago(group.first_at, now)} ago, {group['firstAt']}",
             "last": f"{ago(group.last_at, now)} ago, {group['lastAt']}",
             "last day": _last_day(times, begin),

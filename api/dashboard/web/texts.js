@@ -461,7 +461,8 @@ export const texts = {
 		day: (/** @type {number} */ count) => `${many(count, "failure")} within 24 h`,
 		/** @param {number} count @param {string} time */
 		since: (count, time) => `${many(count, "failure")} since ${time}`,
-		recovered: (/** @type {number} */ count) => `${number(count)} recovered by a retry`,
+		recovered: (/** @type {number} */ count) => `${number(count)} recovered since`,
+		allRecovered: "All its runs have succeeded since, or retries of them, perhaps with other parameters. The next failure opens it again.",
 		versions: (/** @type {number[]} */ list) => `in ${list.length === 1 ? "version" : "versions"} ${list.join(", ")}`,
 		details: "Trend and runs",
 		notThen: "Nothing had failed in this way at that moment",

@@ -40,7 +40,7 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     output = shell.run("failures", "show", name).stdout
     assert output.startswith(f"end-as open {name}\nas it was told\n")
     # Attempts of other tests' runs may be counted meanwhile.
-    assert re.search(r"failures    \d+, of which 0 recovered", output), output
+    assert re.search(r"failures    \d+, of which 0 recovered since", output), output
     assert f"apphub-jobs failures resolve {name}" in output
     times = json.loads(shell.run("failures", "show", name, "--json").stdout)["overTime"]["buckets"]
     assert sum(bucket["failures"] for bucket in times) >= group["count"]
@@ -68,3 +68,16 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     done = shell.run("failures", "resolve", "0000")
     assert done.returncode == 1
     assert "failure not found" in done.stderr
+
+
+def test_a_retry_with_other_parameters_counts_as_a_recovery(shell: Shell) -> None:
+    def group(status: str) -> dict[str, Any] | None:
+        groups = listed(shell, "--job", "steer", "--status", status)
+        return next((one for one in groups if one["title"] == "avoidable"), None)
+
+    assert shell.run("run", "steer", "letters=avoidable", "fails=true").returncode == 3
+    name = eventually(lambda: group("open"), what="the group")["fingerprint"]
+    shell.run("failures", "retry", name, "--set", "fails=false", "--reason", "avoided")
+    eventually(lambda: group("resolved"), what="the recovery")
+    output = shell.run("failures", "show", name).stdout
+    assert re.search(r"failures    1, of which 1 recovered since$", output, re.MULTILINE), output

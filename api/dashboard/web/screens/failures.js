@@ -154,7 +154,7 @@ function Group({ group, trend, again, isOpen }) {
 	const shows = useSignal(isOpen);
 	const {
 		fingerprint, title, job, reason, frame, status, count, recovered, firstAt, lastAt, affectedVersions,
-		sampleRun,
+		sampleRun, resolvedInVersion,
 	} = group;
 	const words = texts.failures;
 	const say = (/** @type {Verdict} */ what) =>
@@ -177,10 +177,11 @@ function Group({ group, trend, again, isOpen }) {
 			${words.versions(affectedVersions)}
 		</p>
 		<p>
-			<strong>${words.times(count)}</strong>${recovered > 0 && `, ${words.recovered(recovered)}`} ·${" "}
+			<strong>${words.times(count + recovered)}</strong>${recovered > 0 && `, ${words.recovered(recovered)}`} ·${" "}
 			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
+		${status === "resolved" && count === 0 && resolvedInVersion === null && html`<p class="note">${words.allRecovered}</p>`}
 		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, absolute(trend.since))}</small></p>`}
 		<details open=${isOpen} onToggle=${toggle}>
 			<summary>${words.details}</summary>

@@ -20,13 +20,20 @@ def _group(world: World) -> dict[str, Any] | None:
 
 def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) -> None:
     page = screen.page
-    world.ended(world.launch("scan-secrets", repository="private-garden"))
+    run_id = world.launch("scan-secrets", repository="private-garden")
+    world.ended(run_id)
     group = eventually(lambda: _group(world), what="the group")
     with world.client as client:
         before = client.get("/job-runs/counts").json()["meta"]["position"]
+        edited = {"parameters": {"repository": "public-garden"}}
+        client.post(f"/job-runs/{run_id}/retry", json=edited).raise_for_status()
     card = page.locator("li.card", has_text=TITLE)
     screen.open("?view=failures")
+    page.get_by_role("button", name="resolved", exact=True).click()
+    expect(card).to_contain_text("1 failure, 1 recovered since")
+    expect(card).to_contain_text("perhaps with other parameters")
     for action, status, last in (
+        ("Reopen", "open", "Ignore"),
         ("Resolve", "resolved", "Reopen"),
         ("Reopen", "open", "Ignore"),
         ("Ignore", "ignored", "Reopen"),
