@@ -22,7 +22,7 @@ import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
 import { differences } from "./definition.js";
 import { LaunchForm, launchOf } from "./launch_form.js";
 import { comparison, Runs, useRelated } from "./run_failure.js";
-import { Log } from "./run_log.js";
+import { Log, startedAttempts } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
 
@@ -106,7 +106,7 @@ function Facts({ run, related }) {
 			texts.runs.columns.took,
 			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
 		],
-		[words.attempts, texts.runs.attemptOf(run.startedAt ? run.attempt : 0, run.maxAttempts)],
+		[words.attempts, texts.runs.attemptOf(startedAttempts(run), run.maxAttempts)],
 		[words.by, run.requestedBy],
 		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],

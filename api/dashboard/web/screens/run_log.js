@@ -20,7 +20,7 @@ const MORE_ROWS = 20;
 /** @param {{run: Api.Run}} props */
 export function Log({ run }) {
 	const given = Object.fromEntries(address.value.words);
-	const attempt = numberIn(given.attempt, run.attempt) ?? run.attempt;
+	const attempt = numberIn(given.attempt, run.attempt) ?? Math.max(startedAttempts(run), 1);
 	const linked = numberIn(given.line, Infinity);
 	const find = given.find ?? "";
 	const { log, version, isGrowing, error } = useLog(run.id, attempt);
@@ -44,6 +44,9 @@ export function Log({ run }) {
 			save=${() => attempted(() => download(run.id, attempt))} key=${attempt} />`}
 	</section>`;
 }
+
+/** How many attempts have started: between two, a run has the number of the next. @param {Api.Run} run */
+export const startedAttempts = ({ startedAt, attempt }) => (startedAt ? attempt : attempt - 1);
 
 /**
  * @param {string | undefined} written @param {number} most

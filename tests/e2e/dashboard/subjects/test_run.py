@@ -39,6 +39,28 @@ def test_attempts_stand_beside_each_other_each_with_its_log(screen: Screen, worl
     expect(page.get_by_role("log")).not_to_contain_text("ConnectionError")
 
 
+def test_between_attempts_only_those_count_that_have_started(screen: Screen, world: World) -> None:
+    page = screen.page
+    policy = {"maxAttempts": 3, "strategy": "fixed", "initialDelayMs": 3_600_000}
+    with world.client as client:
+        job = client.get("/jobs/render-previews").json()["data"]["job"]
+        fields = {name: job[name] for name in ("type", "entryPoint", "parametersSchema")}
+        body = {**fields, "slug": "render-hourly", "name": "Hourly", "retryPolicy": policy}
+        client.post("/jobs", json=body).raise_for_status()
+        run_id = world.launch("render-hourly", app="docs")
+        path = f"/job-runs/{run_id}"
+        eventually(
+            lambda: client.get(path).json()["data"]["run"]["attempt"] == 2, what="the back-off"
+        )
+        screen.open(f"?view=run&id={run_id}&tab=log")
+        expect(page.get_by_role("log")).to_contain_text("ConnectionError")
+        expect(page.locator(".facts")).to_contain_text("1 of 3")
+        client.post(f"{path}/cancel", json={"reason": "too late"}).raise_for_status()
+    page.get_by_role("link", name="Story", exact=True).click()
+    summary = page.locator(".explanation .summary")
+    expect(summary).to_have_text("canceled while it waited for attempt 2 of 3: too late")
+
+
 def test_a_run_is_compared_with_another(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 404.
     page = screen.page
