@@ -45,7 +45,7 @@ async def test_ticks_whose_runs_are_unique_replace_each_other_or_are_skipped(sce
     await scene.end_run()
     await scene.tick(1)
     assert scene.outcomes()[2:] == ["launched"]
-    with pytest.raises(ConflictError, match="runs_are_unique"):
+    with pytest.raises(ConflictError, match="runs of its job are unique"):
         await scene.schedules.backfill("kept", begun, scene.now, TESTER)
     await scene.schedules.delete("kept", None, TESTER)
     await scene.create("replaced", job="replace", overlap="allow_all", catch_up_ms=9**9)
