@@ -21,7 +21,7 @@ from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import RebuildResult, rebuild
 from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.rebuild.verify import verify
-from eventlog.seal.check import Report
+from eventlog.seal.report import Report
 from migrations import runner
 from projections import run_statistics
 from projections.histories.rules import Finding

@@ -28,7 +28,7 @@ from eventlog.archive.reading import ArchiveCheck
 from eventlog.rebuild.rebuild import RebuildUnderWayError
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison
-from eventlog.seal.check import Report
+from eventlog.seal.report import Report
 from projections.tables import FoldError
 from runtime.text import pluralize
 

@@ -24,9 +24,9 @@ from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.keys import LogFiles
-from eventlog.seal.check import Report
 from eventlog.seal.keys import SealKeyError, SealKeys, read_keys
 from eventlog.seal.proofs import Prover, check_proof
+from eventlog.seal.report import Report
 from eventlog.seal.seal import KeptHead, SealError, SignedHead, read_kept
 from eventlog.seal.sealer import Sealer, Sealing
 from eventlog.seal.verify import verify_seals

@@ -11,8 +11,9 @@ from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.failures import raise_unavailable
 from eventlog.encoding import RawRow
-from eventlog.seal.check import Report, SealCheck
+from eventlog.seal.check import END, SealCheck
 from eventlog.seal.keys import SealKeys
+from eventlog.seal.report import Report
 from eventlog.seal.seal import SEALED_EVENTS, KeptHead, all_seals, check_seal
 from eventlog.seal.tree import Leaf, to_leaves
 from projections.rows import Connection, read_value
@@ -67,38 +68,24 @@ async def _verify(
     log_id = await read_value(connection, str, sql.LOG_ID)
     sealed = await read_value(connection, int, SEALED_EVENTS)
     check = SealCheck(log_id, kept)
-    events_checked = _CheckedEvents(check, progress, sealed)
     without_position = await read_value(connection, int, encoding.WITHOUT_POSITION)
     if without_position:
-        check.findings.add("inserted", 0, f"{without_position} events have no position")
+        check.report.add("inserted", f"{without_position} events have no position", 0)
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events = _Events(chunks)
+
+        async def take_up_to(position: int) -> None:
+            async for leaves in events.up_to(position):
+                check.take(leaves)
+                progress(check.report.events, max(check.report.events, sealed))
+
         async for row in all_seals(connection):
-            bound = check.open(check_seal(row, keys, log_id))
-            if bound is None:
-                continue
-            async for leaves in events.up_to(bound):
-                events_checked.take(leaves)
-            check.close()
-        check.open_tail()
-        async for leaves in events.up_to(None):
-            events_checked.take(leaves)
+            last = check.open(check_seal(row, keys, log_id))
+            if last is not None:
+                await take_up_to(last)
+                check.close()
+        await take_up_to(END)
     return check.finish()
-
-
-class _CheckedEvents:
-    """Passes events to the check, and reports the progress."""
-
-    def __init__(self, check: SealCheck, progress: Progress, total: int) -> None:
-        self._check = check
-        self._progress = progress
-        self._total = total
-        self._done = 0
-
-    def take(self, leaves: Sequence[Leaf]) -> None:
-        self._check.take(leaves)
-        self._done += len(leaves)
-        self._progress(self._done, max(self._done, self._total))
 
 
 class _Events:
@@ -107,21 +94,18 @@ class _Events:
     def __init__(self, chunks: AsyncIterator[list[RawRow]]) -> None:
         self._chunks = chunks
         self._unread: list[Leaf] = []
-        self._is_over = False
 
-    async def up_to(self, position: int | None) -> AsyncIterator[list[Leaf]]:
-        """Yield the next events up to a position, inclusive, or all that remain."""
-        while True:
-            if not self._unread and not self._is_over:
-                self._unread = to_leaves(await anext(self._chunks, []))
-                self._is_over = not self._unread
-            if not self._unread:
-                return
-            end = len(self._unread)
-            if position is not None:
-                end = bisect_right(self._unread, position, key=lambda leaf: leaf[0])
+    async def up_to(self, position: int) -> AsyncIterator[list[Leaf]]:
+        """Yield the next events up to a position, inclusive."""
+        while self._unread or await self._read_chunk():
+            end = bisect_right(self._unread, position, key=lambda leaf: leaf[0])
             leaves, self._unread = self._unread[:end], self._unread[end:]
             if leaves:
                 yield leaves
             if self._unread:  # The next event is after the position.
                 return
+
+    async def _read_chunk(self) -> bool:
+        """Read the next chunk; return False at the end of the log."""
+        self._unread = to_leaves(await anext(self._chunks, []))
+        return bool(self._unread)

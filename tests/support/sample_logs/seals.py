@@ -17,9 +17,9 @@ from eventlog.database.listener import Listener
 from eventlog.keys import LogFiles
 from eventlog.seal import seal as seal_statements
 from eventlog.seal import tree as stored_events
-from eventlog.seal.check import Report
 from eventlog.seal.keys import SealKeys, create_keys, read_keys
 from eventlog.seal.proofs import Prover
+from eventlog.seal.report import Report
 from eventlog.seal.seal import (
     NO_PREVIOUS,
     KeptHead,

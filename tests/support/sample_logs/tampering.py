@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eventlog.seal.check import Report
+from eventlog.seal.report import Report
 
 LAST_SEALED = 33
 """The last position that the sealed log of these tests has under a seal."""
