@@ -25,8 +25,8 @@ from domain.errors import SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.archive.files import ArchiveError
 from eventlog.archive.reading import ArchiveCheck
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildUnderWayError
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison
 from eventlog.seal.report import Report
 from projections.tables import FoldError

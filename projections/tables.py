@@ -27,7 +27,7 @@ from projections.table import ProjectedRow, Table
 # log is.
 
 Stored = tuple[UUID, int, int, str, bytes]
-"""A row of `FOLD_ALL`: the aggregate's id, the version, the position, the topic, the state."""
+"""A stored event: the aggregate's id, the version, the position, the topic, the state."""
 
 
 class FoldError(Exception):

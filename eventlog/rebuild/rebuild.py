@@ -20,12 +20,13 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.history.run_changes import forget_checkpoints
-from eventlog.rebuild import staging
+from eventlog.rebuild.differences import Difference, insert_differing_sql, read_examples
+from eventlog.rebuild.expected_rows import Range
 from eventlog.rebuild.fold_versions import is_complete, mark_complete, mark_incomplete, stale_tables
 from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.snapshots import shared_snapshots
-from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Comparison, Range, compare_ranges, verify
+from eventlog.rebuild.staging import differing_table, expected_table
+from eventlog.rebuild.verify import Comparison, compare_ranges, verify
 from eventlog.statistics import forget_statistics
 from projections import job_runs
 from projections.rows import Connection, read_first, read_value
@@ -169,30 +170,27 @@ async def _stage_all_differing(
 
     async def stage(part: Range) -> int:
         differing = await _stage_differing(session, table, part)
-        remaining = MAX_EXAMPLES - len(examples)
-        if differing and remaining > 0:
-            unreadable = part.staged.unreadable_keys
-            differences = await staging.examples(session, table, part.keys, remaining)
+        limit = MAX_EXAMPLES - len(examples)
+        if differing and limit > 0:
+            differences = await read_examples(session, table, part.keys, limit)
             examples.extend(
                 f"{difference.key} {difference.past_text}"
                 for difference in differences
-                if difference.key not in unreadable
+                if difference.key not in part.unreadable
             )
         return differing
 
     async with shared_snapshots(database, [table], session) as snapshots:
         comparison = await compare_ranges(snapshots, table, stage, progress)
-    drop = f"DROP TABLE {staging.expected_table(table)}"
-    await session.execute(f"{drop}; ANALYZE {staging.differing_table(table)}")
+    drop = f"DROP TABLE {expected_table(table)}"
+    await session.execute(f"{drop}; ANALYZE {differing_table(table)}")
     return comparison, examples
 
 
 async def _stage_differing(session: Connection, table: Table, part: Range) -> int:
     """Stage a range's differing rows; return their number."""
-    inserted = await session.execute(staging.insert_differing_sql(table), part.keys.values)
+    inserted = await session.execute(insert_differing_sql(table), part.keys.values)
     # Unreadable rows stay as another version of the program has written them.
-    delete_unreadable = f"""
-        DELETE FROM {staging.differing_table(table)} WHERE {table.key} = ANY(%s::uuid[])
-    """
-    deleted = await session.execute(delete_unreadable, (list(part.staged.unreadable_keys),))
+    delete_unreadable = f"DELETE FROM {differing_table(table)} WHERE {table.key} = ANY(%s::uuid[])"
+    deleted = await session.execute(delete_unreadable, (list(part.unreadable),))
     return inserted.rowcount - deleted.rowcount

@@ -26,7 +26,7 @@ from eventlog.keys import LogFiles
 from eventlog.personal import CiphertextError, event_of, first_plain_states, plain_states
 from eventlog.rebuild import staging
 from eventlog.rebuild.fold_versions import RECORD_REPAIR
-from eventlog.rebuild.staging import FOLD_COLUMNS
+from eventlog.rebuild.log_by_aggregate import FOLD_COLUMNS
 from projections.envelope import EventRow
 from projections.rows import Connection, as_row, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table

@@ -1,17 +1,13 @@
-"""Short snapshots of the database, each shared by two sessions, in which log and tables must agree.
+"""Short snapshots of the database, each shared by sessions, in which log and tables must agree.
 
 A large log is compared in ranges, each in a snapshot of its own. No snapshot is held for much
 longer than a range takes, so vacuum and claims are hardly slowed, however large the log is.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import LiteralString
-from uuid import UUID
 
-from eventlog.archive.files import ArchiveError, Document
-from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, operator_session
 from eventlog.personal import (
@@ -24,6 +20,7 @@ from eventlog.personal import (
     unwrap,
 )
 from eventlog.rebuild import staging
+from eventlog.rebuild.log_by_aggregate import COUNT_ARCHIVED, CREATE_UNARCHIVED, copy_archives
 from projections import job_runs
 from projections.rows import Connection, read_first, read_rows, read_value
 from projections.table import Table
@@ -73,7 +70,7 @@ class SharedSnapshots:
         log: the session that reads events.
         tables: the session that stages the expected rows, and compares.
         archive: the directory of archive files; None if there is none.
-        position: the log's last position in the first snapshot.
+        position: the log's last position before the first snapshot.
         keys: the keys of personal data, as of the snapshot of the log's session.
     """
 
@@ -83,8 +80,9 @@ class SharedSnapshots:
         self.archive: Path | None = database.files.archive
         self.position = 0
         self.keys = SnapshotKeys(database)
-        # Number of archived events in the temporary table `unarchived`; None if none are needed.
-        self._unarchived_count: int | None = None
+        self._snapshot_id = ""
+        # Number of archived events that were copied; None if none are needed.
+        self._copied_events: int | None = None
 
     async def prepare(self, compared: Sequence[Table]) -> None:
         """Make the temporary tables.
@@ -94,93 +92,55 @@ class SharedSnapshots:
         """
         for table in compared:
             await self.tables.execute(staging.create_sql(table))
-        await self.log.execute(staging.CREATE_UNARCHIVED)
+        await self.log.execute(CREATE_UNARCHIVED)
         # Its queries are not read to their end, so plans with fast first rows are best.
         await self.log.execute("SET cursor_tuple_fraction = 0.001")
+        self.position = await read_value(self.log, int, sql.HEAD)
         # Only runs are archived.
-        if job_runs.TABLE.name in {table.name for table in compared}:
-            await self._copy_archives()
+        if any(table.name == job_runs.TABLE.name for table in compared):
+            self._copied_events = await copy_archives(self.log, self.archive)
 
     @asynccontextmanager
-    async def next(self) -> AsyncIterator[str]:
-        """Hold the next snapshot in the log's session; yield the id by which to `share` it.
+    async def next(self) -> AsyncIterator[None]:
+        """Hold the next snapshot in the log's session.
 
         Raises:
             ArchiveError: an archive cannot be read.
         """
-        while not await self._try_begin():
-            await self._copy_archives()
+        await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
+        while await self._has_new_archives():
+            await self.log.execute("ROLLBACK")
+            self._copied_events = await copy_archives(self.log, self.archive)
+            await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
+        self._snapshot_id = await read_value(self.log, str, "SELECT pg_export_snapshot()")
+        self.keys.begin(self._snapshot_id)
         try:
-            yield self.keys.snapshot_id
-        except BaseException:
-            await self._end("ROLLBACK")
-            raise
-        await self._end("COMMIT")
+            yield
+        finally:
+            if not self.log.closed:
+                await self.log.execute("ROLLBACK")
+            await self.keys.end()
 
-    async def _end(self, statement: LiteralString) -> None:
-        if not self.log.closed:
-            await self.log.execute(statement)
-        await self.keys.end()
+    async def _has_new_archives(self) -> bool:
+        """Return whether events that are archived in the present snapshot have to be copied."""
+        if self._copied_events is None:
+            return False
+        return self._copied_events != await read_value(self.log, int, COUNT_ARCHIVED)
 
-    async def share(self, snapshot_id: str) -> None:
-        """Hold a snapshot in the tables' session, too, until `release`.
+    async def share(self) -> None:
+        """Hold the snapshot of the log's session in the tables' session, too, until `release`.
 
         After an error, the transaction lasts until the session ends.
         """
-        await self.tables.execute(
-            f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot_id}'; {_MAY_IDLE}"
-        )
+        await _begin_in(self.tables, self._snapshot_id)
 
     async def release(self) -> None:
         """End the snapshot in the tables' session."""
         await self.tables.execute("COMMIT")
 
-    async def _try_begin(self) -> bool:
-        """Begin the next snapshot; return False, without one, if events were archived meanwhile."""
-        await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
-        self.keys.begin(await read_value(self.log, str, "SELECT pg_export_snapshot()"))
-        if self._unarchived_count not in {
-            None,
-            await read_value(self.log, int, staging.COUNT_ARCHIVED),
-        }:
-            await self.log.execute("ROLLBACK")
-            return False
-        if not self.position:
-            self.position = await read_value(self.log, int, sql.HEAD)
-        return True
 
-    async def _copy_archives(self) -> None:
-        """Fill the temporary table `unarchived` with all archived events."""
-        expected_events = await read_value(self.log, int, staging.COUNT_ARCHIVED)
-        await self.log.execute("TRUNCATE unarchived")
-        copied_events = 0
-        # Each chunk is read before its COPY: a session executes one statement at a time.
-        async with aclosing(events_between(self.log, self.archive, 0)) as chunks:
-            async for chunk in chunks:
-                await self._copy_chunk(chunk)
-                copied_events += len(chunk)
-        now = await read_value(self.log, int, staging.COUNT_ARCHIVED)
-        if copied_events != expected_events and expected_events == now:
-            problem = (
-                f"leads to {copied_events} of {expected_events} archived events: it was edited"
-            )
-            raise ArchiveError("index", problem)
-        # If more events were archived meanwhile, `_try_begin` notices it.
-        self._unarchived_count = copied_events
-        if copied_events:
-            await self.log.execute(staging.ORDER_UNARCHIVED)
-
-    async def _copy_chunk(self, chunk: Sequence[Document]) -> None:
-        async with self.log.cursor().copy(staging.COPY_UNARCHIVED) as copy:
-            for event in chunk:
-                row = (
-                    UUID(event["aggregateId"]),
-                    event["version"],
-                    event["position"],
-                    event["topic"],
-                    event["state"].encode(),
-                )
-                await copy.write_row(row)
+async def _begin_in(session: Connection, snapshot_id: str) -> None:
+    await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot_id}'; {_MAY_IDLE}")
 
 
 class SnapshotKeys:
@@ -188,30 +148,26 @@ class SnapshotKeys:
 
     That session is opened when it is first needed. The keys are read again for each snapshot, since
     some may have been erased.
-
-    Attributes:
-        snapshot_id: the present snapshot.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stack = AsyncExitStack()
         self._session: Connection | None = None
-        self.snapshot_id = ""
+        self._snapshot_id = ""
         self._has_begun = False
         self._rows: dict[str, SubjectKeyRow] = {}
         self._has_all = False
 
     def begin(self, snapshot_id: str) -> None:
         """Read the keys as of this snapshot from now on."""
-        self.snapshot_id = snapshot_id
+        self._snapshot_id = snapshot_id
 
     async def end(self) -> None:
         """Forget the keys of the snapshot."""
         self._rows.clear()
-        session = self._session
-        if session is not None and self._has_begun and not session.closed:
-            await session.execute("ROLLBACK")
+        if self._session is not None and self._has_begun and not self._session.closed:
+            await self._session.execute("ROLLBACK")
         self._has_begun = False
 
     async def close(self) -> None:
@@ -257,9 +213,7 @@ class SnapshotKeys:
             session = await self._stack.enter_async_context(await self._database.connect())
             self._session = session
         if not self._has_begun:
-            await session.execute(
-                f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{self.snapshot_id}'; {_MAY_IDLE}"
-            )
+            await _begin_in(session, self._snapshot_id)
             self._has_begun = True
             values = {"limit": KEYS_AT_ONCE}
             rows = await read_rows(session, SubjectKeyRow, SUBJECT_KEYS_PAGE, values)

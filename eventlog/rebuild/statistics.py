@@ -12,8 +12,8 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.json_values import JsonObject
 from eventlog.database import sql
 from eventlog.database.connection import Database, operator_session, snapshot
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import MAX_EXAMPLES, RebuildResult
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison
 from eventlog.statistics import LOCK, READ, CountState, count_all, values_of
 from projections.rows import Connection, read_one, read_rows, read_value

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from eventlog.database.connection import Database
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from migrations import runner
 from projections.tables import TABLES

@@ -27,7 +27,7 @@ from eventlog.history.audit import Audit, EventFilter, position_before
 from eventlog.history.reader import Replay
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.envelope import Envelope
 from projections.messages import messages

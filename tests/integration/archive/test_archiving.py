@@ -19,8 +19,8 @@ from domain.ports import Origin
 from eventlog.archive import role
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import failure_search, job_runs

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eventlog.database.connection import Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.integration.bulk.scene import Scene

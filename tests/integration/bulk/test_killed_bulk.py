@@ -16,7 +16,7 @@ from domain.commands.bulk import BulkOperations
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
 from eventlog.history.as_of import PastSelection
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests import ROOT

@@ -10,7 +10,7 @@ from domain.commands.executions import Claim
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.integration.decisions.long import log_rows_read, report_often

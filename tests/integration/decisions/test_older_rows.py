@@ -11,8 +11,8 @@ from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES

@@ -15,7 +15,7 @@ from domain.ports import Origin
 from eventlog import failures as searching
 from eventlog.database.connection import Database
 from eventlog.failures import FailureSearch
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support import newer

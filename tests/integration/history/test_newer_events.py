@@ -13,8 +13,8 @@ from domain.errors import QuarantinedError
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
 from eventlog.history.reader import Replay
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.messages import UNKNOWN

@@ -16,8 +16,8 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from eventlog import statistics
 from eventlog.database.connection import Database
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.statistics import RunStatistics
 from projections import job_runs

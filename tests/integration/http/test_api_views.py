@@ -6,8 +6,8 @@ import pytest
 
 from domain.saved_views import MAX_VIEWS, SavedView, ViewContent
 from eventlog.database.connection import Database
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import saved_views
 from tests.integration.http.test_openapi import Tour

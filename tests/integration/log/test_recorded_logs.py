@@ -15,7 +15,7 @@ from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from eventlog.database.connection import Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from migrations import runner
 from projections.tables import TABLES

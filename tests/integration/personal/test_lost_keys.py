@@ -11,7 +11,7 @@ from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles, MasterKeyFile
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query

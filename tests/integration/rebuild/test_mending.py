@@ -16,9 +16,9 @@ from eventlog.database import connection as operators
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildResult, RebuildUnderWayError
 from eventlog.rebuild.repair import Repairer
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_definitions, job_runs
 from projections.table import Table

@@ -12,9 +12,9 @@ import pytest
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
-from eventlog.rebuild import verify as ranges
+from eventlog.rebuild import expected_rows, log_by_aggregate
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison, verify
 from projections import job_runs
 from tests.support.logs import TESTER, parts, query
@@ -42,11 +42,13 @@ def in_silence(what: str, done: int, total: int) -> None:
 def range_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Let ranges have so many events, however long they take."""
     size = int(request.param)
-    monkeypatch.setattr(ranges, "EVENTS_A_RANGE", size)
-    monkeypatch.setattr(ranges, "RANGE_S", 60.0)
+    monkeypatch.setattr(expected_rows, "EVENTS_A_RANGE", size)
+    monkeypatch.setattr(expected_rows, "RANGE_S", 60.0)
     # Each row is written by itself, once the range before is compared.
-    for limit in ("CHARACTERS_A_WRITE", "WAITING_CHARACTERS", "INITIAL_READ", "MAX_READ"):
-        monkeypatch.setattr(ranges, limit, 1)
+    for limit in ("CHARACTERS_A_WRITE", "WAITING_CHARACTERS"):
+        monkeypatch.setattr(expected_rows, limit, 1)
+    for limit in ("INITIAL_READ", "MAX_READ"):
+        monkeypatch.setattr(log_by_aggregate, limit, 1)
     return size
 
 
@@ -112,7 +114,7 @@ OLDEST = """
 async def test_no_snapshot_is_held_from_one_range_to_the_next(
     launched_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranges, "EVENTS_A_RANGE", 3)
+    monkeypatch.setattr(expected_rows, "EVENTS_A_RANGE", 3)
     oldest: list[datetime] = []
 
     def look(what: str, done: int, total: int) -> None:
@@ -129,7 +131,7 @@ async def test_no_snapshot_is_held_from_one_range_to_the_next(
 async def test_what_is_archived_between_two_ranges_is_looked_for_in_its_file(
     launched_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranges, "EVENTS_A_RANGE", 1)
+    monkeypatch.setattr(expected_rows, "EVENTS_A_RANGE", 1)
     archive = tmp_path / "archive"
     # Something is archived before, too.
     await archive_now(launched_url, archive, max_events=3)
@@ -153,7 +155,7 @@ async def test_what_is_archived_between_two_ranges_is_looked_for_in_its_file(
 async def test_runs_that_come_between_two_ranges_are_no_differences(
     launched_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranges, "EVENTS_A_RANGE", 4)
+    monkeypatch.setattr(expected_rows, "EVENTS_A_RANGE", 4)
     launches = 0
 
     async def launch() -> None:

@@ -19,7 +19,7 @@ import pytest
 from domain.jobs.launching import Launch
 from eventlog.database import sql
 from eventlog.database.connection import IDLE_IN_TRANSACTION_MS, Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query

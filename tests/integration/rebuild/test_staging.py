@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.json_values import Json, normalise
 from domain.ports import Row
 from eventlog.rebuild import staging
-from eventlog.rebuild.staging import KeyRange
+from eventlog.rebuild.differences import KeyRange, differences_sql
 from projections.job_runs import TABLE
 from projections.table import insert_sql
 from tests.unit.domain.test_json_values import TEXTS, VALUES
@@ -54,7 +54,7 @@ def test_copied_rows_are_the_written_ones(
         ) as copy:
             copy.write("".join(map(line, rows)))
         everything = KeyRange(UUID(int=0), None).values
-        differing = connection.execute(staging.differences_sql(TABLE).encode(), everything)
+        differing = connection.execute(differences_sql(TABLE).encode(), everything)
         assert differing.fetchall() == []
         _check_json_comes_back(connection)
         connection.rollback()

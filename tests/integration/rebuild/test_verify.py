@@ -12,9 +12,9 @@ import pytest
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
-from eventlog.rebuild import staging as rebuild_statements
+from eventlog.rebuild import log_by_aggregate
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Comparison, verify
 from projections import failure_watch
 from projections.table import Table
@@ -55,7 +55,6 @@ STATUSES = {
     ("builds", "status"): "CASE {column} WHEN 'failed' THEN 'canceled' ELSE 'failed' END",
     ("repositories", "ingest_status"): "CASE {column} WHEN 'failed' THEN 'ready' ELSE 'failed' END",
 }
-
 """The columns for which the database itself refuses nonsense."""
 
 CLONE = """
@@ -144,7 +143,6 @@ JSON_CHANGES = [
     ("'100'", "'1e2'", False),
     ("""'"a"'""", """'"A"'""", True),
 ]
-
 """A result as the service writes it, what is written over it, and whether that is another value."""
 
 
@@ -215,12 +213,13 @@ def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(
     database_url: str,
 ) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute(rebuild_statements.CREATE_UNARCHIVED)
+        connection.execute(log_by_aggregate.CREATE_UNARCHIVED)
         connection.execute("CREATE INDEX ON unarchived (originator_id, originator_version)")
         # As if the log were large: whoever can, avoids it.
         connection.execute("SET LOCAL enable_sort = off")
         explained = connection.execute(
-            f"EXPLAIN {rebuild_statements.FOLD_ALL}".encode(), {"prefix": "job_run."}
+            f"EXPLAIN {log_by_aggregate.EVENTS_FROM}".encode(),
+            {"prefix": "job_run.", "first": log_by_aggregate.FIRST_ID},
         ).fetchall()
     plan = [line.strip() for (line,) in explained]
     assert plan[0].startswith("Merge Append")

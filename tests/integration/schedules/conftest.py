@@ -8,7 +8,7 @@ import pytest
 from domain.commands.schedules import Schedules
 from eventlog.database.connection import Database
 from eventlog.pending_work import Ticks
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections import schedules as table
 from tests.integration.schedules.scene import Scene

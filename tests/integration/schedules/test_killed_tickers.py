@@ -13,7 +13,7 @@ from domain.commands.schedules import Schedules
 from domain.identifiers import schedule_id
 from domain.schedules.calendar import ScheduleSpec
 from eventlog.database.connection import Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests import ROOT

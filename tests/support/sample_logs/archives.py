@@ -16,7 +16,7 @@ from eventlog.archive.archiver import ArchivedFile, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query, registered

@@ -20,7 +20,7 @@ from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from domain.schedules.calendar import ScheduleSpec
 from eventlog.database.connection import Database
-from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, parts, query, registered
