@@ -5,14 +5,16 @@ so they wait in memory while the server still compares the range before.
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
 
-from psycopg import AsyncCopy
+from psycopg import AsyncCopy, DataError
 
+from domain.ports import Row
 from eventlog.personal import CIPHERTEXT_MARK
 from eventlog.rebuild import staging
 from eventlog.rebuild.differences import KeyRange
@@ -30,6 +32,9 @@ CHARACTERS_A_WRITE = 50_000
 WAITING_CHARACTERS = 2_000_000
 """How much text of staged rows is kept in memory before it is written, and at most while the server
 still compares the previous range."""
+
+MAX_REFUSED = 100
+"""Rows of a range that PostgreSQL may refuse: for each of them, the range is folded again."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +68,57 @@ async def stage_range(
 
     Raises:
         ArchiveError: an archive cannot be read.
+        FoldError: PostgreSQL refuses more than `MAX_REFUSED` rows of the range.
     """
+    refused: dict[int, str] = {}
     async with snapshots.next():
-        fold = _RangeFold(snapshots, table, comparing)
-        next_id = await fold.run(first)
-    return Range(KeyRange(first, next_id), fold.events, fold.rows, fold.unreadable)
+        while True:
+            fold = _RangeFold(snapshots, table, comparing, refused)
+            try:
+                next_id = await fold.run(first)
+            except DataError as error:
+                # An edited event has a value that its column cannot take. COPY has refused all rows
+                # then: again, without this one.
+                refused[_refused_row(error, table, refused)] = str(error.diag.message_primary)
+                await snapshots.release()
+            else:
+                return Range(KeyRange(first, next_id), fold.events, fold.rows, fold.unreadable)
+
+
+def _refused_row(error: DataError, table: Table, refused_before: Mapping[int, str]) -> int:
+    """Return the number of the row that COPY has refused: servers name it in all languages."""
+    context = error.diag.context or ""
+    match = re.search(rf"{staging.expected_table(table)}\D+(\d+)", context)
+    if match is None or len(refused_before) == MAX_REFUSED:
+        raise FoldError(None, f"the log cannot be folded: {error}") from None
+    return int(match[1])
 
 
 class _RangeFold:
     """The fold of a range in the present snapshot: `run` is its whole life."""
 
     def __init__(
-        self, snapshots: SharedSnapshots, table: Table, comparing: "asyncio.Task[None] | None"
+        self,
+        snapshots: SharedSnapshots,
+        table: Table,
+        comparing: "asyncio.Task[None] | None",
+        refused: Mapping[int, str],
     ) -> None:
+        """Begin a range.
+
+        Args:
+            snapshots: the sessions.
+            table: the table.
+            comparing: as of `stage_range`.
+            refused: numbers of rows, from 1, that PostgreSQL refuses, each with the reason.
+        """
         self.events = 0
         self.rows = 0
         self.unreadable: dict[str, str] = {}
         self._snapshots = snapshots
         self._table = table
         self._comparing = comparing
+        self._refused = refused
         self._folder = Folder(table, self._record_unreadable)
         self._write_line = staging.line_writer(table)
         self._lines: list[str] = []
@@ -135,11 +172,19 @@ class _RangeFold:
     def _record_unreadable(self, error: FoldError) -> None:
         self.unreadable[str(error.aggregate_id)] = str(error)
 
-    def _add_line(self, row: ProjectedRow) -> None:
+    def _add_line(self, row: Row) -> None:
+        self.rows += 1
+        if self.rows in self._refused:
+            row = self._give_up_row(row)
         line = self._write_line(row)
         self._lines.append(line)
         self._characters += len(line)
-        self.rows += 1
+
+    def _give_up_row(self, row: Row) -> Row:
+        """Record that a row is refused; return one that stands for it, as COPY counts the rows."""
+        key = str(row[self._table.key])
+        self.unreadable[key] = f"its row cannot be stored: {self._refused[self.rows]}"
+        return {self._table.key: key}
 
     def _is_write_due(self) -> bool:
         """Return whether to write the lines now, or later while the tables' session is busy."""

@@ -16,7 +16,7 @@ from eventlog.rebuild import log_by_aggregate
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import Comparison, verify
-from projections import failure_watch
+from projections import failure_watch, job_runs
 from projections.table import Table
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query, registered
@@ -241,6 +241,40 @@ async def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: st
             r"job_run\.canceled, version 5 of .* what comes before it has version 3",
             await unreadable(filled_url),
         )
+
+
+EDIT = """
+    UPDATE jobs_events SET state = convert_to(
+        regexp_replace(convert_from(state, 'UTF8'), %(value)s, %(edited)s), 'UTF8')
+    WHERE topic = 'job_run.requested' AND originator_id = %(run)s
+"""
+
+
+async def test_edited_values_that_no_column_takes_are_reported_and_the_others_repaired(
+    filled_url: str,
+) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
+        runs = [run for (run,) in connection.execute("SELECT id FROM job_runs ORDER BY id")]
+        for run, value, edited in (
+            (runs[1], r'"priority":\d+', '"priority":"high"'),
+            (runs[2], r'"scheduled_at":"', '"scheduled_at":"not '),
+            (runs[-1], r'"slug":"', r'"slug":"\\u0000'),
+        ):
+            values = {"run": run, "value": value, "edited": edited}
+            assert connection.execute(EDIT, values).rowcount == 1
+        connection.execute("UPDATE job_runs SET slug = 'corrupt' WHERE id = %s", (runs[0],))
+    edited_runs = {str(runs[number]) for number in (1, 2, -1)}
+    by_key = {one.key: one for one in await find(filled_url)}
+    assert by_key.pop(str(runs[0])).kind == "differs"
+    assert {one.kind for one in by_key.values()} == {"unreadable"}
+    assert by_key.keys() == edited_runs
+    assert '"high"' in str(by_key[str(runs[1])].reason)
+    differences: Found = []
+    database = Database(filled_url)
+    rebuilt = await rebuild(database, job_runs.TABLE, differences.append, lambda *_: None)
+    assert (rebuilt.repaired, rebuilt.comparison.unreadable) == (1, len(edited_runs))
+    assert {one.key for one in differences} == edited_runs
 
 
 async def unreadable(url: str) -> str:
