@@ -264,8 +264,8 @@ async def read_part(connection: Connection, ids: Sequence[UUID]) -> Part:
 # so that facets of the whole catalog, or of a status, read no apps. For other filters the matching
 # apps are counted.
 
-MOST_TAGS = 50
-MOST_OF_A_KEY = 10
+MAX_TAGS = 50
+MAX_VALUES_OF_A_KEY = 10
 
 KEPT = """(
     SELECT ingest_status, key, value, apps FROM repository_counts
@@ -291,7 +291,7 @@ def _of_key(key: str) -> str:
     return f"""(
         SELECT '{key}' AS facet, '{key}' AS key, value, sum(apps)::bigint AS apps FROM tags
         WHERE lower(key) = '{key}' GROUP BY value
-        ORDER BY apps DESC, value COLLATE "C" LIMIT {MOST_OF_A_KEY})"""
+        ORDER BY apps DESC, value COLLATE "C" LIMIT {MAX_VALUES_OF_A_KEY})"""
 
 
 def _query(counts: str) -> str:
@@ -303,7 +303,7 @@ def _query(counts: str) -> str:
         SELECT 'status' AS facet, '' AS key, ingest_status AS value, apps FROM counts WHERE key = ''
         UNION ALL (
             SELECT 'tag', key, value, apps FROM tags
-            ORDER BY apps DESC, key COLLATE "C", value COLLATE "C" LIMIT {MOST_TAGS})
+            ORDER BY apps DESC, key COLLATE "C", value COLLATE "C" LIMIT {MAX_TAGS})
         UNION ALL {_of_key("owner")} UNION ALL {_of_key("framework")}
     """
 

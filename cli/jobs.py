@@ -29,7 +29,7 @@ from cli.service import (
 from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
 from cli.times import AsOf, duration_of_option, position_or_moment
-from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
+from projections.simulation import FARTHEST_BACK, MAX_AT_A_TIME
 from worker.executors.local.probe import probe_handlers
 from worker.executors.packages import collect_packages
 
@@ -259,9 +259,9 @@ def _limit(text: str) -> int | None:
         return None
     if text.isascii() and text.isdigit():
         limit = int(text[:10])
-        if 1 <= limit <= MOST_AT_A_TIME:
+        if 1 <= limit <= MAX_AT_A_TIME:
             return limit
-    message = f"--max-concurrent-runs: give a number from 1 to {MOST_AT_A_TIME}, or none"
+    message = f"--max-concurrent-runs: give a number from 1 to {MAX_AT_A_TIME}, or none"
     raise typer.BadParameter(message)
 
 

@@ -48,7 +48,7 @@ from worker.logs.run_logs import RunLogsUnavailableError
 
 restore_app = typer.Typer()
 
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 """Runs and schedules that a list for people names; `--json` has all."""
 
 _RESTORE = """\
@@ -388,13 +388,13 @@ def _describe(restarts: Restarts) -> str:
         return "nothing starts by itself"
     lines.insert(0, "as soon as API and workers start:")
     lines += [
-        f"    {run['state']:<5} {run['id']} {run['job']}" for run in restarts.runs[:MOST_SHOWN]
+        f"    {run['state']:<5} {run['id']} {run['job']}" for run in restarts.runs[:MAX_SHOWN]
     ]
     lines += [
         f"    tick  {tick['id']} {tick['job']} {tick['next_at']}"
-        for tick in restarts.schedules[:MOST_SHOWN]
+        for tick in restarts.schedules[:MAX_SHOWN]
     ]
-    left_out = len(restarts.runs[MOST_SHOWN:]) + len(restarts.schedules[MOST_SHOWN:])
+    left_out = len(restarts.runs[MAX_SHOWN:]) + len(restarts.schedules[MAX_SHOWN:])
     if left_out:
         lines.append(f"    and {left_out} more (--json)")
     return "\n".join(lines)

@@ -74,7 +74,7 @@ DAY = timedelta(days=1)
 
 _WHOLE_ID = 36
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 """Retries that are shown with a run."""
 
 OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
@@ -185,8 +185,8 @@ def _related_facts(related: RelatedDocument) -> Iterator[tuple[str, str]]:
     if operation is not None:
         yield "bulk", f"{operation.id}, {operation.action}: {in_one_line(operation.reason)}"
     if related.retries:
-        names = [f"{run.id} {run.status}" for run in related.retries[:_MOST_NAMED]]
-        more = ", …" if len(related.retries) > _MOST_NAMED else ""
+        names = [f"{run.id} {run.status}" for run in related.retries[:_MAX_NAMED]]
+        more = ", …" if len(related.retries) > _MAX_NAMED else ""
         yield "repeated by", f"{', '.join(names)}{more}"
 
 

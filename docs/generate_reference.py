@@ -44,7 +44,7 @@ VARIABLES = (
     ("Read by libraries", LIBRARY_VARIABLES),
 )
 
-MOST_NAMES = 6
+MAX_NAMES = 6
 """An option of more commands than that is one of many."""
 
 
@@ -119,7 +119,7 @@ def _variables(title: str, variables: Iterable[Variable]) -> Iterator[str]:
 
 
 def _names(takers: Sequence[str]) -> str:
-    if len(takers) > MOST_NAMES:
+    if len(takers) > MAX_NAMES:
         return "many"
     return _codes(takers)
 

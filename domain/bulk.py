@@ -147,7 +147,7 @@ def order_conditions(order: Order) -> Conditions:
 BulkStatus = Literal["running", "completed", "aborted"]
 
 
-MOST_REFUSALS = 20
+MAX_REFUSALS = 20
 """Refusals that the state has at most; the events have all."""
 
 
@@ -238,7 +238,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             return {
                 "done": operation["done"] + cast("int", event.data["done"]),
                 "refused": operation["refused"] + len(refused),
-                "refusals": refusals[:MOST_REFUSALS],
+                "refusals": refusals[:MAX_REFUSALS],
                 "left_before": event.data["before"],
             }
 
@@ -352,12 +352,12 @@ AIM_MS = 8.0
 """How long a batch should hold the lock. One in a hundred takes more than twice as long, as commits
 vary, and others should wait for no more than 20 milliseconds."""
 
-FEWEST = 20
+MIN_BATCH = 20
 """The smallest batch. In a smaller one the fixed cost of the commit dominates, which on an
 overloaded machine exceeds the aim alone: smaller batches would hardly hold the lock for less time,
 and all of them together several times as long."""
 
-MOST = 200
+MAX_BATCH = 200
 
 FIRST = 25
 """The first batch, before anything is measured."""
@@ -378,4 +378,4 @@ def next_size(size: int, held_ms: float) -> int:
     fitting = int(size * AIM_MS / held_ms)
     grown = size + max(1, size // 4)
     near = max(size // 2, min(fitting, grown))
-    return min(max(near, FEWEST), MOST)
+    return min(max(near, MIN_BATCH), MAX_BATCH)

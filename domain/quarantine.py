@@ -15,7 +15,7 @@ from domain.errors import QuarantinedError
 
 logger = logging.getLogger(__name__)
 
-MOST = 10_000
+MAX_QUARANTINED = 10_000
 """Aggregates that are remembered. Others are found again each time they are read; ordered scans
 skip them by a `SkipCursor`."""
 
@@ -27,13 +27,13 @@ class Quarantine:
     """The aggregates that cannot be read, each with the reason.
 
     Attributes:
-        most: how many are remembered at most.
+        max_size: how many are remembered at most.
         added: how often one was added, for metrics.
-        has_forgotten: whether more than `most` were added.
+        has_forgotten: whether more than `max_size` were added.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
+    def __init__(self, max_size: int = MAX_QUARANTINED) -> None:
+        self.max_size = max_size
         self._reasons: OrderedDict[UUID, str] = OrderedDict()
         self.added = 0
         self.has_forgotten = False
@@ -55,7 +55,7 @@ class Quarantine:
         self._reasons[aggregate_id] = reason
         self.added += 1
         logger.error("%s is quarantined: it cannot be read: %s", aggregate_id, reason)
-        if len(self._reasons) > self.most:
+        if len(self._reasons) > self.max_size:
             self._reasons.popitem(last=False)
             self.has_forgotten = True
 

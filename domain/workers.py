@@ -19,7 +19,7 @@ Labels = Mapping[str, str]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 VALUE = r"^[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,199}$"
 
-MOST_LABELS = 32
+MAX_LABELS = 32
 
 
 def labels_of(texts: Iterable[str]) -> dict[str, str]:
@@ -41,8 +41,8 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
             msg = f"the label {name} is given twice"
             raise ValueError(msg)
         labels[name] = value
-    if len(labels) > MOST_LABELS:
-        msg = f"{len(labels)} labels are given; {MOST_LABELS} are the most"
+    if len(labels) > MAX_LABELS:
+        msg = f"{len(labels)} labels are given; {MAX_LABELS} are the most"
         raise ValueError(msg)
     return labels
 

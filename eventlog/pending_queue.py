@@ -42,14 +42,14 @@ from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
 from projections.flow.candidates import QUEUE_START, Candidate, Key, UnservedJobs, queue_position
-from projections.flow.pending_queue import MOST_UNSERVED, FirstOfPriority, PendingQueue
+from projections.flow.pending_queue import MAX_UNSERVED, FirstOfPriority, PendingQueue
 from projections.flow.selection import GroupKey, group_of, select_candidates
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows, read_texts
 
 UNSERVED_ENTRY_POINTS = f"""
     SELECT DISTINCT entry_point FROM job_runs
-    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_UNSERVED}
+    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MAX_UNSERVED}
 """
 """The entry points that pending runs need and that the worker does not offer. This scans all
 pending runs: when a process begins, once a minute while no worker offers one of them, and never

@@ -113,10 +113,10 @@ def position_of(row: FailureGroupRow) -> PagePosition:
 
 # How often groups failed over time, by their own events: one in half a second at most.
 
-MOST_EVENTS = 2_000
+MAX_EVENTS = 2_000
 """The newest events of a group that are examined, so that an answer costs no more after years."""
 
-MOST_IN_ALL = 40_000
+MAX_EVENTS_IN_ALL = 40_000
 """Of many groups together; examining this number takes some tenths of a second."""
 
 OVER_TIME = f"""
@@ -171,7 +171,7 @@ async def over_time(
         since: when the first bucket begins.
         bucket: the length of each.
     """
-    events = min(MOST_EVENTS, MOST_IN_ALL // max(len(names), 1))
+    events = min(MAX_EVENTS, MAX_EVENTS_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "bucket": bucket, "events": events}
     rows = await read_rows(connection, _Noted, OVER_TIME, values)
     of_group: dict[str, JsonObject] = {}

@@ -261,7 +261,7 @@ _OWN_RETRY_OF = f"""
         THEN (run.launch_context->>'retryOf')::uuid END AS retry_of
 """
 
-MOST_RELATIVES = 1_000
+MAX_RELATIVES = 1_000
 
 DEEPEST = 100
 
@@ -282,7 +282,7 @@ FAMILY = f"""
         WHERE down.depth < {DEEPEST}
     )
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
-    FROM (SELECT id FROM down LIMIT {MOST_RELATIVES}) AS one JOIN job_runs AS run USING (id)
+    FROM (SELECT id FROM down LIMIT {MAX_RELATIVES}) AS one JOIN job_runs AS run USING (id)
 """
 """A run with the runs that it repeats, and all retries of these."""
 

@@ -30,7 +30,7 @@ from projections.flow.candidates import (
 from projections.flow.selection import GroupKey, LimitState, RateWindow, group_of, refusals
 from projections.job_history import History, RecordedRun, Steps, Turn
 
-MOST_AT_A_TIME = 1_000_000
+MAX_AT_A_TIME = 1_000_000
 """The highest limit that can be tried."""
 
 FARTHEST_BACK = timedelta(days=3_650)

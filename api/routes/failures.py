@@ -145,7 +145,7 @@ MAX_BUCKETS = 1_000
     dependencies=[MayRead],
     description="Show when groups failed, and how often. Failures that are recorded together, those"
     " of half a second, count where the last of them ended."
-    f" The newest {failure_groups.MOST_EVENTS} events of a group are examined, and fewer if the"
+    f" The newest {failure_groups.MAX_EVENTS} events of a group are examined, and fewer if the"
     " request names more than twenty; `since` says from when on its counts are complete.",
 )
 async def count_failures_over_time(

@@ -70,7 +70,7 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.runs.lists import RunFilter
-from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME, present
+from projections.simulation import FARTHEST_BACK, MAX_AT_A_TIME, present
 from runtime.tasks import QueueFullError, run_in_thread
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
@@ -363,7 +363,7 @@ async def simulate_job(
         Query(
             alias="maxConcurrentRuns",
             ge=1,
-            le=MOST_AT_A_TIME,
+            le=MAX_AT_A_TIME,
             description="the limit to simulate; left out: no limit",
         ),
     ] = None,

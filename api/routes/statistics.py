@@ -30,7 +30,7 @@ from domain.json_values import JsonObject
 from eventlog.database.costly_reads import CostlyReads
 from eventlog.history.as_of import open_past
 from projections.runs.lists import jobs_matching
-from projections.runs.of_schedules import MOST_EVENTS, of_schedules
+from projections.runs.of_schedules import MAX_EVENTS, of_schedules
 from projections.runs.over_time import (
     MANY_COUNTS,
     PRECISION,
@@ -198,7 +198,7 @@ MAX_SCHEDULES = 100
     dependencies=[MayRead],
     description="Show what became of the runs that schedules launched, by ticks, triggers and"
     " backfills: how many there are in each status, and the last ones. The newest"
-    f" {MOST_EVENTS} events of a schedule are examined, and fewer if the request names more than"
+    f" {MAX_EVENTS} events of a schedule are examined, and fewer if the request names more than"
     " twenty; `since` says from when on its counts are complete.",
 )
 async def count_runs_by_schedule(

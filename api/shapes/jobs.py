@@ -35,13 +35,13 @@ from api.shapes.runs import Run
 from domain.jobs.definition import (
     LONGEST_KEPT_MS,
     LONGEST_PERIOD_MS,
-    MOST_PARAMETERS,
+    MAX_PARAMETERS,
     JobSpec,
     OnConflict,
     Until,
 )
-from domain.jobs.run_events import MOST_STARTS
-from domain.workers import MOST_LABELS, NAME, VALUE, Isolation
+from domain.jobs.run_events import MAX_STARTS
+from domain.workers import MAX_LABELS, NAME, VALUE, Isolation
 from projections import job_definitions
 
 Runtime = Literal["python", "node", "docker", "module"]
@@ -144,7 +144,7 @@ class ResourcesBody(RequestBody):
 class RateLimitBody(RequestBody):
     """How many runs may start within a period."""
 
-    limit: Annotated[int, Field(ge=1, le=MOST_STARTS)]
+    limit: Annotated[int, Field(ge=1, le=MAX_STARTS)]
     period_ms: Annotated[int, Field(ge=1, le=LONGEST_PERIOD_MS)]
     key: Name | None = None
 
@@ -164,7 +164,7 @@ class RetentionBody(RequestBody):
 class UniqueBody(RequestBody):
     """Which runs count as duplicates, of which one is kept."""
 
-    key: Annotated[list[Name], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    key: Annotated[list[Name], Field(min_length=1, max_length=MAX_PARAMETERS)]
     until: Until
     on_conflict: OnConflict
 
@@ -201,7 +201,7 @@ class _DefinitionFields(RequestBody):
     resources: ResourcesBody | None = None
     worker_labels: (
         Annotated[
-            dict[LabelName, LabelValue], Field(max_length=MOST_LABELS), has_at_most(MOST_LABELS)
+            dict[LabelName, LabelValue], Field(max_length=MAX_LABELS), has_at_most(MAX_LABELS)
         ]
         | None
     ) = None

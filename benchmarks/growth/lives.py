@@ -260,7 +260,7 @@ KEYED, WITH_CONTEXT = 0.15, 0.2
 """Shares of runs with an idempotency key, whose ids are in no order, and of those with a
 context."""
 
-MEDIAN_BYTES, SIGMA, MOST_BYTES = 160, 1.1, 16_384
+MEDIAN_BYTES, SIGMA, MAX_BYTES = 160, 1.1, 16_384
 """Sizes of parameters, log-normal."""
 
 PARAMETERS = 1_000
@@ -294,7 +294,7 @@ def assumed() -> JsonObject:
         "apps": APPS,
         "with_idempotency_key": KEYED,
         "with_context": WITH_CONTEXT,
-        "parameters_bytes": {"median": MEDIAN_BYTES, "sigma": SIGMA, "most": MOST_BYTES},
+        "parameters_bytes": {"median": MEDIAN_BYTES, "sigma": SIGMA, "most": MAX_BYTES},
         "wait_s_mean": WAIT_S,
         "duration_s_median": DURATION_S,
     }
@@ -429,7 +429,7 @@ class Author:
                 step.changes.append(Change(build, topic, change.actor, of_build))
 
     def _made_up(self) -> JsonObject:
-        size = min(int(self.random.lognormvariate(0, SIGMA) * MEDIAN_BYTES), MOST_BYTES)
+        size = min(int(self.random.lognormvariate(0, SIGMA) * MEDIAN_BYTES), MAX_BYTES)
         made: JsonObject = {}
         while len(orjson.dumps(made)) < size:
             value: Json = [self.random.choice(_WORDS) for _ in range(self.random.randrange(1, 8))]

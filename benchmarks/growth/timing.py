@@ -23,7 +23,7 @@ BIG = ("job_runs", "jobs_events", "run_checkpoints")
 
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) "
 
-WARM, LEAST, MOST, LONG_S = 12, 15, 100, 2.0
+WARM, MIN_ROUNDS, MAX_ROUNDS, LONG_S = 12, 15, 100, 2.0
 """How often a question is put: to warm up, at least, and at most; and within what seconds."""
 
 
@@ -58,11 +58,11 @@ async def in_turns(asks: Mapping[int, Callable[[], Awaitable[object]]]) -> dict[
             # PostgreSQL looks ten times whether one plan will do for all values.
             started = perf_counter()
             await ask()
-            if perf_counter() - started > LONG_S / LEAST:
+            if perf_counter() - started > LONG_S / MIN_ROUNDS:
                 break
     times: dict[int, list[float]] = {key: [] for key in asks}
     began, rounds = perf_counter(), 0
-    while rounds < LEAST or (rounds < MOST and perf_counter() - began < LONG_S):
+    while rounds < MIN_ROUNDS or (rounds < MAX_ROUNDS and perf_counter() - began < LONG_S):
         for key, ask in asks.items():
             started = perf_counter()
             await ask()

@@ -27,7 +27,7 @@ PATHS = {"launches": "launching alone", "backlog": "a backlog alone", "noop": "l
 SHORT_HEADINGS = ("what", "AppHub Jobs", *PEERS, "beside")
 
 
-MOST_MORE = 4
+MAX_MORE = 4
 """Further figures of a row that are worth a line each; where there are more, they are in the file
 of results."""
 
@@ -100,7 +100,7 @@ def processor_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 def notes(rows: Sequence[Row]) -> list[str]:
     """Return what is to be said beside the table."""
     own = [f"{row.title}: {note}" for row in rows for note in row.notes]
-    short = [row for row in rows if len(row.more) <= MOST_MORE]
+    short = [row for row in rows if len(row.more) <= MAX_MORE]
     more = [
         f"{row.title}: {what}: {figure(value, '')}"
         for row in short

@@ -42,7 +42,7 @@ GOALS = {PGQUEUER.label: 0.25}
 
 SHARED_GOALS = {PGQUEUER.label: 0.6}
 
-MOST_WORKER_US, MOST_US = 250.0, 500.0
+MAX_WORKER_US, MAX_US = 250.0, 500.0
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -80,7 +80,7 @@ def measure(bench: Bench) -> list[Row]:
             "µs",
             [each[WORKER] for each in shared],
             lower_is_better=True,
-            limit=MOST_WORKER_US,
+            limit=MAX_WORKER_US,
         ),
         Row(
             "shared-all",
@@ -88,7 +88,7 @@ def measure(bench: Bench) -> list[Row]:
             "µs",
             [each[ALL] for each in shared],
             lower_is_better=True,
-            limit=MOST_US,
+            limit=MAX_US,
         ),
     ]
 

@@ -25,9 +25,9 @@ WAITING = 500
 
 WAIT_MS = 600_000
 
-MOST_MB = 150.0
+MAX_MB = 150.0
 
-MOST_IDLE_MB = 120.0
+MAX_IDLE_MB = 120.0
 
 SETTLED_AFTER_S = 1.0
 
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> list[Row]:
         unit="MB",
         rounds=figures["idle"],
         lower_is_better=True,
-        limit=MOST_IDLE_MB,
+        limit=MAX_IDLE_MB,
     )
     waiting = Row(
         name="waiting",
@@ -56,7 +56,7 @@ def measure(bench: Bench) -> list[Row]:
         unit="MB",
         rounds=figures["waiting"],
         lower_is_better=True,
-        limit=MOST_MB,
+        limit=MAX_MB,
         more={"attempts": number},
         notes=["attempts that wait: beside the default slots; memory is PSS"],
     )

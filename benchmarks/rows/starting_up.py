@@ -14,7 +14,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, ready_url, running
 from benchmarks.harness.results import Bench, Row, in_turns
 
-MOST_S = 2.5
+MAX_S = 2.5
 
 AGAIN = "again"
 
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> list[Row]:
             unit="s",
             rounds=figures[AGAIN],
             lower_is_better=True,
-            limit=MOST_S,
+            limit=MAX_S,
             more={"on a new data directory, s": median(figures[NEW])},
         )
     ]

@@ -35,7 +35,7 @@ ENDED = "SELECT result FROM job_runs WHERE id = %s AND status = 'succeeded'"
 
 COMMITS = "two commits and a NOTIFY"
 
-MOST_COMMITS = 2.0
+MAX_COMMITS = 2.0
 
 PEERS = 0.9
 """Of each, and so of the faster one."""
@@ -57,7 +57,7 @@ def measure(bench: Bench) -> list[Row]:
             **{peer.label: partial(_peer_ms, bench, peer) for peer in peers},
         },
     )
-    least = Reference(COMMITS, figures[COMMITS], MOST_COMMITS)
+    least = Reference(COMMITS, figures[COMMITS], MAX_COMMITS)
     others = [Reference(peer.label, figures[peer.label], PEERS) for peer in peers]
     row = Row(
         name="starts",

@@ -18,7 +18,7 @@ const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 
 /** A WebSocket cannot be told to wait. When this many messages wait for you, it is closed, and resumed later. */
-const MOST_WAITING = 1_000;
+const MAX_WAITING = 1_000;
 
 /** The code with which the server closes what it will never serve. */
 const REFUSED = 1008;
@@ -122,7 +122,7 @@ async function* socketMessages(url, signal) {
   };
   socket.onmessage = ({ data }) => {
     waiting.push(data);
-    if (waiting.length >= MOST_WAITING) {
+    if (waiting.length >= MAX_WAITING) {
       socket.onmessage = null; // What still comes is asked for again.
       hangUp();
     }

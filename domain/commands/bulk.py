@@ -252,7 +252,7 @@ position of the operation."""
 BATCHES_A_TURN = 20
 """Batches after which the next operation has its turn; they take some seconds at most."""
 
-MOST_KEPT = 10
+MAX_KEPT = 10
 """Operations whose chosen runs stay in memory until their next turn, some megabytes each."""
 
 
@@ -351,7 +351,7 @@ class BulkSteps:
             left = left[processed:]
             if not left:
                 return version
-        if len(self._left) == MOST_KEPT:
+        if len(self._left) == MAX_KEPT:
             oldest = next(iter(self._left))
             del self._left[oldest]
         self._left[operation_id, version] = left

@@ -44,7 +44,7 @@ from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, coming_again, decide_ticks
 from domain.schema.validation import decided
 
-MOST_EXPECTED = 3
+MAX_EXPECTED = 3
 """Open runs of a schedule that are checked again when a prepared decision is appended, at most."""
 
 
@@ -95,7 +95,7 @@ class Change:
         definition = self.definition
         if definition is None or self.unread_runs():
             return False
-        return definition.spec.uniqueness is None and len(self.runs) <= MOST_EXPECTED
+        return definition.spec.uniqueness is None and len(self.runs) <= MAX_EXPECTED
 
 
 BY_REPLACEMENT = "its schedule launches the next one"

@@ -127,7 +127,7 @@ LONGEST_WAIT_S = 5.0
 machine is. While the database cannot be reached, each turn takes seconds to fail, and later
 launches must not wait for all of them."""
 
-MOST_WAITING = 1_000
+MAX_WAITING = 1_000
 """Launches that may wait for the turn of one slot; each holds its request meanwhile."""
 
 
@@ -158,10 +158,10 @@ class SlotQueues:
     """
 
     def __init__(
-        self, longest_wait_s: float = LONGEST_WAIT_S, most_waiting: int = MOST_WAITING
+        self, longest_wait_s: float = LONGEST_WAIT_S, max_waiting: int = MAX_WAITING
     ) -> None:
         self._longest_wait_s = longest_wait_s
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._queues: WeakValueDictionary[UniqueSlot, _SlotQueue] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -187,9 +187,9 @@ class SlotQueues:
                 queue.has_moved(self._longest_wait_s)
 
     async def _wait(self, queue: _SlotQueue) -> None:
-        if len(queue.limits) >= self._most_waiting:
+        if len(queue.limits) >= self._max_waiting:
             raise OverloadedError(
-                f"{self._most_waiting} launches of the job with the same values of its unique"
+                f"{self._max_waiting} launches of the job with the same values of its unique"
                 " parameters wait already; ask again"
             )
         limit = asyncio.timeout(self._longest_wait_s)

@@ -43,7 +43,7 @@ DIGITS = 16
 
 MAX_TITLE_CHARACTERS = 200
 
-MOST_COMPARED = 2_000
+MAX_COMPARED_CHARACTERS = 2_000
 """Characters of a message that are compared: the time of the patterns grows with its length."""
 
 _QUOTED = r"(?<!\w)'[^'\n]{0,200}'(?!\w)|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`"
@@ -131,7 +131,7 @@ def signature_of(failed: FailedAttempt) -> Signature:
 
 def normalised(message: str) -> str:
     """Return a message with a word in place of everything that varies."""
-    text = message[:MOST_COMPARED]
+    text = message[:MAX_COMPARED_CHARACTERS]
     for word, pattern in _VARIABLE:
         text = pattern.sub(f"<{word}>", text)
     return _BLANKS.sub(" ", text).strip()
@@ -162,7 +162,7 @@ def shortened(text: str) -> str:
 
 Status = Literal["open", "resolved", "ignored"]
 
-MOST_VERSIONS = 100
+MAX_VERSIONS = 100
 """Versions of its job that a group names, the newest; each is a part of its row."""
 
 
@@ -195,8 +195,8 @@ class GroupState(TypedDict):
 
 
 def united(versions: Iterable[int], more: Iterable[int]) -> list[int]:
-    """Return the versions of both, in order, the newest `MOST_VERSIONS` at most."""
-    return sorted({*versions, *more})[-MOST_VERSIONS:]
+    """Return the versions of both, in order, the newest `MAX_VERSIONS` at most."""
+    return sorted({*versions, *more})[-MAX_VERSIONS:]
 
 
 # The group's events. Their topics and fields are the on-disk format.

@@ -107,7 +107,7 @@ class RateLimit:
     Periods are sliding windows, not aligned to the clock.
 
     Attributes:
-        limit: 1 to `MOST_STARTS` starts; each attempt counts.
+        limit: 1 to `MAX_STARTS` starts; each attempt counts.
         period: up to 31 days.
         key: a parameter's name: the limit holds for each of its values. None: it holds for all of
             the job's runs together.
@@ -198,7 +198,7 @@ Until = Literal["start", "end"]
 
 OnConflict = Literal["keep", "replace"]
 
-MOST_PARAMETERS = 10
+MAX_PARAMETERS = 10
 
 MAX_VALUE_BYTES = 1_000
 """Of all values together, as JSON: an index holds them, whose entries have at most 2 704 bytes."""

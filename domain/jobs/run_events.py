@@ -295,10 +295,10 @@ LAUNCH_STACK = "launchStack"
 """The member of a run's context that keeps the `stack` of its launch beside that of an exception,
 until the next attempt."""
 
-MOST_STARTS = 1_000
+MAX_STARTS = 1_000
 """The highest limit of a `rateLimit`: a run keeps this number of its last starts."""
 
-MOST_WORKERS = 100
+MAX_WORKERS = 100
 """A run keeps this number of workers that started it. Stopping workers hand runs back, and each
 start rewrites the list."""
 
@@ -547,7 +547,7 @@ class Started(ExecutionEvent):
             changed["context"] = _without_stack(context)
         if run["rate_value"] is not None:
             starts: list[Json] = [*(run["starts"] or []), event.at]
-            changed["starts"] = starts[-MOST_STARTS:]
+            changed["starts"] = starts[-MAX_STARTS:]
             changed["last_start_at"] = event.at
         if run["fair_value"] is not None:
             changed["last_turn"] = event.position
@@ -563,11 +563,11 @@ def _without_stack(context: JsonObject) -> JsonObject:
 
 
 def _with_starter(before: dict[str, int] | None, event: PlainEvent) -> JsonObject:
-    """Return the workers that started the run, the latest `MOST_WORKERS` at most."""
+    """Return the workers that started the run, the latest `MAX_WORKERS` at most."""
     workers: JsonObject = {cast("str", event.data["worker_id"]): event.position}
     if before:
         workers |= before
-        if len(workers) > MOST_WORKERS:
+        if len(workers) > MAX_WORKERS:
             del workers[min(before, key=before.__getitem__)]
     return workers
 

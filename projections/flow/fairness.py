@@ -20,7 +20,7 @@ from projections.flow.candidates import (
 )
 from projections.flow.selection import (
     DEPTH,
-    MOST_VALUES,
+    MAX_VALUES,
     FairnessGroup,
     GroupKey,
     LimitState,
@@ -53,7 +53,7 @@ VALUE_ORDER = f"""
             SELECT fair_value FROM job_runs WHERE {_WAITS} AND fair_value > ahead.value
             ORDER BY entry_point, priority, fair_value LIMIT 1
         ) AS next
-        WHERE walked < {MOST_VALUES}
+        WHERE walked < {MAX_VALUES}
     ), behind (value, walked) AS (
         (SELECT fair_value, 1 FROM job_runs WHERE {_WAITS}
          ORDER BY entry_point, priority, fair_value LIMIT 1)
@@ -62,7 +62,7 @@ VALUE_ORDER = f"""
             SELECT fair_value FROM job_runs WHERE {_WAITS} AND fair_value > behind.value
             ORDER BY entry_point, priority, fair_value LIMIT 1
         ) AS next
-        WHERE walked < {MOST_VALUES}
+        WHERE walked < {MAX_VALUES}
           AND coalesce(next.fair_value <= (SELECT value FROM last), true)
     ), value_order AS (
         SELECT 0 AS lap, value FROM ahead

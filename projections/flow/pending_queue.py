@@ -51,11 +51,11 @@ LowWaterMark = tuple[str, str]
 END: LowWaterMark = ("9999-12-31T23:59:59.999Z", LAST_ID)
 """Comes after all runs of a priority."""
 
-MOST_WAITING, FEWER_WAITING = 2_000, 1_000
+MAX_WAITING, FEWER_WAITING = 2_000, 1_000
 """Pending runs in memory, at most, and how many of them are kept if there are more; the others are
 read again from the index."""
 
-MOST_UNSERVED = 1_000
+MAX_UNSERVED = 1_000
 """Entry points that the worker does not offer and that are remembered, at most."""
 
 
@@ -262,7 +262,7 @@ class PendingQueue:
         entry_point = run["entry_point"]
         if serves_entry_point(self._entry_points, entry_point):
             return run["job_definition_id"] not in self.unserved_jobs
-        if len(self.unserved_entry_points) < MOST_UNSERVED:
+        if len(self.unserved_entry_points) < MAX_UNSERVED:
             self.unserved_entry_points.add(entry_point)
         return False
 
@@ -293,7 +293,7 @@ class PendingQueue:
                 self._waiting.put({**run, **limits})
 
     def _forget_most(self) -> None:
-        if len(self._waiting) <= MOST_WAITING:
+        if len(self._waiting) <= MAX_WAITING:
             return
         for run in self._waiting.drop_beyond(FEWER_WAITING):
             priority = run["priority"]

@@ -42,7 +42,7 @@ from projections.flow.candidates import (
 GroupKey = tuple[str, str, int]
 """A job's id, an entry point and a priority, which the runs of a fairness group share."""
 
-MOST_VALUES = 2_000
+MAX_VALUES = 2_000
 """Values of a group that are read to fill the slots of a claim, at most; each costs some ten
 microseconds."""
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.clock import from_iso
 from domain.json_values import JsonObject
-from projections.flow.selection import DEPTH, MOST_VALUES
+from projections.flow.selection import DEPTH, MAX_VALUES
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ class _WaitingValues:
             self._claimed_at = at
             values = self._queues.keys() | self._limited.keys()
             self._number_of_values = len(values)
-        return self._number_of_values > MOST_VALUES
+        return self._number_of_values > MAX_VALUES
 
 
 class FairnessGroups:

@@ -502,7 +502,7 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
     return values
 
 
-MOST_CONTAINED = 8
+MAX_CONTAINED = 8
 """Documents in `containing`, at most: each combination of the parameters' values is one."""
 
 
@@ -511,7 +511,7 @@ def _containing(parameters: Sequence[Parameter]) -> list[str]:
     documents: list[JsonObject] = [{}]
     for parameter in parameters:
         more = len(documents) * len(parameter.values)
-        if not parameter.is_negated and more <= MOST_CONTAINED:
+        if not parameter.is_negated and more <= MAX_CONTAINED:
             documents = [
                 {**document, parameter.name: value}
                 for document in documents

@@ -15,11 +15,11 @@ from domain.json_values import JsonObject
 from domain.schedules.schedule import RegisteredAnew, TickLaunched, Triggered
 from projections.rows import Connection, read_rows
 
-MOST_EVENTS = 1_000
+MAX_EVENTS = 1_000
 """The newest events of a schedule that are examined, so that an answer costs no more after
 years."""
 
-MOST_IN_ALL = 20_000
+MAX_EVENTS_IN_ALL = 20_000
 """Of many schedules together; examining this number takes a tenth of a second. That is two hundred
 for each of a hundred schedules, and one that ticks every hour has 168 in a week."""
 
@@ -96,7 +96,7 @@ async def of_schedules(
         since: runs launched before are not counted.
         last: how many of the last runs are returned, newest first, also from before `since`.
     """
-    events = min(MOST_EVENTS, MOST_IN_ALL // max(len(names), 1))
+    events = min(MAX_EVENTS, MAX_EVENTS_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "last": last, "events": events}
     rows = await read_rows(connection, _OfSchedule, OF_SCHEDULES, values)
     by_id = {UUID(row["schedule_id"]): row for row in rows}

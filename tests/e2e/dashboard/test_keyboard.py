@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.dashboard.conftest import Screen
 from tests.e2e.dashboard.service.world import World
 
-MOST_STOPS = 60
+MAX_STOPS = 60
 """So often somebody may press Tab on the way to anything."""
 
 IS_FOCUSED = "(element) => element === document.activeElement"
@@ -14,7 +14,7 @@ IS_FOCUSED = "(element) => element === document.activeElement"
 
 def _tab_to(page: Page, target: Locator) -> None:
     target.wait_for()
-    for _ in range(MOST_STOPS):
+    for _ in range(MAX_STOPS):
         page.keyboard.press("Tab")
         if target.evaluate(IS_FOCUSED):
             return

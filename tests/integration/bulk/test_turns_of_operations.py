@@ -15,7 +15,7 @@ from worker.followers import BulkWorker
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "FIRST", 3)
-    monkeypatch.setattr(bulk, "MOST", 3)
+    monkeypatch.setattr(bulk, "MAX_BATCH", 3)
     monkeypatch.setattr(steps, "AT_A_TIME", 7)
 
 

@@ -165,7 +165,7 @@ async def test_claims_are_those_of_one_who_looks_at_every_run(
     front: int,
     steps: int,
 ) -> None:
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", most)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", most)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", fewer)
     monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", front)
     async with parts(database_url) as one, parts(database_url) as two:

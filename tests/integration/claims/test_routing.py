@@ -109,7 +109,7 @@ async def test_an_entry_point_that_nobody_offers_is_forgotten_once_no_run_waits_
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", 6)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", 0)
     await _register(part, "theirs.b", "both.c")

@@ -11,10 +11,10 @@ from projections.flow import claims, pending_queue
 from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
 
-MOST = 6
+MAX_QUARANTINED = 6
 """Runs that are remembered as unreadable, far fewer than there are."""
 
-UNREADABLE = 5 * MOST
+UNREADABLE = 5 * MAX_QUARANTINED
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything small that is done in one go."""
     monkeypatch.setattr(application, "MAX_TRIES", 4)
     monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", 8)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", 8)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 4)
     monkeypatch.setattr(claims, "EXTRA_OF_JOB", 0)
 
@@ -33,7 +33,7 @@ async def launched(part: Parts, slug: str, *launches: Launch) -> list[UUID]:
 
 def spoil(part: Parts, run_ids: list[UUID]) -> None:
     """Let a newer version append an event to each."""
-    part.jobs.quarantine.most = MOST
+    part.jobs.quarantine.max_size = MAX_QUARANTINED
     for run_id in run_ids:
         newer.append(part.url, run_id, "job_run.of_a_version_to_come")
 

@@ -11,7 +11,7 @@ from projections.job_runs import RunRow
 from projections.rows import Connection
 from projections.runs.lists import run_filter
 
-MOST = 50
+MAX_RUNS = 50
 """Runs that are asked for."""
 
 STATUSES = ("pending", "running", "succeeded", "failed", "canceled", "expired")
@@ -92,7 +92,7 @@ async def filtered(connection: Connection, past: Past, texts: list[str]) -> list
     parsed_filter = await run_filter(connection, past, conditions)
     if parsed_filter is None:
         return []
-    runs, _ = await past.runs(parsed_filter, MOST, 0)
+    runs, _ = await past.runs(parsed_filter, MAX_RUNS, 0)
     return runs
 
 

@@ -88,14 +88,14 @@ async def test_sweeps_pass_over_runs_that_cannot_be_read(part: Parts) -> None:
     ]
 
 
-MOST = 6
+MAX_QUARANTINED = 6
 """Runs that are remembered as unreadable, far fewer than there are."""
 
 
 async def unreadable_runs(part: Parts, slug: str, launch: Launch) -> list[UUID]:
     """Launch more unreadable runs than are remembered, or looked at in one go."""
-    part.jobs.quarantine.most = MOST
-    run_ids = await launched(part, slug, 5 * MOST, launch)
+    part.jobs.quarantine.max_size = MAX_QUARANTINED
+    run_ids = await launched(part, slug, 5 * MAX_QUARANTINED, launch)
     for run_id in run_ids:
         newer.append(part.url, run_id, "job_run.of_a_version_to_come")
     return run_ids

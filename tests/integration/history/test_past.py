@@ -19,7 +19,7 @@ from eventlog.history.run_changes import Checkpoints
 from projections.envelope import Envelope
 from projections.runs.lists import Order, RunFilter
 from projections.tables import BY_SUBJECT
-from tests.integration.history.matching import MOST, any_filter, filtered, lets_pass
+from tests.integration.history.matching import MAX_RUNS, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.histories import SLUGS, WORDS, make_history
 from tests.support.slow import slow
@@ -78,7 +78,7 @@ class World:
             if all(
                 lets_pass(text, run, jobs[UUID(str(run["job_definition_id"]))]) for text in texts
             )
-        ][:MOST]
+        ][:MAX_RUNS]
 
     def _passes(self, run: Row, run_filter: RunFilter) -> bool:
         job = self.rows["job_definition"][UUID(str(run["job_definition_id"]))]

@@ -91,7 +91,7 @@ async def test_a_worker_goes_on_past_very_many_runs_that_cannot_be_read(
 ) -> None:
     # More than are looked at in one go, and more than are remembered.
     monkeypatch.setattr(application, "MAX_TRIES", 4)
-    part.jobs.quarantine.most = 6
+    part.jobs.quarantine.max_size = 6
     slug = await registered(part.jobs)
     for _ in range(30):
         unreadable = await part.jobs.launch(slug, Launch(priority=5), TESTER)

@@ -27,10 +27,10 @@ PARENTS = frozenset({"dev", "up"})
 
 CHILDREN = 2
 
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """An order's size: an environment and a command."""
 
-MOST_DESCRIPTORS = 10
+MAX_DESCRIPTORS = 10
 
 ABOVE = 200
 """Descriptors from this number on are nobody's."""
@@ -135,7 +135,7 @@ def _start(
 def _become(orders: socket.socket) -> None:
     """Wait for the order, and take its arguments, environment and descriptors; no others stay."""
     os.setsid()
-    message, descriptors, _, _ = socket.recv_fds(orders, MOST_BYTES, MOST_DESCRIPTORS)
+    message, descriptors, _, _ = socket.recv_fds(orders, MAX_BYTES, MAX_DESCRIPTORS)
     if not message:
         os._exit(0)
     order: _Order = json.loads(message)

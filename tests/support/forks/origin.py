@@ -17,14 +17,14 @@ from cli import main as commands
 from tests.support.forks.children import PARENTS, fork_in_advance
 from tests.support.forks.forked import Order, imported
 
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """An order's size: an environment and a command."""
 
 
 def take_orders(orders: socket.socket) -> None:
     """Fork a process for each order, until nobody can give any more; return in each fork."""
     while True:
-        order, descriptors, _, _ = socket.recv_fds(orders, MOST_BYTES, 3)
+        order, descriptors, _, _ = socket.recv_fds(orders, MAX_BYTES, 3)
         if not order:
             os._exit(0)
         if os.fork() == 0:

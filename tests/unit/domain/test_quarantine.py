@@ -18,7 +18,7 @@ def test_a_reason_that_quotes_a_large_event_is_cut() -> None:
 
 
 def test_the_oldest_are_forgotten_where_there_are_very_many() -> None:
-    quarantine = Quarantine(most=3)
+    quarantine = Quarantine(max_size=3)
     for number in range(4):
         quarantine.add(UUID(int=number), "newer")
     assert len(quarantine.ids) == 3

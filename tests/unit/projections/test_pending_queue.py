@@ -197,7 +197,7 @@ def test_only_the_last_that_were_passed_over_are_remembered() -> None:
 def test_where_very_many_are_known_the_last_are_left_to_the_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", 3)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", 3)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 2)
     queue = PendingQueue(1)
     low = {"priority": -1}

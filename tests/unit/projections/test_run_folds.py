@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import MOST_WORKERS, AttemptFailure, Holder, Report
+from domain.jobs.run_events import MAX_WORKERS, AttemptFailure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE
@@ -136,11 +136,11 @@ def test_a_run_remembers_who_first_started_it_at_which_position() -> None:
 
 def test_of_many_workers_it_remembers_the_last_ones() -> None:
     run = a_run()
-    for number in range(MOST_WORKERS + 2):
+    for number in range(MAX_WORKERS + 2):
         run.hand_back(run.start(f"worker-{number}", at(100 + number)), at(101 + number))
     started_by = rows(run)[-1]["started_by"]
     assert isinstance(started_by, dict)
-    assert len(started_by) == MOST_WORKERS
+    assert len(started_by) == MAX_WORKERS
     assert {"worker-0", "worker-1"}.isdisjoint(started_by)
 
 

@@ -8,7 +8,7 @@ import { Answered, attempt, Duration, html, RunLink, shortId, Status, Time } fro
 import { address, get, inPath, mayAct, post, useAnswer, useNewest, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
 
-const MOST = 50;
+const MAX_ROWS = 50;
 
 export function Screen() {
 	const { id } = address.value;
@@ -16,8 +16,8 @@ export function Screen() {
 		async (signal) => {
 			const [app, builds, history] = await Promise.all([
 				get(`/apps/${inPath(id)}`, [], signal),
-				get(`/apps/${id}/builds`, [["limit", MOST]], signal),
-				get(`/apps/${id}/history`, [["limit", MOST]], signal),
+				get(`/apps/${id}/builds`, [["limit", MAX_ROWS]], signal),
+				get(`/apps/${id}/history`, [["limit", MAX_ROWS]], signal),
 			]);
 			const isCut = builds.meta.hasMore || history.meta.hasMore;
 			return { app: app.data, builds: builds.data, history: history.data, isCut };

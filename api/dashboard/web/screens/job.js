@@ -20,7 +20,7 @@ import { RunTable } from "./run_table.js";
 import { isRounded, objectOf } from "./schema.js";
 import { Trends } from "./trends.js";
 
-const MOST_RUNS = 50;
+const MAX_RUNS = 50;
 
 /** @typedef {{job: Api.Definition, runs: Api.Run[], again: () => void}} Shown */
 
@@ -30,7 +30,7 @@ const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Ver
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(
-		async (signal) => (await get(`/jobs/${inPath(id)}`, [["limit", MOST_RUNS], ...moment.value], signal)).data,
+		async (signal) => (await get(`/jobs/${inPath(id)}`, [["limit", MAX_RUNS], ...moment.value], signal)).data,
 		[id],
 	);
 	/** @type {Partial<Api.JobWithRuns>} */

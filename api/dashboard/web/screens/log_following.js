@@ -1,7 +1,7 @@
 // The newest events, page by page; from the head on, where they come faster than that. Pure.
 
 /** However long one follows, no more events are kept. */
-export const MOST_KEPT = 500;
+export const MAX_KEPT = 500;
 
 /** Following shows so many events before the head at first. */
 export const BEFORE = 30;
@@ -23,7 +23,7 @@ export const canFollow = (asOf, given) => asOf === "" && given.after === undefin
  * @returns {number} after which position to ask next: whoever is too far behind would never get to the head
  */
 export function placeAfter({ next, last }, position) {
-	return next !== null && position - last > MOST_KEPT ? position - BEFORE : last;
+	return next !== null && position - last > MAX_KEPT ? position - BEFORE : last;
 }
 
 /**
@@ -34,5 +34,5 @@ export function placeAfter({ next, last }, position) {
 export function withNewer(page, newer, after, known) {
 	const last = newer.next === null ? Math.max(newer.last, known) : newer.last;
 	const before = after > Math.max(page.last, page.next ?? 0) ? [] : page.events; // No list with a gap.
-	return { next: newer.next, last, events: [...before, ...newer.events].slice(-MOST_KEPT) };
+	return { next: newer.next, last, events: [...before, ...newer.events].slice(-MAX_KEPT) };
 }

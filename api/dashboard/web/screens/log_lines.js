@@ -2,13 +2,13 @@
 
 import { PLAIN, terminalLine } from "./terminal_text.js";
 
-export const MOST_LINES = 100_000;
+export const MAX_LINES = 100_000;
 
 /** So many more are kept before some are dropped: each time all others are moved. */
 const SLACK = 10_000;
 
 /** What is printed without an end of a line is kept up to here. */
-const MOST_UNFINISHED = 100_000;
+const MAX_UNFINISHED = 100_000;
 
 /** The worker writes the time before each line, no part of what a terminal would show: with a small `z` before what is of stderr. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[Zz] /;
@@ -43,7 +43,7 @@ export class LogText {
 		const parts = (this.#unfinished + piece).split("\n");
 		this.#unfinished = shortened(parts.pop() ?? "");
 		for (const raw of parts) this.#append(raw);
-		const over = this.#texts.length - MOST_LINES;
+		const over = this.#texts.length - MAX_LINES;
 		if (over > SLACK) this.#drop(over);
 	}
 
@@ -108,10 +108,10 @@ function stampedLine(raw, style) {
 
 /** Of a progress bar the newest state, of anything else the beginning. @param {string} unfinished */
 function shortened(unfinished) {
-	if (unfinished.length <= MOST_UNFINISHED) return unfinished;
+	if (unfinished.length <= MAX_UNFINISHED) return unfinished;
 	const stamp = STAMP.exec(unfinished)?.[0] ?? "";
 	const newest = unfinished.slice(Math.max(unfinished.lastIndexOf("\r") + 1, stamp.length));
-	return (stamp + newest).slice(0, MOST_UNFINISHED);
+	return (stamp + newest).slice(0, MAX_UNFINISHED);
 }
 
 const NARROW = /^[ -~]*$/;

@@ -62,8 +62,8 @@ function Counts() {
 
 const ATTENTION_EVERY_MS = 10_000;
 
-const MOST_GROUPS = 5;
-const MOST_UNOFFERED = 10;
+const MAX_GROUPS = 5;
+const MAX_UNOFFERED = 10;
 
 function Attention() {
 	const asked = useAnswer(load, [], { everyMs: ATTENTION_EVERY_MS });
@@ -83,17 +83,17 @@ function Attention() {
 /** @param {AbortSignal} signal @returns {Promise<Attentions>} */
 async function load(signal) {
 	const [groups, workers, unoffered, jobs] = await Promise.all([
-		get("/failures", [["status", "open"], ["limit", MOST_GROUPS + 1], ...moment.value], signal),
+		get("/failures", [["status", "open"], ["limit", MAX_GROUPS + 1], ...moment.value], signal),
 		// Which workers were lost then is not kept: better nothing than today's.
 		asOf.value ? [] : all("/workers", [], signal),
 		asOf.value ? { data: [] } : get("/workers/unoffered", [], signal),
 		get("/jobs", moment.value, signal),
 	]);
 	return {
-		groups: groups.data.slice(0, MOST_GROUPS),
-		hasMore: groups.data.length > MOST_GROUPS,
+		groups: groups.data.slice(0, MAX_GROUPS),
+		hasMore: groups.data.length > MAX_GROUPS,
 		lost: workers.filter(({ state }) => state === "lost"),
-		unoffered: unoffered.data.slice(0, MOST_UNOFFERED),
+		unoffered: unoffered.data.slice(0, MAX_UNOFFERED),
 		paused: jobs.data.filter((/** @type {Api.Definition} */ { paused }) => paused),
 	};
 }

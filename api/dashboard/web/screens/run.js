@@ -85,8 +85,8 @@ function Progress({ run }) {
  * @param {string} id @param {AbortSignal} signal @returns {Promise<Api.Event[]>}
  */
 async function eventsOf(id, signal) {
-	const { data, meta } = await get(`/job-runs/${id}/events`, [["limit", MOST_EVENTS]], signal);
-	const query = [["subject", id], ["type", STEPS.join()], ["after", data.at(-1)?.position], ["limit", MOST_EVENTS]];
+	const { data, meta } = await get(`/job-runs/${id}/events`, [["limit", MAX_EVENTS]], signal);
+	const query = [["subject", id], ["type", STEPS.join()], ["after", data.at(-1)?.position], ["limit", MAX_EVENTS]];
 	const later = meta.nextCursor ? (await get("/events", query, signal)).data : [];
 	return [...data, ...later].filter(hadHappened);
 }
@@ -230,12 +230,12 @@ function Ways({ run }) {
 // Every event of the run, what caused it, and what it says.
 
 /** So many are shown whatever they say. */
-const MOST_EVENTS = 500;
+const MAX_EVENTS = 500;
 
 /** @param {Shown} props */
 function Events({ events }) {
 	const known = new Map(events.map((event) => /** @type {[string | null, Api.Event]} */ ([event.eventId, event])));
-	return html`${events.length >= MOST_EVENTS && html`<p class="note">${texts.ofFirst(MOST_EVENTS)}</p>`}<ol class="events">
+	return html`${events.length >= MAX_EVENTS && html`<p class="note">${texts.ofFirst(MAX_EVENTS)}</p>`}<ol class="events">
 		${events.map((event) => html`
 			<${Event} key=${event.position} event=${event} cause=${known.get(event.causationId)} />
 		`)}
@@ -267,7 +267,7 @@ function Event({ event, cause }) {
 
 // The chain of causes that the run stands in, up and down.
 
-const MOST = 500;
+const MAX_CHAIN_EVENTS = 500;
 
 /** How often what it caused is looked at: that has events of its own. */
 const CAUSES_EVERY_MS = 5_000;
@@ -277,7 +277,7 @@ function Causes({ run, events }) {
 	const correlation = events[0]?.correlationId;
 	const asked = useAnswer(
 		async (signal) =>
-			correlation ? get("/events", [["correlation", correlation], ["limit", MOST]], signal) : { data: events },
+			correlation ? get("/events", [["correlation", correlation], ["limit", MAX_CHAIN_EVENTS]], signal) : { data: events },
 		[correlation],
 		{ newer: [run.status], everyMs: CAUSES_EVERY_MS },
 	);
@@ -285,7 +285,7 @@ function Causes({ run, events }) {
 		<p class="quiet">${texts.run.causesHint}</p>
 		<${Answered} asked=${asked}>
 			${(/** @type {{data: Api.Event[], meta?: Api.EventPageMeta}} */ { data, meta }) => html`
-				${meta?.next && html`<p class="note">${texts.ofFirst(MOST)}</p>`}
+				${meta?.next && html`<p class="note">${texts.ofFirst(MAX_CHAIN_EVENTS)}</p>`}
 				<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />
 			`}
 		<//>

@@ -46,7 +46,7 @@ function State({ run }) {
 }
 
 /** A line holds no more, and a browser would measure all of a large document. */
-const MOST_SHOWN = 500;
+const MAX_SHOWN = 500;
 
 /**
  * What a person wants to know of it: the error, or until when it waits, or with what it was launched.
@@ -57,7 +57,7 @@ function Why({ run }) {
 	if (run.status === "pending")
 		return html`<small>${texts.runs.dueAt} <${Time} at=${run.scheduledAt} /></small>`;
 	const parameters = Object.entries(run.parameters ?? {}).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-	return html`<span class="one-line quiet">${parameters.join(" ").slice(0, MOST_SHOWN)}</span>`;
+	return html`<span class="one-line quiet">${parameters.join(" ").slice(0, MAX_SHOWN)}</span>`;
 }
 
 /** @param {Api.Run[]} runs @param {Selected} selected @returns {Column<Api.Run>} */

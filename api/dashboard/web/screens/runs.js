@@ -23,7 +23,7 @@ import { SavedViews } from "./saved_views.js";
 const PAGE = 50;
 
 /** Beyond that nobody wants to know how many are new, and the page need not remember them. */
-const MOST_FRESH = 1_000;
+const MAX_FRESH = 1_000;
 
 /**
  * Runs, newest first; `known` is what the stream had told before, `hasNewer` where it is not the first page.
@@ -54,7 +54,7 @@ async function loadAgain(list, stand, signal) {
 		const cursor = await cursorFrom(stand.newest, signal);
 		if (cursor !== null) page = { ...(await load(list, cursor, signal)), hasNewer: true };
 	}
-	while (page.next !== null && page.rows.length < Math.min(stand.count, MOST_AGAIN)) {
+	while (page.next !== null && page.rows.length < Math.min(stand.count, MAX_AGAIN)) {
 		const { rows, next } = await load(list, page.next, signal);
 		page = { ...page, rows: [...page.rows, ...rows], next };
 	}
@@ -62,7 +62,7 @@ async function loadAgain(list, stand, signal) {
 }
 
 /** So many rows are read again at most, a page after the other. */
-const MOST_AGAIN = 1_000;
+const MAX_AGAIN = 1_000;
 
 /**
  * @param {string} id @param {AbortSignal} signal
@@ -167,7 +167,7 @@ function Fresh({ page, words, sort, jobs, show }) {
 	const { runs: recent, jobs: recentJobs } = world.value.recent;
 	useEffect(() => {
 		const { ids } = fresh.value;
-		if (recent === known || jobs.length === 0 || asOf.value !== "" || ids.size >= MOST_FRESH) return;
+		if (recent === known || jobs.length === 0 || asOf.value !== "" || ids.size >= MAX_FRESH) return;
 		const shown = new Set(page.rows.map((run) => run.id));
 		const names = new Map([...jobs, ...recentJobs.values()].map(({ slug, name }) => [slug, name]));
 		const found = [...recent.values()].filter(
@@ -180,7 +180,7 @@ function Fresh({ page, words, sort, jobs, show }) {
 	const count = fresh.value.ids.size;
 	if (count === 0 && !page.hasNewer) return null;
 	const fewFresh = page.hasNewer ? texts.runs.newest : areDecided(words) ? texts.runs.fresh(count) : texts.runs.perhapsFresh;
-	const text = count < MOST_FRESH ? fewFresh : texts.runs.manyFresh;
+	const text = count < MAX_FRESH ? fewFresh : texts.runs.manyFresh;
 	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
 }
 

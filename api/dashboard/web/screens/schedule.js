@@ -216,7 +216,7 @@ function Backfill({ path, again }) {
 const utc = (/** @type {string} */ local) => new Date(local).toISOString();
 
 /** A thousand ticks each. */
-const MOST_PREVIEWS = 10;
+const MAX_PREVIEWS = 10;
 
 /** How many runs a backfill would launch. @param {{path: string, from: string, to: string}} props */
 function BackfillCount({ path, from, to }) {
@@ -224,7 +224,7 @@ function BackfillCount({ path, from, to }) {
 	const asked = useAnswer(async () => {
 		let begin = from && to && utc(from);
 		let count = 0;
-		for (let call = 0; begin && call < MOST_PREVIEWS; call += 1) {
+		for (let call = 0; begin && call < MAX_PREVIEWS; call += 1) {
 			const { data } = await post(`${path}/backfill`, { from: begin, to: utc(to), dryRun: true });
 			count += data.count;
 			begin = data.continueFrom;

@@ -6,7 +6,7 @@
 const SIMPLE = ["string", "integer", "number", "boolean"];
 
 /** Schemas may contain themselves; what lies deeper is edited as JSON. */
-const MOST_DEEP = 6;
+const MAX_DEPTH = 6;
 
 /** Texts that may be longer get a field that grows. */
 const SHORT = 100;
@@ -50,7 +50,7 @@ function fieldOf(name, given, isRequired, root, depth) {
 	const { schema, isNullable } = withoutNull(resolved(given, root), root);
 	/** @type {Field} */
 	const field = { name, title: name, hint: "", kind: "json", isRequired, isNullable };
-	if (!schema || depth > MOST_DEEP) return field;
+	if (!schema || depth > MAX_DEPTH) return field;
 	const { title = name, format, type } = schema;
 	/** @type {Field} */
 	const common = {
@@ -123,7 +123,7 @@ function resolved(schema, root, hops = 0) {
 	const target = path?.reduce(
 		(/** @type {any} */ node, /** @type {string} */ part) => node?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], root,
 	);
-	if (!target || hops > MOST_DEEP) return null;
+	if (!target || hops > MAX_DEPTH) return null;
 	return { ...resolved(target, root, hops + 1), ...schema, $ref: undefined };
 }
 

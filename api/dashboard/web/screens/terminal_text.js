@@ -7,10 +7,10 @@
  */
 
 /** Longer lines are cut: a browser would lay out a single one for seconds. */
-export const MOST_CHARACTERS = 10_000;
+export const MAX_CHARACTERS = 10_000;
 
 /** Where a line has more differently coloured parts, only the first ones are coloured, for the same reason. */
-const MOST_SPANS = 500;
+const MAX_SPANS = 500;
 
 const TAB = 8;
 
@@ -43,7 +43,7 @@ const NONE = [];
  */
 export function terminalLine(raw, style) {
 	if (style === PLAIN && !CONTROL.test(raw) && !raw.includes("\t")) {
-		return { text: raw.length > MOST_CHARACTERS ? raw.slice(0, MOST_CHARACTERS) : raw, spans: NONE, style };
+		return { text: raw.length > MAX_CHARACTERS ? raw.slice(0, MAX_CHARACTERS) : raw, spans: NONE, style };
 	}
 	const cells = new Cells(style);
 	for (const [token, parameters, letter] of raw.matchAll(TOKEN)) {
@@ -72,14 +72,14 @@ class Cells {
 		for (const character of text) {
 			if (character === "\t") {
 				do this.#put(" ");
-				while (this.column % TAB !== 0 && this.column < MOST_CHARACTERS);
+				while (this.column % TAB !== 0 && this.column < MAX_CHARACTERS);
 			} else this.#put(character);
 		}
 	}
 
 	/** @param {string} character */
 	#put(character) {
-		if (this.column >= MOST_CHARACTERS) return;
+		if (this.column >= MAX_CHARACTERS) return;
 		while (this.characters.length < this.column) {
 			this.characters.push(" ");
 			this.classes.push("");
@@ -94,9 +94,9 @@ class Cells {
 		const count = Number.parseInt(parameters, 10) || 0;
 		if (letter === "m" && !PRIVATE.test(parameters)) this.style = styled(this.style, parameters);
 		else if (letter === "K") this.#erase(count);
-		else if (letter === "C") this.column = Math.min(this.column + (count || 1), MOST_CHARACTERS);
+		else if (letter === "C") this.column = Math.min(this.column + (count || 1), MAX_CHARACTERS);
 		else if (letter === "D") this.column = Math.max(this.column - (count || 1), 0);
-		else if (letter === "G") this.column = Math.min((count || 1) - 1, MOST_CHARACTERS);
+		else if (letter === "G") this.column = Math.min((count || 1) - 1, MAX_CHARACTERS);
 	}
 
 	/** @param {number} part 0: from the cursor on, 1: up to it, 2: all */
@@ -122,7 +122,7 @@ class Cells {
 			const before = spans.at(-1);
 			const end = at + character.length;
 			if (classes && before?.to === at && before.classes === classes) before.to = end;
-			else if (classes && spans.length < MOST_SPANS) spans.push({ from: at, to: end, classes });
+			else if (classes && spans.length < MAX_SPANS) spans.push({ from: at, to: end, classes });
 			at = end;
 		}
 		return spans;

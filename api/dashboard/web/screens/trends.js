@@ -14,7 +14,7 @@ import { number, texts } from "../texts.js";
 const EVERY_MS = 10_000;
 
 /** So many jobs are listed, those with the most failures first. */
-const MOST_JOBS = 12;
+const MAX_JOBS = 12;
 
 /** @typedef {{buckets: Stretch[], byJob: Api.Bucket[], meta: Api.StatisticsMeta}} Statistics `byJob` only of all jobs */
 
@@ -215,8 +215,8 @@ function Jobs({ jobs, meta }) {
 		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, absolute(worse.since))}</strong>` },
 	];
 	return html`
-		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MOST_JOBS)} keyOf=${(/** @type {Trend} */ { slug }) => slug} columns=${columns} />
-		${jobs.length > MOST_JOBS && html`<p class="quiet">${texts.trends.moreJobs(jobs.length - MOST_JOBS)}</p>`}
+		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MAX_JOBS)} keyOf=${(/** @type {Trend} */ { slug }) => slug} columns=${columns} />
+		${jobs.length > MAX_JOBS && html`<p class="quiet">${texts.trends.moreJobs(jobs.length - MAX_JOBS)}</p>`}
 	`;
 }
 

@@ -13,7 +13,7 @@ import { MAIN, PAGES } from "./navigation.js";
 import { openPast } from "./past.js";
 import { openSettings } from "./settings.js";
 
-const MOST = 12;
+const MAX_ENTRIES = 12;
 
 const RUN_ID = /^[0-9a-f]{8}[0-9a-f-]*$/i;
 
@@ -92,7 +92,7 @@ function entriesFor(typed, jobs) {
 	]);
 	const sought = typed.toLowerCase();
 	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought));
-	return [...leadingToRuns(typed), ...fitting].slice(0, MOST);
+	return [...leadingToRuns(typed), ...fitting].slice(0, MAX_ENTRIES);
 }
 
 /** @param {string} typed @returns {Entry[]} */

@@ -4,7 +4,7 @@
 // status to another. Of everything else only what has changed lately is kept; lists keep their own rows.
 
 /** So many things of a kind are remembered, those that changed last. */
-export const MOST_KEPT = 500;
+export const MAX_KEPT = 500;
 
 /**
  * From a message's type to the place in `recent`, and the field of its data. Types that are not here tell nothing new.
@@ -113,7 +113,7 @@ function keep(map, key, value) {
 	map.delete(key); // What changed last comes last.
 	map.set(key, value);
 	const [oldest] = map.keys();
-	if (map.size > MOST_KEPT && oldest !== undefined) map.delete(oldest);
+	if (map.size > MAX_KEPT && oldest !== undefined) map.delete(oldest);
 }
 
 /**

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 
 import { get, mayAsk, problemOf, streamAddress, streamProtocols } from "./api.js";
-import { counted, fold, isErasure, MOST_KEPT, nothing, recounted } from "./fold.js";
+import { counted, fold, isErasure, MAX_KEPT, nothing, recounted } from "./fold.js";
 import { ResumableStream } from "./stream.js";
 
 /** Messages are folded together for so long: then the page is drawn once. */
@@ -85,7 +85,7 @@ function take(messages) {
 
 function flushWhenDue() {
 	const isEarly = performance.now() < flushedAt + BUSY_MS;
-	if (isEarly && waiting.length < MOST_KEPT / 2) flushing = setTimeout(flushWhenDue, TOGETHER_MS);
+	if (isEarly && waiting.length < MAX_KEPT / 2) flushing = setTimeout(flushWhenDue, TOGETHER_MS);
 	else flush();
 }
 
@@ -96,7 +96,7 @@ function flush() {
 	flushing = undefined;
 	flushedAt = performance.now();
 	world.value = fold(world.value, messages);
-	if (messages.length > MOST_KEPT || messages.some(isErasure)) askAnewWhenCalm();
+	if (messages.length > MAX_KEPT || messages.some(isErasure)) askAnewWhenCalm();
 	head.value = Math.max(head.value, world.value.position);
 }
 

@@ -91,7 +91,7 @@ async def test_what_a_job_asks_for_now_counts(part: Parts) -> None:
 async def test_behind_many_of_others_and_full_jobs_a_worker_finds_its_own(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", 6)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", 0)
     await part.worker("w")

@@ -72,7 +72,7 @@ async def test_what_nobody_can_execute_is_not_started_to_fail(part: Parts) -> No
 async def test_a_long_queue_of_a_paused_job_hides_no_other(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "MAX_WAITING", 6)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     await registered(part.jobs, "paused")
     await registered(part.jobs, "other")

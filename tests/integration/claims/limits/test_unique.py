@@ -281,7 +281,7 @@ async def test_a_line_that_moves_is_waited_for_and_one_that_does_not_is_left() -
     async with queues.turn(slot):
         with pytest.raises(OverloadedError):
             await take_turn()
-    crowded = SlotQueues(most_waiting=0)
+    crowded = SlotQueues(max_waiting=0)
     with pytest.raises(OverloadedError):
         async with crowded.turn(slot):
             pass

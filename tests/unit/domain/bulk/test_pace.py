@@ -15,11 +15,11 @@ from domain import bulk
         (40, 6.4, 50),
         (40, 0.1, 50),
         (40, 0.0, 40),
-        (25, 400.0, bulk.FEWEST),
-        (bulk.FEWEST, 400.0, bulk.FEWEST),
-        (bulk.FEWEST, 1.0, 25),
-        (1, 400.0, bulk.FEWEST),
-        (bulk.MOST, 1.0, bulk.MOST),
+        (25, 400.0, bulk.MIN_BATCH),
+        (bulk.MIN_BATCH, 400.0, bulk.MIN_BATCH),
+        (bulk.MIN_BATCH, 1.0, 25),
+        (1, 400.0, bulk.MIN_BATCH),
+        (bulk.MAX_BATCH, 1.0, bulk.MAX_BATCH),
     ],
 )
 def test_the_next_batch_is_as_long_as_the_aim_allows(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from domain.failures.group import MOST_VERSIONS, FailureGroup
+from domain.failures.group import MAX_VERSIONS, FailureGroup
 from tests.unit.domain.failures.given import a_failure, a_group
 from tests.unit.given import at, new_topics
 
@@ -81,6 +81,6 @@ def test_what_is_said_again_changes_nothing() -> None:
 
 def test_the_newest_versions_are_named() -> None:
     group = a_group()
-    for version in range(1, MOST_VERSIONS + 10):
+    for version in range(1, MAX_VERSIONS + 10):
         group.recur([a_failure(1_000, version)], at(2_000))
-    assert group.state["affected_versions"] == list(range(10, MOST_VERSIONS + 10))
+    assert group.state["affected_versions"] == list(range(10, MAX_VERSIONS + 10))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from projections.flow.selection import DEPTH, MOST_VALUES
+from projections.flow.selection import DEPTH, MAX_VALUES
 from projections.histories.rules import FairnessGroups
 from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, at, broken
 
@@ -104,7 +104,7 @@ def test_who_stands_behind_as_many_as_are_looked_past_need_not_be_seen(
 
 
 @pytest.mark.parametrize(
-    ("others", "expected"), [(MOST_VALUES - 1, []), (MOST_VALUES - 2, ["takes_turns"])]
+    ("others", "expected"), [(MAX_VALUES - 1, []), (MAX_VALUES - 2, ["takes_turns"])]
 )
 def test_where_more_values_are_planned_than_are_walked_over_nothing_is_told(
     others: int, expected: list[str]

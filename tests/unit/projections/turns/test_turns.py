@@ -22,7 +22,7 @@ from projections.flow.selection import (
     group_of,
 )
 
-MOST_CLAIMED = 5
+MAX_CLAIMED = 5
 
 GROUP: GroupKey = ("job", "noop", 0)
 
@@ -130,7 +130,7 @@ def test_nobody_has_two_turns_while_another_waits_for_one(steps: list[str]) -> N
         others_turns = turns
 
 
-@given(ARRIVALS, st.lists(st.integers(1, MOST_CLAIMED), max_size=12))
+@given(ARRIVALS, st.lists(st.integers(1, MAX_CLAIMED), max_size=12))
 def test_claims_of_any_size_start_the_same_in_the_same_order(
     arrivals: list[str], sizes: list[int]
 ) -> None:
@@ -187,7 +187,7 @@ def test_who_was_away_has_one_turn_in_each_round_and_no_more() -> None:
 
 @given(
     st.lists(st.sampled_from(["a", "b", "c", OTHER]), max_size=30),
-    st.lists(st.integers(1, MOST_CLAIMED), max_size=12),
+    st.lists(st.integers(1, MAX_CLAIMED), max_size=12),
 )
 def test_no_other_job_waits_longer(arrivals: list[str], sizes: list[int]) -> None:
     queue = Queue()

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counted, fold, isErasure, MOST_KEPT, newest, nothing, recounted, statusBefore } from "../../../../../api/dashboard/web/state/fold.js";
+import { counted, fold, isErasure, MAX_KEPT, newest, nothing, recounted, statusBefore } from "../../../../../api/dashboard/web/state/fold.js";
 
 const NONE = { pending: 0, running: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0 };
 const AT = "2026-11-26T08:00:00.000Z";
@@ -83,10 +83,10 @@ test("a world is never changed, only followed by another", () => {
 });
 
 test("only the last things of a kind are kept, those that changed last", () => {
-  const messages = Array.from({ length: MOST_KEPT + 5 }, (_, index) => told(index + 1, "running", { id: `r${index}` })[1]);
-  const again = told(MOST_KEPT + 9, "running", { id: "r5" })[1];
+  const messages = Array.from({ length: MAX_KEPT + 5 }, (_, index) => told(index + 1, "running", { id: `r${index}` })[1]);
+  const again = told(MAX_KEPT + 9, "running", { id: "r5" })[1];
   const { runs } = fold(nothing(), [...messages, again]).recent;
-  assert.equal(runs.size, MOST_KEPT);
+  assert.equal(runs.size, MAX_KEPT);
   assert.ok(!runs.has("r4") && runs.has("r6"));
   assert.equal([...runs.keys()].at(-1), "r5");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { canFollow, MOST_KEPT, placeAfter, withNewer } from "../../../../../api/dashboard/web/screens/log_following.js";
+import { canFollow, MAX_KEPT, placeAfter, withNewer } from "../../../../../api/dashboard/web/screens/log_following.js";
 
 for (const [told, asOf, given, expected] of [
   ["the present", "", {}, true],
@@ -16,7 +16,7 @@ const events = (...positions) => positions.map((position) => ({ position }));
 
 test("following goes on behind what is shown", () => {
   assert.equal(placeAfter({ next: null, last: 10 }, 5_000), 10);
-  assert.equal(placeAfter({ next: 10, last: 10 }, 10 + MOST_KEPT), 10);
+  assert.equal(placeAfter({ next: 10, last: 10 }, 10 + MAX_KEPT), 10);
 });
 
 test("whoever is too far behind goes to the head, and shows no list with a gap", () => {
@@ -41,7 +41,7 @@ test("the next page of what is not followed joins the one before", () => {
 });
 
 test("no more events are kept than one can look at", () => {
-  const page = { next: null, last: 600, events: events(...Array.from({ length: MOST_KEPT }, (_, place) => place + 100)) };
+  const page = { next: null, last: 600, events: events(...Array.from({ length: MAX_KEPT }, (_, place) => place + 100)) };
   const { events: kept } = withNewer(page, { next: null, last: 601, events: events(601) }, 600, 601);
-  assert.deepEqual([kept.length, kept.at(-1).position], [MOST_KEPT, 601]);
+  assert.deepEqual([kept.length, kept.at(-1).position], [MAX_KEPT, 601]);
 });

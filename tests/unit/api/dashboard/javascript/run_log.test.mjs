@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  layoutOf, lineAt, LogText, MOST_LINES, partsOf, patternOf, Search, stepTo,
+  layoutOf, lineAt, LogText, MAX_LINES, partsOf, patternOf, Search, stepTo,
 } from "../../../../../api/dashboard/web/screens/log_lines.js";
-import { MOST_CHARACTERS, PLAIN, terminalLine } from "../../../../../api/dashboard/web/screens/terminal_text.js";
+import { MAX_CHARACTERS, PLAIN, terminalLine } from "../../../../../api/dashboard/web/screens/terminal_text.js";
 
 function logOf(...pieces) {
   const log = new LogText();
@@ -42,9 +42,9 @@ test("pieces of a log become lines, wherever they were cut", () => {
 });
 
 test("of a log without end the last lines are kept under their numbers", () => {
-  const log = logOf("\x1b[31mline\n", "line\n".repeat(MOST_LINES * 2), "\x1b[32mlast\n");
-  assert.ok(log.end - log.dropped >= MOST_LINES && log.dropped > 0);
-  assert.equal(log.end, MOST_LINES * 2 + 2);
+  const log = logOf("\x1b[31mline\n", "line\n".repeat(MAX_LINES * 2), "\x1b[32mlast\n");
+  assert.ok(log.end - log.dropped >= MAX_LINES && log.dropped > 0);
+  assert.equal(log.end, MAX_LINES * 2 + 2);
   assert.deepEqual(log.line(log.end - 1).spans, [{ from: 0, to: 4, classes: "ansi-2" }]);
   assert.deepEqual(log.line(log.end - 2).spans, [{ from: 0, to: 4, classes: "ansi-1" }]);
   assert.deepEqual(hitsOf(log, "last"), [log.end - 1]);
@@ -73,8 +73,8 @@ test("a line is what a terminal shows in the end", () => {
     ["bell\x07\x00", "bell"],
   ])
     assert.equal(shown(raw), expected, JSON.stringify(raw));
-  assert.equal(shown("x".repeat(1_000_000)).length, MOST_CHARACTERS);
-  assert.equal(shown(`\x1b[1m${"x\x1b[999999999C".repeat(9)}`).length <= MOST_CHARACTERS, true);
+  assert.equal(shown("x".repeat(1_000_000)).length, MAX_CHARACTERS);
+  assert.equal(shown(`\x1b[1m${"x\x1b[999999999C".repeat(9)}`).length <= MAX_CHARACTERS, true);
 });
 
 test("colours are the nearest that can be read, and end where they are ended", () => {
@@ -155,6 +155,6 @@ test("lines of stderr are known by their times, and can be shown alone", () => {
   assert.deepEqual([0, 1, 2, 3, 6].map(layout.indexOf), [0, 0, 1, 1, 3]);
   const all = layoutOf(log, null, new Map());
   assert.deepEqual([all.count, all.numberAt(2), all.indexOf(2), all.indexOf(99)], [6, 2, 2, 6]);
-  const long = logOf(`${error}old\n`, `${out}line\n`.repeat(MOST_LINES * 2), `${error}new\n`);
+  const long = logOf(`${error}old\n`, `${out}line\n`.repeat(MAX_LINES * 2), `${error}new\n`);
   assert.deepEqual(long.errors(), [long.end - 1]);
 });
