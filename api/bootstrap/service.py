@@ -46,8 +46,9 @@ from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.tasks import ConcurrencyLimiter, Supervision
-from worker.followers import BulkWorker, FailureGrouper, Follower, RunCounter, Ticker
+from worker.followers import BulkWorker, FailureGrouper, Follower, RunCounter
 from worker.logs.run_logs import RunLogs
+from worker.ticker import Ticker
 
 if TYPE_CHECKING:
     from runtime.tracing import Tracing

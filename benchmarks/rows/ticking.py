@@ -21,7 +21,7 @@ from domain.commands.schedules import Schedules
 from domain.schedules.calendar import ScheduleSpec
 from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from worker.followers import Ticker
+from worker.ticker import Ticker
 
 SCHEDULES = 10_000
 

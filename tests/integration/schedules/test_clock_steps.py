@@ -19,7 +19,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.stepped import SteppedClock
-from worker.followers import Ticker
+from worker.ticker import Ticker
 
 HOUR = timedelta(hours=1)
 

@@ -16,7 +16,7 @@ from eventlog.database.connection import Database
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query, registered
 from tests.support.sample_logs import promises
-from worker.followers import Ticker
+from worker.ticker import Ticker
 
 TOLD = """
     SELECT topic, told->>'reason', told->>'timestamp', run.parameters
@@ -31,7 +31,7 @@ TOLD = """
 @pytest.fixture
 async def crowd(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """Make few schedules count as many; look at the whole log in the end."""
-    monkeypatch.setattr("worker.followers.MANY_TICKS", 3)
+    monkeypatch.setattr("worker.ticker.MANY_TICKS", 3)
     yield scene
     await promises.keep(Database(scene.part.url))
 
@@ -184,7 +184,7 @@ async def test_nothing_prepared_outlives_a_doubt_about_the_log(
 @pytest.fixture
 async def portions(crowd: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Create twelve schedules, each of which is a portion by itself."""
-    monkeypatch.setattr("worker.followers.TICKS_AT_A_TIME", 1)
+    monkeypatch.setattr("worker.ticker.TICKS_AT_A_TIME", 1)
     for number in range(12):
         await crowd.create(f"often-{number}")
     return crowd
@@ -211,7 +211,7 @@ async def test_of_many_processes_each_prepares_a_share(portions: Scene) -> None:
 async def test_what_is_prepared_takes_little_room(
     portions: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.followers.MAX_AHEAD_BYTES", 1)
+    monkeypatch.setattr("worker.ticker.MAX_AHEAD_BYTES", 1)
     assert await prepared_ones(portions) == 1
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import asdict
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice, repeat
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from domain.state import rehydrate
 from runtime.tasks import Supervision
 from tests.integration.schedules.scene import EVERY_MS, Scene
 from tests.support.logs import TESTER, parts, query
-from worker.followers import Ticker
+from worker.ticker import Ticker
 
 
 def runs(scene: Scene) -> list[tuple[Any, ...]]:
@@ -317,6 +317,14 @@ async def test_a_ticker_looks_again_when_the_next_tick_fires(scene: Scene) -> No
     scene.now += timedelta(seconds=0.2)
     assert await ticker.step() == 0.0
     assert await ticker.step() == 0.5
+
+
+async def test_a_step_that_takes_long_delays_no_tick(scene: Scene) -> None:
+    await scene.create()
+    begun = scene.now + timedelta(seconds=59.8)
+    readings = chain([begun], repeat(begun + timedelta(seconds=0.15)))
+    ticker = Ticker(scene.schedules, scene.ticks, lambda: next(readings), SystemRandom())
+    assert await ticker.step() == pytest.approx(0.05)
 
 
 async def test_a_ticker_does_all_of_this_by_itself(scene: Scene) -> None:

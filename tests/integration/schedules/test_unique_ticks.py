@@ -17,7 +17,8 @@ from eventlog.database.connection import Database
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs import promises
-from worker.followers import POLL_INTERVAL_S, Ticker
+from worker.followers import POLL_INTERVAL_S
+from worker.ticker import Ticker
 
 
 async def register_unique(scene: Scene, how: str, slug: str | None = None) -> None:

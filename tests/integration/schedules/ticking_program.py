@@ -15,7 +15,7 @@ from domain.commands.schedules import Schedules
 from eventlog.pending_work import Ticks
 from runtime.tasks import Supervision
 from tests.support.logs import parts
-from worker.followers import Ticker
+from worker.ticker import Ticker
 
 
 async def main(url: str, begun_s: float, speed: float) -> None:
