@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.support.handlers.tasks import task_of
 from worker.executors.port import Outcome
-from worker.executors.shared import SharedAttempt, SharedExecutor
+from worker.executors.shared import SharedExecutor
+from worker.executors.shared_process import SharedAttempt
 
 
 class Submitting:

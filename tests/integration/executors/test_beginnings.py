@@ -19,7 +19,8 @@ from worker.executors.local.executor import ProcessExecutor
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome
 from worker.executors.ray.executor import RayCluster, RayExecutor
-from worker.executors.shared import SharedAttempt, SharedExecutor
+from worker.executors.shared import SharedExecutor
+from worker.executors.shared_process import SharedAttempt
 
 LOADS_WHEN_TOLD = """
 from pathlib import Path

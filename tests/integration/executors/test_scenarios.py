@@ -8,7 +8,7 @@ import pytest
 from tests.integration.executors.comparing import GRACE_S, compared
 from tests.integration.executors.scenarios import SCENARIOS
 from tests.support.packages import package_of
-from worker.executors import shared as shared_attempt
+from worker.executors import shared_process
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.shared import SharedExecutor
 
@@ -25,7 +25,7 @@ async def test_every_way_to_end_is_seen_where_each_has_a_process(tmp_path: Path)
 async def test_every_way_to_end_is_seen_where_they_share_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_attempt, "TIMEOUT_GRACE_S", GRACE_S)
+    monkeypatch.setattr(shared_process, "TIMEOUT_GRACE_S", GRACE_S)
     where = SharedExecutor(package_of("tests.support.handlers"))
     try:
         differences, refused = await compared(where, tmp_path)

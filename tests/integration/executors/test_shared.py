@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import subprocess
+import sys
+import tempfile
 from contextlib import aclosing
 from pathlib import Path
 
@@ -10,8 +13,7 @@ import pytest
 from tests.integration.executors.submitting import Submitting, ended
 from tests.support.handlers.tasks import printed
 from tests.support.packages import package_of
-from worker.executors import shared as attempt_logs
-from worker.executors import shared as shared_process
+from worker.executors import attempt_logs, shared_process
 from worker.executors.packages import HandlerPackage
 from worker.executors.shared import SharedExecutor
 
@@ -70,7 +72,7 @@ async def test_who_waited_for_a_process_that_takes_no_more_shares_the_next(
     submitting = [asyncio.create_task(shared.run("sleep", forMs=0)) for _ in range(5)]
     await asyncio.sleep(0)
     shared.where.use_packages(package_of("tests.support.handlers"))
-    outcomes = await asyncio.gather(*submitting)
+    outcomes = await asyncio.gather(*submitting, shared.run("sleep", forMs=0))
     assert len({outcome.message["result"] for outcome in outcomes}) == 1
 
 
@@ -103,6 +105,39 @@ async def test_attempts_end_whose_process_cannot_load_its_handlers(tmp_path: Pat
         assert (await submitting.run("noop", timeout_ms=60_000)).kind == "exit"
 
 
+UNFIT = """
+import os
+import sys
+
+os.write(int(sys.argv[3]), b'{"type": "ready", "contract": "another"}\\n')
+HANDLERS = {"test.noop": lambda _: 1}
+"""
+
+
+async def test_no_attempt_begins_in_a_process_of_another_contract(tmp_path: Path) -> None:
+    (tmp_path / "unfit.py").write_text(UNFIT)
+    package = HandlerPackage(modules=("unfit",), directories=(str(tmp_path),))
+    async with aclosing(SharedExecutor({"test.noop": package})) as where:
+        submitting = Submitting(where, tmp_path)
+        attempts = [await submitting.submit("noop") for _ in range(2)]
+        outcomes = [await ended(attempt) for attempt in attempts]
+    assert [outcome.kind for outcome in outcomes] == ["invalid"] * 2
+    assert "has an apphub-jobs of another contract" in outcomes[1].message["message"]
+
+
+async def test_no_attempt_gets_the_error_of_an_earlier_start(
+    shared: Submitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        submitting = asyncio.create_task(shared.submit("noop"))
+        await asyncio.sleep(0)  # It waits for the start of a process.
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+    assert (await shared.run("noop")).kind == "result"
+
+
 async def test_a_disk_that_hangs_keeps_no_attempt_from_ending(
     shared: Submitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,3 +150,32 @@ async def test_a_disk_that_hangs_keeps_no_attempt_from_ending(
     os.close(reader)
     assert outcome.kind == "result"
     await printed(shared.log(1))
+
+
+LOGS = """
+import asyncio
+import sys
+from pathlib import Path
+
+from worker.executors import attempt_logs
+
+attempt_logs.CLOSING_S = 0.1
+
+
+async def main():
+    logs = attempt_logs.AttemptLogs()
+    log = attempt_logs.AttemptLog(logs, Path(sys.argv[1]))
+    log.add(b"printed")
+    closed = asyncio.Event()
+    log.close(closed.set)
+    await closed.wait()
+    logs.end()
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_disk_that_hangs_keeps_no_process_from_exiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    subprocess.run([sys.executable, "-c", LOGS, str(tmp_path / "log")], check=True, timeout=90)

@@ -11,7 +11,7 @@ import pytest
 from apphub_jobs.process.shared import MAX_THREADS
 from tests.integration.executors.submitting import Submitting, ended
 from tests.support.handlers.tasks import printed
-from worker.executors.shared import SharedAttempt
+from worker.executors.shared_process import SharedAttempt
 
 GRACE_S = 0.2
 

@@ -10,14 +10,7 @@ from random import Random
 import pytest
 
 from tests.support.disks import small_disk
-from worker.executors.local.supervisor import (
-    ERROR_MARK,
-    STDERR,
-    STDOUT,
-    Log,
-    LogWriter,
-    OutputStreams,
-)
+from worker.executors.local.log import ERROR_MARK, STDERR, STDOUT, Log, LogWriter, OutputStreams
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from obstore.store import LocalStore
 
 from runtime.tasks import Supervision
-from worker.executors.local.supervisor import STDOUT, Log
+from worker.executors.local.log import STDOUT, Log
 from worker.logs.object_store import ObjectLogs
 from worker.logs.shipping import Spool, run_shipper
 
 HOLDER = """
 import sys
 from pathlib import Path
-from worker.executors.local.supervisor import Log
+from worker.executors.local.log import Log
 from worker.logs.shipping import Spool
 
 spool = Spool.create(Path(sys.argv[1]))

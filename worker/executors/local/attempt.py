@@ -21,9 +21,6 @@ from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)
 
-FAREWELL_S = 1.0
-"""How long to wait for the last messages of a process whose supervisor was killed."""
-
 UNSUPERVISED_S = 0.02
 """How long an attempt runs, and its output waits, before the supervisor is notified of it."""
 
@@ -47,8 +44,6 @@ class ProcessAttempt:
         self._number = slot.next_attempt()
         self._id = new_attempt_id()
         self._message: Message | None = None
-        self._end_report: Message | None = None
-        self._reports_closed = False
         self._may_have_files = True
         self._has_ended = False
         self._end_future: asyncio.Future[Message | None] = loop.create_future()
@@ -132,28 +127,18 @@ class ProcessAttempt:
             self._command({"over": message})
 
     def on_reports_closed(self) -> None:
-        """Record that the process sends no more messages."""
-        self._reports_closed = True
-        if self._end_report is not None:
-            self._end(self._end_report)
-        else:
-            self._notify_supervisor()  # It reports how the process ended.
+        """Let the supervisor report how the process ended."""
+        self._notify_supervisor()
 
     def on_attempt_ended(self, end_report: Message | None) -> None:
-        """Record the supervisor's report of the end, and warn of output that the log lacks."""
-        self._end_report = self._end_report or end_report
-        if end_report is not None and end_report["logLost"]:
+        """End the attempt, and warn of output that its log lacks."""
+        if end_report is not None and end_report["logLost"] and not self._has_ended:
             logger.warning(
                 "%s lacks %d bytes, which could not be written",
                 self._task.log_path,
                 end_report["logLost"],
             )
-        if self._reports_closed or _is_reusable(end_report):
-            self._end(self._end_report)
-            return
-        # The last messages may still arrive. But processes that a killed supervisor left may never
-        # close the pipe.
-        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._end_report)
+        self._end(end_report)
 
     def _notify_supervisor(self) -> None:
         """Order the supervisor to watch the attempt, once."""

@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def watch_children() -> int:
-    """Return a descriptor that becomes readable whenever a child of this process has ended."""
-    reading_end, writing_end = os.pipe()
-    for descriptor in (reading_end, writing_end):
-        os.set_blocking(descriptor, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(writing_end, warn_on_full_buffer=False)
-    return reading_end
-
-
 def read_parents() -> dict[int, int]:
     """Return the parent's id of every process, by the process's id."""
     parent_of: dict[int, int] = {}
@@ -152,6 +142,7 @@ class Child:
         output: the descriptor from which its standard output is read.
         errors: the descriptor from which its standard error is read.
         pid: its process id.
+        ended: a descriptor that is readable once it, or an adopted descendant, has ended.
     """
 
     def __init__(self, command: list[str], inherited: list[int], view: View | None) -> None:
@@ -164,6 +155,7 @@ class Child:
             _exec([*command, *map(str, inherited)], output, errors, *inherited)
         for descriptor in (output, errors, *inherited):
             os.close(descriptor)
+        self.ended = _watch_children()
 
 
 def _exec(command: list[str], output: int, errors: int, *inherited: int) -> NoReturn:
@@ -179,6 +171,16 @@ def _exec(command: list[str], output: int, errors: int, *inherited: int) -> NoRe
     # Handlers must not have the supervisor's descriptors.
     close_all_but(0, 1, 2, *inherited)
     os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter
+
+
+def _watch_children() -> int:
+    """Return a descriptor that becomes readable whenever a child of this process has ended."""
+    reading_end, writing_end = os.pipe()
+    for descriptor in (reading_end, writing_end):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing_end, warn_on_full_buffer=False)
+    return reading_end
 
 
 def close_all_but(*kept: int) -> None:

@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 from apphub_jobs.process.handlers import SERVICE_PACKAGES, SERVICE_ROOT
 from apphub_jobs.version import CONTRACT, VERSION
 from worker.executors.local import hiding
+from worker.executors.local.log import ERROR_MARK
 from worker.executors.local.masking import PROXY_VARIABLES
-from worker.executors.local.supervisor import ERROR_MARK
 from worker.executors.packages import SERVICE_INTERPRETER, HandlerPackage
 
 PROGRAM = "from apphub_jobs.process.program import main; main()"

@@ -109,10 +109,19 @@ class Listener(Protocol):
         """Handle an invalid message, which `fault` describes."""
 
     def on_reports_closed(self) -> None:
-        """Handle the end of the pipe for reports: no process holds it any more."""
+        """Handle that no process holds the pipe for reports any more, before the attempt's end."""
 
     def on_attempt_ended(self, end_report: Mapping[str, Any] | None) -> None:
-        """Handle the supervisor's report of the attempt's end; None: the supervisor has ended."""
+        """End the attempt, unless it has ended already: no more messages will arrive.
+
+        Args:
+            end_report: the supervisor's report of the end; None if the supervisor was killed.
+        """
+
+
+FAREWELL_S = 1.0
+"""How long to wait for the last messages of a process after the supervisor's report of its end, or
+after the supervisor was killed: processes that it left may never close the pipe."""
 
 
 class Slot:
@@ -125,6 +134,7 @@ class Slot:
         listener: the current attempt; None between attempts.
         cpu_s: the processor time of the handlers' process, as last reported.
         loaded: set once the handlers are loaded, or cannot be any more.
+        is_open: whether the process and its supervisor run, as far as their pipes show.
         secrets: the texts to mask in the attempts' output and errors.
     """
 
@@ -152,7 +162,9 @@ class Slot:
         self._lapsed = False
         self._is_revoked = False
         self._attempts = 0
-        self._is_open = True
+        self.is_open = True
+        self._reports_closed = False
+        self._end_report: Mapping[str, Any] | None = None
         self._supervisor_reader: asyncio.Task[None] | None = None
 
     async def connect(self, task_pipe: int, report_pipe: int) -> None:
@@ -176,7 +188,7 @@ class Slot:
     def is_alive(self) -> bool:
         """Whether the slot can run another attempt."""
         has_ended = self.process.returncode is not None
-        is_running = self._is_open and not self.forbids_beginning and not has_ended
+        is_running = self.is_open and not self.forbids_beginning and not has_ended
         return is_running and self._cover.holds
 
     @property
@@ -227,7 +239,7 @@ class Slot:
 
     def hang_up(self) -> None:
         """Close the pipes to the slot, so that its supervisor kills everything and exits."""
-        self._is_open = False
+        self.is_open = False
         self.revoke()
         commands = self.process.stdin
         if commands is not None:
@@ -274,28 +286,41 @@ class Slot:
             self.cpu_s = cpu_s
 
     def _on_reports_closed(self) -> None:
-        self._is_open = False
+        self.is_open = False
+        self._reports_closed = True
         self.loaded.set()
-        if self.listener is not None:
-            self.listener.on_reports_closed()
-        else:
+        if self.listener is None:
             # The process has ended between attempts, so its supervisor need not wait for an order.
             self.hang_up()
+        elif self._end_report is not None:
+            self.listener.on_attempt_ended(self._end_report)
+        else:
+            self.listener.on_reports_closed()
 
     async def _read_supervisor(self) -> None:
         if self.process.stdout is not None:
             async for line in self.process.stdout:
-                self._on_supervisor_line(line)
-        self._is_open = False
+                self._on_attempt_ended(json.loads(line))
+        self.is_open = False
         # A supervisor that exits with 0 leaves no process; one that was killed may.
         if await self.process.wait() != 0 and self._orphans is not None:
             await self._orphans.end()
-        if self.listener is not None:
-            self.listener.on_attempt_ended(None)
+        self._on_attempt_ended(None)
 
-    def _on_supervisor_line(self, line: bytes) -> None:
-        if self.listener is not None:
-            self.listener.on_attempt_ended(json.loads(line))
+    def _on_attempt_ended(self, end_report: Mapping[str, Any] | None) -> None:
+        """End the attempt once its last messages have arrived, or after `FAREWELL_S`."""
+        listener = self.listener
+        if listener is None:
+            return
+        if end_report is not None and end_report["livesOn"]:
+            listener.on_attempt_ended(end_report)
+            return
+        self._end_report = self._end_report or end_report
+        if self._reports_closed:
+            listener.on_attempt_ended(self._end_report)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(FAREWELL_S, listener.on_attempt_ended, self._end_report)
 
 
 def _encode_line(message: Mapping[str, Any]) -> bytes:

@@ -21,10 +21,11 @@ from typing import Any
 from uuid import uuid4
 
 from runtime.tasks import end_tasks, retry, start_once
+from worker.executors.attempt_logs import AttemptLog, AttemptLogs
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.handler_process import is_inherited
+from worker.executors.local.log import Log
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.supervisor import Log
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import (
     ISOLATED,
@@ -36,7 +37,6 @@ from worker.executors.port import (
     require_lease,
 )
 from worker.executors.ray.wire import MAX_LINE_BYTES, decode_bytes, describe_task, encode_line
-from worker.executors.shared import AttemptLog, AttemptLogs
 
 
 class RayAttempt:
@@ -388,7 +388,7 @@ class RayExecutor:
         if _is_built_in(package):
             return await self._local.submit(task, on_update, until)
         require_lease(max(until, self._lease_until))
-        log = self._logs.log_at(task.log_path)
+        log = AttemptLog(self._logs, task.log_path)
         attempt = RayAttempt(uuid4().hex, task, on_update, log, self._send)
         if self._driver is None:
             attempt.end("stopped", {"message": "there is no cluster"}, {})
