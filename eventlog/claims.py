@@ -28,6 +28,7 @@ from eventlog.entry_points import unoffered
 from eventlog.rebuild.fold_versions import COUNT_REPAIRS
 from projections.flow import claims
 from projections.flow.candidates import (
+    ANY_PLAN,
     CANDIDATE_COLUMNS,
     JOB_LIMIT,
     LIMIT_COLUMNS,
@@ -40,7 +41,6 @@ from projections.flow.candidates import (
     UnservedJobs,
 )
 from projections.flow.fairness import (
-    ANY_PLAN,
     GROUP_RUNS_AT_PRESENT,
     NEXT_VALUES,
     ONE_PLAN,
@@ -50,7 +50,14 @@ from projections.flow.fairness import (
 )
 from projections.flow.pending_queue import FirstOfPriority, LowWaterMark, PendingQueue, TouchedRun
 from projections.flow.rates import STARTED, RateWindowReader, StartedRow, rate_limits, window_query
-from projections.flow.selection import GroupKey, LimitState, Selection, group_of, select_candidates
+from projections.flow.selection import (
+    GroupKey,
+    LimitState,
+    Selection,
+    group_of,
+    grown,
+    select_candidates,
+)
 from projections.job_definitions import TABLE as DEFINITIONS
 from projections.job_runs import IS_PENDING, IS_RUNNING
 from projections.rows import Connection, as_rows
@@ -402,7 +409,7 @@ class LimitReader:
         """
         if selection.is_final:
             return NO_LIMIT_READS
-        queries = self.groups.queries(selection.unread_groups, limits)
+        queries = self.groups.queries(selection.unread_groups, limits, selection)
         groups = self._request_groups(trip, queries.values())
         # The runs of a group are not there yet, but their starts count if those of one run do.
         needed = rate_limits(chain(selection.unread_windows, selection.unread_groups.values()))
@@ -412,8 +419,17 @@ class LimitReader:
         self._take_pipelined_windows(more)
         if not self.windows.unread(needed):
             return LimitReads(groups=groups)
-        missing = self.windows.unread(more)
+        missing = {**self._windows_behind_full_ones(candidates), **self.windows.unread(more)}
         return LimitReads(missing, trip.add(STARTED, window_query(missing)), groups)
+
+    def _windows_behind_full_ones(self, candidates: Iterable[Candidate]) -> dict[Key, RateLimit]:
+        """Return the first unread windows, more of them the more windows turned out to be full."""
+        full = self.windows.count_full()
+        if not full:
+            return {}
+        runs = chain(candidates, self.groups.runs())
+        unread = self.windows.unread(rate_limits(runs))
+        return dict(islice(unread.items(), grown(full)))
 
     def request_confirmation(
         self, trip: RoundTrip, foreseen: Selection, last_values: Mapping[GroupKey, str | None]
@@ -487,6 +503,7 @@ class LimitReader:
                 arrays = {
                     "saturated_keys": as_array(query.saturated_keys),
                     "full_values": as_array(query.full_values),
+                    "heads": as_array(query.heads),
                 }
                 answers[query] = trip.add(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
             trip.add(ANY_PLAN)

@@ -128,9 +128,16 @@ class FollowedQueue:
         return self._pending is None or is_old or offer != self._offer
 
     async def follow(self, connection: Connection, offer: Offer | None) -> None:
-        """Read without the lock what has changed, for a worker with this offer."""
+        """Read without the lock what has changed, for a worker with this offer.
+
+        Where this begins anew, it also reads the front: until it reaches a run that the worker
+        executes, it scans all others.
+        """
         self._serve(offer)
-        await self._read_on(connection, load=self._load_snapshot)
+        is_new = self._pending is None
+        pending = await self._read_on(connection, load=self._load_snapshot)
+        if is_new and pending.unread_marks:
+            await self._read_front(connection, pending, ())
 
     async def next_due(
         self, connection: Connection, bypassed: Collection[UUID], offer: Offer | None = None

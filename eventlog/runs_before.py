@@ -42,10 +42,13 @@ FIRST_OF_GROUP = f"""
     WITH RECURSIVE {VALUE_ORDER}, runs_of_value AS (
         SELECT lap, value, (
             SELECT count(*) FROM (
-                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION} LIMIT {MAX_COUNTED + 1}
+                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION}
+                {IN_VALUE_ORDER} LIMIT {MAX_COUNTED + 1}
             ) AS run
-        ) AS before, EXISTS (
-            {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION}
+        ) AS before, (
+            SELECT true FROM (
+                {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION} {IN_VALUE_ORDER} LIMIT 1
+            ) AS run
         ) AS has_more
         FROM value_order
     ), boundary AS (
@@ -81,6 +84,7 @@ async def first_of_group(
     """
     job_id, entry_point, priority = group
     group_values = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
+    await connection.execute(candidates.BY_INDEX)
     count = await read_one(connection, _GroupCount, FIRST_OF_GROUP, group_values)
     rounds = count["number"] if count["rounds"] is None else count["rounds"]
     depth = min(rounds + 2, DEPTH)
@@ -131,7 +135,7 @@ BEFORE_IN_GROUP = f"""
             SELECT count(*) FROM (
                 {DUE_OF_VALUE}
                   AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
-                LIMIT {MAX_COUNTED + 1}
+                {IN_VALUE_ORDER} LIMIT {MAX_COUNTED + 1}
             ) AS run
         ) AS rounds
         FROM value_order WHERE value = %(value)s
@@ -203,7 +207,9 @@ async def runs_before_now(
         others = await _runs_before_position(connection, values)
         return _with_groups(run, others, {})
     value = {"value": run["fair_value"]}
+    await connection.execute(candidates.BY_INDEX)
     last = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, {**values, **value})
+    await connection.execute(candidates.ANY_PLAN)
     if last is None:
         others = await _runs_before_position(connection, values)
         return _with_groups(run, replace(others, is_cut=True), {})

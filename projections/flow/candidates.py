@@ -196,6 +196,23 @@ QUEUE_OF_JOB = f"{KEYED}, priority DESC, scheduled_at, id"
 """The order of the index `job_runs_waiting` within a job, which no other index has: so only the
 first few pending runs of a job are read."""
 
+BY_INDEX = "SELECT set_config('enable_sort', 'off', true)"
+ANY_PLAN = """
+    SELECT set_config('enable_sort', 'on', true), set_config('plan_cache_mode', 'auto', true)
+"""
+"""Let PostgreSQL read runs in the order of an index, until any plan will do again. Before the first
+ANALYZE it expects one run of a job, or of a value: it would read all pending runs of the job for
+each value, by an index whose keys are shorter, and sort them."""
+
+
+def is_none_of(column: str, parameter: str) -> str:
+    """Return the condition that a text is NULL, or not among a parameter's texts, however many.
+
+    PostgreSQL hashes the result of a query, but it compares each element of a parameter's array.
+    """
+    return f"({column} IS NULL OR {column} NOT IN (SELECT unnest(%({parameter})s::text[])))"
+
+
 WITH_LIMITS = f"SELECT run.*, {LIMIT_COLUMNS}"
 
 

@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from projections.flow.candidates import (
+    ANY_PLAN,
     AT_PRESENT,
+    BY_INDEX,
     DUE,
     IN_ORDER,
     IS_OFFERED,
@@ -23,6 +25,7 @@ from projections.flow.candidates import (
     Candidate,
     JobScope,
     after_position,
+    is_none_of,
     queue_position,
     waiting_values,
 )
@@ -133,7 +136,7 @@ FIRST_OF_KEYS = f"""
 
 _FREE_OF_JOB = f"""
     {DUE} AND job_definition_id = %(job_id)s AND {KEYED} = 1
-      AND NOT concurrency_value = ANY(%(saturated_keys)s::text[])
+      AND {is_none_of("concurrency_value", "saturated_keys")}
       AND NOT id = ANY(%(selected)s::uuid[])
 """
 
@@ -163,6 +166,7 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
         offered: the worker's entry points, as the text of an array; empty for all.
     """
     values = {**(after or {}), "now": reader.now, "offered": offered}
+    await connection.execute(BY_INDEX)
     waiting = await read_rows(connection, WaitingJob, JOBS, values)
     jobs = [
         job
@@ -176,6 +180,7 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
         rated = rated_job(job)
         if rated is not None:
             runs += await by_rates.first_of(rated, slots, MAX_KEYS)
+    await connection.execute(ANY_PLAN)
     by_id = {run["id"]: run for run in runs}
     return sorted(by_id.values(), key=queue_position)
 

@@ -4,19 +4,23 @@ Only the first runs of the next values are read, however many wait. Values whose
 planned for later are skipped.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from projections.flow.candidates import (
+    ANY_PLAN,
     AT_PRESENT,
+    BY_INDEX,
     DUE,
     JOB_LIMIT,
     LIMIT_COLUMNS_OF_ONE_JOB,
     Candidate,
+    is_none_of,
 )
 from projections.flow.selection import (
     DEPTH,
@@ -24,8 +28,10 @@ from projections.flow.selection import (
     FairnessGroup,
     GroupKey,
     LimitState,
+    Selection,
     fairness_group,
     group_of,
+    grown,
     serves_entry_point,
 )
 from projections.job_runs import IS_PENDING
@@ -84,10 +90,11 @@ DUE_OF_VALUE = f"""
 
 IN_VALUE_ORDER = "ORDER BY entry_point, priority, fair_value, scheduled_at, id"
 
-_IS_FREE = """
-    NOT coalesce(concurrency_value = ANY(%(saturated_keys)s::text[]), false)
-    AND NOT coalesce(rate_value = ANY(%(full_values)s::text[]), false)
-"""
+_IS_FREE = f"""(
+    {is_none_of("concurrency_value", "saturated_keys")}
+    AND {is_none_of("rate_value", "full_values")}
+    OR id = ANY(%(heads)s::uuid[])
+)"""
 
 _KEEP_ONE_RUN_OF_MANY = """
     concurrency_key <> fairness_key
@@ -125,16 +132,9 @@ share of the claim's slots, but at least the depth of the query."""
 
 GROUP_RUNS_AT_PRESENT = GROUP_RUNS.replace("%(now)s", AT_PRESENT)
 
-ONE_PLAN = """
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
-        set_config('enable_sort', 'off', true)
-"""
-ANY_PLAN = """
-    SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_sort', 'on', true)
-"""
-"""Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept. And before
-the first ANALYZE PostgreSQL expects one run in a group: for each value it would read all pending
-runs by another index, and sort them."""
+ONE_PLAN = f"{BY_INDEX}, set_config('plan_cache_mode', 'force_generic_plan', true)"
+"""Planning `GROUP_RUNS` takes ten times as long as executing it, so one plan is kept until
+`ANY_PLAN`."""
 
 
 _OF_GROUP = "(SELECT %(job_id)s::uuid), (SELECT %(entry_point)s::text), (SELECT %(priority)s::int)"
@@ -236,6 +236,8 @@ class GroupQuery:
             runs.
         saturated_keys: concurrency keys without capacity.
         full_values: values of the rate's key without capacity.
+        heads: runs that are read although their keys are saturated or their rates full: they were
+            next in the group before that, so the claim needs them to select the same runs again.
     """
 
     group: GroupKey
@@ -244,10 +246,11 @@ class GroupQuery:
     least_depth: int = 1
     saturated_keys: frozenset[str] = frozenset()
     full_values: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
 
     @property
     def parameters(self) -> dict[str, str | int]:
-        """Return the parameters without the time and the two arrays."""
+        """Return the parameters without the time and the arrays."""
         job_id, entry_point, priority = self.group
         return {
             "job_id": job_id,
@@ -291,18 +294,23 @@ class FairnessGroupReader:
         self.groups: dict[GroupKey, FairnessGroup] = {}
 
     def queries(
-        self, unread: Mapping[GroupKey, Candidate], limits: LimitState
+        self,
+        unread: Mapping[GroupKey, Candidate],
+        limits: LimitState,
+        selection: Selection | None = None,
     ) -> dict[GroupKey, GroupQuery]:
         """Return the queries for groups: for more values and longer queues than the last time.
 
         Args:
             unread: the groups, each with one of its runs.
             limits: as of the claim.
+            selection: by these limits; of groups that have been read, runs that cannot start beside
+                its certain ones are not read again.
         """
         queries: dict[GroupKey, GroupQuery] = {}
         for group, run in unread.items():
             if self.is_served_by_value(group):
-                queries[group] = self._query(group, run, limits)
+                queries[group] = self._query(group, run, limits, selection)
             else:
                 self.groups[group] = FairnessGroup(())
         return queries
@@ -335,19 +343,38 @@ class FairnessGroupReader:
         _, entry_point, _ = group
         return serves_entry_point(self._executed, entry_point)
 
-    def _query(self, group: GroupKey, run: Candidate, limits: LimitState) -> GroupQuery:
+    def _query(
+        self, group: GroupKey, run: Candidate, limits: LimitState, selection: Selection | None
+    ) -> GroupQuery:
+        depth, values = 1, self._slots
+        started: Sequence[Candidate] = ()
+        heads: Sequence[Candidate] = ()
         read = self.groups.get(group)
-        full: Sequence[str] = ()
+        if read is not None and selection is not None:
+            depth, values = read.next_depth(self._slots), self._values[group]
+            if not read.is_complete:
+                values = grown(values)
+            started = [one for one in selection.certain if one["job_definition_id"] == group[0]]
+            heads = [head for head in selection.heads if group_of(head) == group]
+        full = limits.rate_values_filled_by(started)
         if run["rate_limit"] is not None:
-            full = limits.full_rate_values(run["job_definition_id"])
+            full += limits.full_rate_values(group[0])
         return GroupQuery(
             group,
-            depth=1 if read is None else read.next_depth(self._slots),
-            values=2 * self._values.get(group, 0) or self._slots,
+            depth,
+            values,
             least_depth=min(self._slots, DEPTH),
-            saturated_keys=frozenset(limits.saturated_keys_beside(run)),
+            saturated_keys=frozenset(
+                [*limits.saturated_keys_beside(run), *limits.keys_saturated_by(started)]
+            ),
             full_values=frozenset(full),
+            heads=frozenset(head["id"] for head in heads),
         )
+
+    def runs(self) -> Iterator[Candidate]:
+        """Yield the runs that have been read."""
+        for group in self.groups.values():
+            yield from chain.from_iterable(group.queues)
 
     def take(self, query: GroupQuery, rows: Rows) -> None:
         """Add the result of a query."""
@@ -369,7 +396,8 @@ async def read_group(
     """
     query = GroupQuery(group, depth, values)
     none: list[str] = []
-    parameters = {**query.parameters, "now": now, "saturated_keys": none, "full_values": none}
+    arrays = {"saturated_keys": none, "full_values": none, "heads": none}
+    parameters = {**query.parameters, **arrays, "now": now}
     await connection.execute(ONE_PLAN)
     cursor = await connection.execute(GROUP_RUNS, parameters)
     rows = await cursor.fetchall()

@@ -19,11 +19,13 @@ from domain.json_values import JsonObject
 from projections.flow.candidates import (
     DUE,
     IN_ORDER,
+    KEYED,
     WITH_LIMITS,
     Candidate,
     JobLimits,
     Key,
     after_position,
+    is_none_of,
     rate_key_of,
     waiting_values,
 )
@@ -127,6 +129,10 @@ class RateWindowReader:
                 self.windows[key] = _window(limit, row)
                 self.limits[key] = limit
 
+    def count_full(self) -> int:
+        """Return how many of the windows that have been read are full."""
+        return sum(not self.windows[key].remaining for key in self.limits)
+
     def unread(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
         """Return those of these limits whose windows have not been read."""
         return {key: limit for key, limit in limits.items() if key not in self.windows}
@@ -212,7 +218,7 @@ VALUES = waiting_values("rate_value")
 
 _FREE = f"""
     {DUE} AND job_definition_id = %(job_id)s
-      AND NOT coalesce(concurrency_value = ANY(%(saturated_keys)s::text[]), false)
+      AND {is_none_of("concurrency_value", "saturated_keys")}
       AND NOT id = ANY(%(selected)s::uuid[])
 """
 
@@ -224,11 +230,21 @@ FIRST_OF_VALUES = f"""
 """
 """A range of one value: for an equality PostgreSQL would scan the queue."""
 
-_NOT_FULL = f"{_FREE} AND NOT coalesce(rate_value = ANY(%(full_values)s::text[]), false)"
+_NOT_FULL = f"""
+    {_FREE} AND {KEYED} = kind.keyed AND {is_none_of("rate_value", "full_values")}
+"""
 
-NOT_FULL = f"{WITH_LIMITS} FROM ({_NOT_FULL} {IN_ORDER} LIMIT %(limit)s) AS run"
 
-NOT_FULL_AFTER = f"{WITH_LIMITS} FROM ({after_position(_NOT_FULL)}) AS run"
+def _of_both_kinds(due: str) -> str:
+    return f"""
+        {WITH_LIMITS} FROM unnest(ARRAY[0, 1]) AS kind (keyed) CROSS JOIN LATERAL ({due}) AS run
+    """
+
+
+NOT_FULL = _of_both_kinds(f"{_NOT_FULL} {IN_ORDER} LIMIT %(limit)s")
+"""The runs with and those without a concurrency key are two ranges of an index."""
+
+NOT_FULL_AFTER = _of_both_kinds(after_position(_NOT_FULL))
 
 
 class WaitingJob(JobLimits):

@@ -51,6 +51,11 @@ DEPTH = 64
 served."""
 
 
+def grown(number: int) -> int:
+    """Return how many to read where limits refuse this number that was read: few reads suffice."""
+    return max(4 * number, 16)
+
+
 @dataclass(frozen=True)
 class RateWindow:
     """How many more runs may start within the period of a rate limit.
@@ -90,7 +95,9 @@ class FairnessGroup:
         lengths = [len(queue) for queue in self.queues]
         incomplete = max(1, lengths.count(depth))
         missing = slots - sum(lengths)
-        return depth + max(1, depth, -(-missing // incomplete))
+        if missing > 0:
+            return max(2 * depth, depth - (-missing // incomplete))
+        return grown(depth)
 
 
 def group_of(run: Candidate) -> GroupKey | None:
@@ -249,11 +256,15 @@ class Selection:
         unread_windows: runs that were selected, or next in their group, although their rate window
             has not been read.
         unread_groups: fairness groups of which more must be read, each with one of its runs.
+        certain: the first of the runs, which start whatever else is read.
+        heads: the runs that were next in their fairness groups when others were selected.
     """
 
     runs: list[Candidate]
     unread_windows: list[Candidate]
     unread_groups: Mapping[GroupKey, Candidate]
+    certain: Sequence[Candidate]
+    heads: Sequence[Candidate]
     _tally: "_Tally"
 
     @property
@@ -283,9 +294,16 @@ def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots
     """
     tally = _Tally(limits)
     round_robin = RoundRobin(limits.groups, tally, limits.known_until)
-    runs = list(islice(round_robin.starting(candidates), slots))
+    runs: list[Candidate] = []
+    certain = 0
+    for run in islice(round_robin.starting(candidates), slots):
+        runs.append(run)
+        if not (round_robin.unread_groups or tally.unread_windows):
+            certain += 1
     unread_windows = list(tally.unread_windows.values())
-    return Selection(runs, unread_windows, round_robin.unread_groups, tally)
+    return Selection(
+        runs, unread_windows, round_robin.unread_groups, runs[:certain], round_robin.heads, tally
+    )
 
 
 def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
@@ -417,6 +435,7 @@ class RoundRobin:
     Attributes:
         unread_groups: the groups of which more must be read before the order is certain, each with
             one of its runs.
+        heads: the runs that were next in their groups at some time.
     """
 
     def __init__(
@@ -438,6 +457,7 @@ class RoundRobin:
         self._rounds: dict[GroupKey, _Round] = {}
         self._heads: list[tuple[QueuePosition, GroupKey]] = []
         self.unread_groups: dict[GroupKey, Candidate] = {}
+        self.heads: list[Candidate] = []
 
     def starting(self, runs: Iterable[Candidate]) -> Iterator[Candidate]:
         """Yield the runs that start, in their order.
@@ -482,6 +502,7 @@ class RoundRobin:
             head = round_.head
         if head is not None:
             heappush(self._heads, (queue_position(head), group))
+            self.heads.append(head)
         elif round_.is_next_unread:
             self.unread_groups[group] = round_.sample
 

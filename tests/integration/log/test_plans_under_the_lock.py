@@ -107,6 +107,7 @@ GIVEN = {
     "entry_point": "'test.noop'",
     "priority": "0",
     "full_values": "'{}'",
+    "heads": "'{}'",
     "depth": "1",
     "values": "4",
     "at_least": "4",

@@ -4,15 +4,16 @@ Here runs share concurrency keys and rates across the values that are served rou
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from eventlog.claims import LimitReader, LimitReads
-from eventlog.database.pipeline import Answer
+from eventlog.database.pipeline import Answer, RoundTrip
 from projections.flow.candidates import (
     QUEUE_START,
     Candidate,
@@ -22,10 +23,11 @@ from projections.flow.candidates import (
     queue_position,
     rate_key_of,
 )
-from projections.flow.fairness import FairnessGroupReader, ForeseenTurns, GroupQuery
+from projections.flow.fairness import ForeseenTurns, GroupQuery
 from projections.flow.pending_queue import END, PendingQueue, TouchedRun, mark_of
 from projections.flow.rates import rate_limits
-from projections.flow.selection import GroupKey, RateWindow, group_of, select_candidates
+from projections.flow.selection import DEPTH, GroupKey, group_of, select_candidates
+from projections.rows import Connection
 
 NOW = "2026-12-01T12:00:00.000Z"
 
@@ -34,8 +36,10 @@ FAIR, PLAIN = "fair", "plain"
 
 RATE = {"limit": 3, "periodMs": 1_000}
 
-READS = 40
-"""Reads of limits by one claim, at most: each reads twice as many runs as the one before."""
+LIMITED: dict[str, Any] = {"fairness_key": "t", "concurrency_limit": 1}
+
+READS = 6
+"""Reads of limits by one claim, at most: each reads four times as many runs as the one before."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +82,38 @@ class Scene:
                 last_values[group] = run["fair_value"] or ""
         return started
 
-    def window(self, key: Key) -> RateWindow:
-        """Return what `STARTED` would say of a rate key."""
-        return RateWindow(max(RATE["limit"] - self.starts[key], 0))
+    def answer(self, reads: LimitReads) -> None:
+        """Fill the answers to what a claim reads."""
+        reads.windows.rows = self.windows_of(reads.rate_limits)
+        for query, answer in reads.groups.items():
+            answer.rows = self.rows_of(query)
+
+    def windows_of(self, keys: Iterable[Key]) -> list[dict[str, Any]]:
+        """Return what `STARTED` would read."""
+        return [
+            {"job_id": key[0], "value": key[1], "number": self.starts[key], "first_at": NOW}
+            for key in keys
+        ]
 
     def rows_of(self, query: GroupQuery) -> list[dict[str, Any]]:
         """Return what `GROUP_RUNS` would read."""
+
+        def is_free(run: Candidate) -> bool:
+            is_full = run["rate_value"] in query.full_values
+            is_kept = is_full or run["concurrency_value"] in query.saturated_keys
+            return not is_kept or run["id"] in query.heads
+
         of_group = [run for run in self.waiting if group_of(run) == query.group]
-        free = [
-            run
-            for run in of_group
-            if run["concurrency_value"] not in query.saturated_keys
-            and run["rate_value"] not in query.full_values
-        ]
-        values = _in_turn(free, self.last_values.get(query.group))[: query.values]
-        depth = max(query.depth, -(-query.values // max(len(values), 1)))
+        queues = [
+            queue
+            for value in _in_turn(of_group, self.last_values.get(query.group))
+            if any(map(is_free, (queue := _of_value(of_group, value))[:DEPTH]))
+        ][: query.values]
+        depth = max(query.depth, query.least_depth, -(-query.values // max(len(queues), 1)))
         return [
             {**run, "lap": 0, "depth": depth}
-            for value in values
-            for run in [run for run in free if run["fair_value"] == value][:depth]
+            for queue in queues
+            for run in [*filter(is_free, queue[: depth + DEPTH])][:depth]
         ]
 
     def next_values(self, turns: ForeseenTurns) -> list[dict[str, Any]]:
@@ -128,6 +145,10 @@ def _head(free: Sequence[Candidate], group: GroupKey, last: str | None) -> Candi
     return next(run for run in of_group if run["fair_value"] == value)
 
 
+def _of_value(runs: Iterable[TouchedRun], value: str) -> list[TouchedRun]:
+    return [run for run in runs if run["fair_value"] == value]
+
+
 def _in_turn(runs: Sequence[Candidate], last: str | None) -> list[str]:
     values = sorted({run["fair_value"] or "" for run in runs})
     return [
@@ -150,14 +171,20 @@ KEYS = st.lists(st.tuples(st.just(FAIR), st.sampled_from("xy")), max_size=2).map
 RATE_KEYS = st.lists(st.tuples(st.just(FAIR), st.just("p")), max_size=3).map(Counter)
 
 
+def _run(number: int, **fields: Any) -> TouchedRun:
+    """Return a due run of a position in the queue."""
+    run: Any = {**QUEUE_START, "job_definition_id": FAIR, "priority": 0, "entry_point": "noop"}
+    run |= {"status": "pending", "scheduled_at": f"2026-12-01T11:00:00.{number:03}Z"}
+    return cast("TouchedRun", run | {"id": f"{number:03}"} | fields)
+
+
 @st.composite
 def scenes(draw: st.DrawFn) -> Scene:
     """Make up a scene."""
     of_key, most = draw(st.integers(1, 2)), draw(st.sampled_from([None, None, 4]))
     waiting: list[TouchedRun] = []
     for number, fields in enumerate(draw(st.lists(RUNS, max_size=16))):
-        run: Any = {**QUEUE_START, **fields, "id": f"{number:02}", "entry_point": "noop"}
-        run |= {"status": "pending", "scheduled_at": f"2026-12-01T11:00:{number:02}.000Z"}
+        run: Any = _run(number, **fields)
         if run["job_definition_id"] == PLAIN:
             run |= {"fair_value": None, "concurrency_value": None, "rate_value": None}
         else:
@@ -177,21 +204,53 @@ def test_a_claim_that_reads_what_it_needs_starts_what_claims_of_one_would(
     scene: Scene, slots: int, in_memory: int
 ) -> None:
     queue = _queue_with_first(scene, in_memory)
+    started = [run["id"] for run in _claim(scene, queue, slots)]
+    expected = scene.one_by_one(slots)
+    assert started == (expected if queue.is_complete(NOW) else expected[: len(started)])
+
+
+HOSTILE: dict[str, Callable[[int], tuple[str | None, str | None, str | None]]] = {
+    "a key": lambda _: ("a", "x", None),
+    "keys one after the other": lambda number: ("a", str(number // 20), None),
+    "a key of many values": lambda number: (str(number % 100), "x", None),
+    "a key of a run of each value": lambda number: (str(number), "x", None),
+    "a rate": lambda _: ("a", None, "p"),
+    "a full rate of each run": lambda number: (None, None, f"full {number}"),
+}
+"""The value, the key and the rate's value of each of many runs, by what is used up."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("slots", [2, 8, 32])
+def test_few_reads_suffice_whatever_keeps_many_runs(name: str, slots: int) -> None:
+    waiting: list[TouchedRun] = []
+    for number in range(500):
+        value, key, rate = HOSTILE[name](number)
+        fields = {"fair_value": value, "concurrency_value": key, "rate_value": rate}
+        rate_limit = None if rate is None else RATE
+        waiting.append(_run(number, **LIMITED, **fields, rate_limit=rate_limit))
+    starts = Counter({(FAIR, f"full {number}"): 3 for number in range(500)})
+    scene = Scene(waiting, Counter(), starts, {})
+    started = [run["id"] for run in _claim(scene, _queue_with_first(scene, 500), slots, 4)]
+    assert started == scene.one_by_one(slots)[: len(started)]
+
+
+def _claim(
+    scene: Scene, queue: PendingQueue, slots: int, most_reads: int = READS
+) -> list[Candidate]:
+    """Return what a claim starts, which reads limits until its selection is final."""
     known_until, due = queue.known_until(NOW), queue.due(NOW)
-    windows: dict[Key, RateWindow] = {}
-    reader = FairnessGroupReader(slots)
-    for _ in range(READS):
-        limits = queue.limits(windows, reader.groups, known_until)
+    reader = LimitReader(queue, NOW, slots, in_order=False)
+    for _ in range(most_reads + 1):
+        limits = reader.limits(known_until)
         selection = select_candidates(due, limits, slots)
         if selection.is_final:
-            break
-        for query in reader.queries(selection.unread_groups, limits).values():
-            reader.take(query, scene.rows_of(query))
-        for key in rate_limits(selection.unread_windows):
-            windows[key] = scene.window(key)
-    assert selection.is_final
-    started, expected = [run["id"] for run in selection.runs], scene.one_by_one(slots)
-    assert started == (expected if known_until is None else expected[: len(started)])
+            return selection.runs
+        unsent = RoundTrip(cast("Connection", None))
+        reads = reader.request(unsent, selection, limits, due)
+        scene.answer(reads)
+        reader.take(reads)
+    pytest.fail(f"{most_reads} reads were not enough")
 
 
 @given(scenes(), st.integers(1, 6), st.integers(1, 16))
@@ -231,13 +290,9 @@ def _queue_with_first(scene: Scene, number: int) -> PendingQueue:
 def _reads(scene: Scene, expected: Sequence[Candidate], groups: Iterable[GroupKey]) -> LimitReads:
     """Return what is read together with the lock to confirm these runs."""
     limits = rate_limits(scene.waiting)
-    counted = [
-        {"job_id": job_id, "value": value, "number": scene.starts[job_id, value], "first_at": NOW}
-        for job_id, value in limits
-    ]
     turns: list[tuple[ForeseenTurns, Answer]] = []
     for group in groups:
         values = [run["fair_value"] for run in expected if group_of(run) == group]
         expected_turns = ForeseenTurns(group, scene.last_values.get(group), values)
         turns.append((expected_turns, Answer(scene.next_values(expected_turns))))
-    return LimitReads(limits, Answer(counted), turns=turns)
+    return LimitReads(limits, Answer(scene.windows_of(limits)), turns=turns)

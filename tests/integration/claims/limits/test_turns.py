@@ -15,7 +15,6 @@ from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.explain import explain_past
-from projections.flow.fairness import NEXT_VALUES, ForeseenTurns
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
 from tests.support.logs import TESTER, Parts, parts, query, registered, select_anew
@@ -220,29 +219,6 @@ async def test_a_claim_does_not_walk_over_what_waits(part: Parts, values: int, s
     assert len(selected) == slots
     if values == 1:
         assert {str(run_id) for run_id in selected}.issuperset(last)
-
-
-ENDED = (
-    MANY.replace("'pending'", "'succeeded'")
-    .replace("requested_by, created_position", "requested_by, last_turn, created_position")
-    .replace("'', 0, 1, 0", "'', number, 0, 1, 0")
-)
-
-
-async def test_so_it_is_before_the_first_analyze_of_a_fresh_database(part: Parts) -> None:
-    slug = await registered(part.jobs, "fair", fairness_key="t")
-    with psycopg.connect(part.url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE job_runs SET (autovacuum_enabled = off)")
-        for statement in (MANY, ENDED):
-            connection.execute(statement, (500, 25_000))
-    [(job_id,)] = query(part.url, "SELECT id FROM job_definitions WHERE slug = %s", slug)
-    turns = ForeseenTurns((str(job_id), "test.noop", 0), '"0"', ['"1"', '"10"', '"100"'])
-    async with part.pool.connection() as connection:
-        before = await _entries(connection)
-        assert len(await select_anew(connection, datetime.now(UTC), 10)) == 10
-        cursor = await connection.execute(NEXT_VALUES, turns.parameters)
-        assert [row["next_value"] for row in await cursor.fetchall()] == turns.values
-        assert await _entries(connection) - before < MANY_RUNS / 10
 
 
 async def test_any_number_of_places_is_shared_by_turns(part: Parts) -> None:

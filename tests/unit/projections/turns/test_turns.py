@@ -229,6 +229,7 @@ def test_a_line_that_may_go_on_is_asked_for_when_its_turn_comes() -> None:
     assert [one["id"] for one in starting] == ["a0", "b1", "c2", "c3"]
     assert round_robin.unread_groups == {GROUP: run("a", 0)}
     assert group.next_depth(10) == 8
+    assert group.next_depth(4) == 16
     ended = round_robin_of(FairnessGroup(lines, depth=3))
     assert len([*ended.starting([run("a", 0)])]) == 4
     assert ended.unread_groups == {}
