@@ -181,7 +181,7 @@ function Group({ group, trend, again, isOpen }) {
 			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
-		${status === "resolved" && count === 0 && resolvedInVersion === null && html`<p class="note">${words.allRecovered}</p>`}
+		${status === "resolved" && count === 0 && resolvedInVersion === null && html`<p class="quiet">${words.allRecovered}</p>`}
 		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, absolute(trend.since))}</small></p>`}
 		<details open=${isOpen} onToggle=${toggle}>
 			<summary>${words.details}</summary>
