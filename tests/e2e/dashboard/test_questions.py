@@ -324,6 +324,12 @@ def test_a_question_is_answered_within_three_clicks(screen: Screen, question: Qu
     _answer(screen, question)
 
 
+def test_a_jobs_page_says_that_its_runs_wait_for_a_worker(screen: Screen) -> None:
+    screen.open("?view=job&id=forgotten")
+    message = "no living worker offers nobody.does_this"
+    expect(screen.page.locator(".note")).to_contain_text(message)
+
+
 @pytest.mark.parametrize("question", AFTER_A_DEPLOYMENT, ids=_named)
 def test_a_question_after_a_deployment_is_answered_within_three_clicks(
     deployed: World, window: BrowserContext, question: Question

@@ -8,7 +8,7 @@ import { signal, useSignal } from "@preact/signals";
 
 import { absolute, announce, Answered, Differences, html, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
-	address, all, get, hadHappened, inPath, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
+	address, all, asOf, get, hadHappened, inPath, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
@@ -74,9 +74,23 @@ function Job({ job, runs, again }) {
 				${job.paused.reason && html` · <bdi>${job.paused.reason}</bdi>`}
 			</p>
 		`}
+		<${Unoffered} job=${job} />
 		<${Standing} job=${job} />
 		<${Tabs} tabs=${mayAct.value ? texts.jobs.tabs : reading} current=${TABS[tab] ? tab : "runs"} />
 		<${Shown} job=${job} runs=${runs} again=${again} />`;
+}
+
+const UNOFFERED_EVERY_MS = 10_000;
+
+/** That its runs wait, and no living worker executes them; of the past nobody knows. @param {{job: Api.Definition}} props */
+function Unoffered({ job }) {
+	const asked = useAnswer(
+		async (signal) => (asOf.value ? [] : (await get("/workers/unoffered", [], signal)).data),
+		[job.slug],
+		{ everyMs: UNOFFERED_EVERY_MS },
+	);
+	const waits = asked.answer?.some((/** @type {Api.UnofferedRuns} */ { slug }) => slug === job.slug);
+	return waits && html`<p class="note">${texts.overview.unoffered(job.slug)} · ${texts.overview.startOne(job.entryPoint)}</p>`;
 }
 
 /** @param {Shown} props */
