@@ -80,7 +80,7 @@ async def test_a_command_waits_for_its_run_while_the_service_is_replaced(
                     proxy.server = await asyncio.to_thread(second.url)
                     [run] = [run async for run in client.runs(job="cut")]
                     await run.cancel("enough")
-                    await _line_with(b"canceled: enough", waiting)
+                    await _line_with(b"canceled before it started: enough", waiting)
                 assert await waiting.wait() == CANCELED
             finally:
                 if waiting.returncode is None:

@@ -250,7 +250,7 @@ def _compare(world: World, question: Question) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("steps", "positions"), [(300, 12), slow(900, POSITIONS)])
+@pytest.mark.parametrize(("steps", "positions"), [(500, 20), slow(900, POSITIONS)])
 async def test_answers_about_random_positions_equal_a_fold_of_the_log(
     database_url: str, steps: int, positions: int
 ) -> None:
