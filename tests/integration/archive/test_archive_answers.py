@@ -41,7 +41,7 @@ from tests.support.sample_logs.seals import SealedLog
 from tests.support.slow import slow
 from worker.followers import FailureGrouper
 
-STEPS = int(os.environ.get("APPHUB_ARCHIVE_STEPS", "200"))
+STEPS = int(os.environ.get("APPHUB_ARCHIVE_STEPS", "250"))
 
 OF_ARCHIVES = "log_archive.archived"
 
@@ -239,7 +239,7 @@ async def test_every_answer_is_the_same_after_archiving(
 
     questions, known = await before()
     await log.seal()
-    files = await archive_now(database_url, directory, max_events=steps // 8)
+    files = await archive_now(database_url, directory, max_events=steps // 4)
     archived = sum(file.runs for file in files)
     assert archived > steps // 10
     assert len(files) > 2

@@ -152,7 +152,7 @@ def test_a_draft_is_previewed_and_nothing_is_created(tour: Tour, shared: SharedA
     assert paths == ["/cron", "/timeZone"]
 
 
-RARE_DAYS = 12
+RARE_DAYS = 24
 
 RARE = "{minute} 0 * 2 1#5"
 """A fifth Monday in February, which comes every 28 years: a tenth of a second for a preview."""

@@ -174,7 +174,7 @@ async def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) 
     assert {one.key: one.columns for one in await find(database_url)} == expected
 
 
-@pytest.mark.parametrize("times", [4, slow(16)])
+@pytest.mark.parametrize("times", [6, slow(16)])
 async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
     database_url: str, times: int
 ) -> None:
