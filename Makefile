@@ -28,7 +28,7 @@ play: $(VENV)/.runtime ## Run a service in which something has happened, and say
 up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
-test: $(VENV)/.compiled $(if $(shell command -v npm),node_modules/.package-lock.json) ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
+test: $(VENV)/.compiled $(if $(shell command -v npm),node_modules/.package-lock.json) ## Run the tests, on a real PostgreSQL and real processes, in ten to thirteen minutes on two cores
 	$(call pytest,not slow)
 
 test-slow: $(VENV)/.compiled ## Run the rest of them: those that kill again and again, simulate a cluster, or make much data
