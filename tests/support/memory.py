@@ -17,7 +17,7 @@ from time import time
 MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory."""
 
-LEAST_FREE_BYTES = 3 * 1_073_741_824
+MIN_FREE_BYTES = 3 * 1_073_741_824
 """What must be free there: containers often have 64 MB."""
 
 PREFIX = "apphub-tests-"
@@ -34,7 +34,7 @@ BEGINNING_S = 600
 @contextmanager
 def session_directory() -> Iterator[Path]:
     """Give a directory that other accounts can pass, and remove it."""
-    has_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_FREE_BYTES
+    has_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MIN_FREE_BYTES
     if has_memory:
         _remove_abandoned()
     with TemporaryDirectory(

@@ -34,7 +34,7 @@ SPOILED = int(os.environ.get("APPHUB_REBUILD_SPOILED", "200"))
 
 LAUNCHES_A_SECOND = float(os.environ.get("APPHUB_REBUILD_LAUNCHES", "20"))
 
-LEAST_LAUNCHES, LEAST_READS = 10, 50
+MIN_LAUNCHES, MIN_READS = 10, 50
 
 LONGEST_HOLD_MS = float(os.environ.get("APPHUB_REBUILD_HOLD_MS", "inf"))
 """50 is the goal, on a machine that has a processor to spare for the rebuild and one for the
@@ -118,7 +118,7 @@ async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_p
                 await asyncio.to_thread(rebuild.popen.wait)
                 for run_id in spoiled[:50]:
                     assert (await load.look(run_id))[0]
-                while len(load.launched) <= LEAST_LAUNCHES or load.reads <= LEAST_READS:
+                while len(load.launched) <= MIN_LAUNCHES or load.reads <= MIN_READS:
                     await asyncio.sleep(0.05)
                 load.end()
             return load
