@@ -181,6 +181,8 @@ async def _fold_whole_log(url: str) -> JsonObject:
     _say(f"{histories.events:,} events: {took}")
     if any(table.differences for table in (*checked, rebuilt.comparison)):
         raise SystemExit("the tables do not agree with the log")
+    if histories.findings:
+        raise SystemExit("the made-up lives break rules of the log")
     return took
 
 

@@ -24,6 +24,11 @@ from domain.ports import Row
 
 JOBS = 100
 
+RETRY_MS = 1_000
+
+WAIT_S, DURATION_S = 2.0, 20.0
+"""How long runs wait (mean) and run (median)."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -54,15 +59,11 @@ def _spec(number: int) -> JobSpec:
         type="batch",
         entry_point=f"example.handler_{number}",
         timeout_ms=60_000,
-        retry_policy={"maxAttempts": 2, "strategy": "fixed", "initialDelayMs": 1_000},
+        retry_policy={"maxAttempts": 2, "strategy": "fixed", "initialDelayMs": RETRY_MS},
         priority=_PRIORITIES[number % 5],
         max_concurrent_runs=50 if number in _LIMITED else None,
         concurrency_key="field_0" if number in _KEYED else None,
     )
-
-
-WAIT_S, DURATION_S = 2.0, 20.0
-"""How long runs wait (mean) and run (median)."""
 
 
 def iso(at_ms: int) -> str:
@@ -154,10 +155,22 @@ class Life:
     def fail(self, attempt: int, retry_ms: int | None) -> Step:
         why: JsonObject = {"error_message": "the upstream answered 503", "failure_reason": "error"}
         failed = self.report("attempt_failed", attempt=attempt, **why, retry_at=None)
-        failed.changes[0].state["retry_at"] = (
-            None if retry_ms is None else iso(self.at_ms + retry_ms)
-        )
-        return failed
+        return self._retry(failed, retry_ms)
+
+    def time_out(self, attempt: int, retry_ms: int | None) -> Step:
+        why: JsonObject = {
+            "error_message": "the attempt ran past its timeoutMs",
+            "failure_reason": "execution_timeout",
+        }
+        timed_out = self.report("attempt_timed_out", attempt=attempt, **why, retry_at=None)
+        return self._retry(timed_out, retry_ms)
+
+    def _retry(self, ended: Step, retry_ms: int | None) -> Step:
+        """Let the next attempt begin no earlier than it is due."""
+        if retry_ms is not None:
+            self.at_ms += retry_ms
+            ended.changes[0].state["retry_at"] = iso(self.at_ms)
+        return ended
 
     def succeed(self) -> Step:
         return self.report(
@@ -186,12 +199,17 @@ def _canceled(life: Life) -> Step:
     )
 
 
-def _timed_out(life: Life) -> Step:
-    why: JsonObject = {
-        "error_message": "the attempt ran past its timeoutMs",
-        "failure_reason": "execution_timeout",
-    }
-    return life.report("attempt_timed_out", attempt=1, **why, retry_at=None)
+def _expired(life: Life, requested: Change) -> list[Step]:
+    """A run whose attempts all take too long; no attempt that is left is given up."""
+    steps = [Step(life.at_ms, [requested])]
+    attempts = requested.state["max_attempts"]
+    assert isinstance(attempts, int)
+    for attempt in range(1, attempts + 1):
+        steps += [
+            life.start(attempt),
+            life.time_out(attempt, RETRY_MS if attempt < attempts else None),
+        ]
+    return steps
 
 
 def _deadline_passed(life: Life) -> Step:
@@ -205,11 +223,11 @@ STORIES: dict[str, _Story] = {
         Life.start, lambda life: life.report("progressed"), Life.succeed
     ),
     "succeeded at the second attempt": _from_start(
-        Life.start, lambda life: life.fail(1, 1_000), lambda life: life.start(2), Life.succeed
+        Life.start, lambda life: life.fail(1, RETRY_MS), lambda life: life.start(2), Life.succeed
     ),
     "failed": _from_start(Life.start, lambda life: life.fail(1, None)),
     "canceled": _from_start(_canceled),
-    "expired": _from_start(Life.start, _timed_out),
+    "expired": _expired,
     "start deadline passed": _from_start(_deadline_passed),
     "waiting for their time": _from_start(),
     "due": _from_start(),
@@ -351,6 +369,8 @@ class Author:
         """Return the life of the run with this number."""
         kind = self._kind(number)
         [job] = self.random.choices(self.jobs, cum_weights=self._weights)
+        if kind == "succeeded at the second attempt" and job.max_attempts == 1:
+            kind = "succeeded"
         life = Life(self.random, kind, at_ms, self._worker())
         steps = STORIES[kind](life, self._requested(number, job, life))
         if job.slug == BUILD_SLUG:

@@ -14,7 +14,9 @@ from benchmarks.growth.population import Population, fill
 from benchmarks.growth.questions import SPOIL_BACKLOG, backlog_questions, look_around, questions
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
+from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.verify import verify
+from projections.histories.rules import Finding
 from projections.tables import TABLES
 from tests.support import databases
 from tests.support.logs import parts
@@ -34,6 +36,9 @@ async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
     assert [table.differences for table in checked] == [0] * len(TABLES)
     assert sum(table.rows for table in checked) > RUNS
+    findings: list[Finding] = []
+    await check_histories(Database(database_url), (), findings.append, lambda *_: None)
+    assert not findings
     connection = await timing.recording(database_url)
     async with connection:
         for question in questions(await look_around(connection), connection):
