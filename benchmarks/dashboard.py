@@ -10,6 +10,7 @@ what its heap came to.
 """
 
 import argparse
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
+import psycopg
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from benchmarks.growth.__main__ import server
+from benchmarks.growth.__main__ import prepare, server
 from benchmarks.growth.population import Population, fill
+from eventlog.database.sql import HEAD
 from tests.support import databases
 from tests.support.processes import started
 
@@ -90,10 +93,28 @@ def main() -> None:
 def _served(runs: int) -> Iterator[str]:
     with server() as where, databases.clone(*where) as database_url:
         fill(database_url, Population(runs, int(time() * 1_000) - 60_000), _say)
+        asyncio.run(prepare(database_url))
         with TemporaryDirectory() as name:
             options = ("--port", "0", "--data-dir", str(Path(name) / "data"))
             with started("serve", *options, APPHUB_DATABASE_URL=database_url) as api:
+                _wait_until_read(database_url)
                 yield api.url()
+
+
+_IS_READ = """
+    SELECT (SELECT position FROM run_statistics_progress) >= %(head)s
+        AND (SELECT searched_until FROM failure_watches) >= %(head)s
+        AND (SELECT max(position) FROM log_seals) >= %(head)s
+"""
+"""Whether the service has counted, searched for failures and sealed up to a position."""
+
+
+def _wait_until_read(database_url: str) -> None:
+    """Wait until the service has read the log that it did not write, as no service has to."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [head] = connection.execute(HEAD).fetchone() or (0,)
+        while connection.execute(_IS_READ, {"head": head}).fetchone() != (True,):
+            sleep(0.5)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept
             started = perf_counter()
             population = Population(size, now_ms)
             fill(url, population, _say)
-            asyncio.run(_prepare(url))
+            asyncio.run(prepare(url))
             results.sizes[size] = {
                 **population.described(),
                 **_bytes(url),
@@ -155,7 +155,7 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def _prepare(url: str) -> None:
+async def prepare(url: str) -> None:
     """Write the checkpoints that a running service would have written."""
     async with parts(url) as part:
         _say(f"{await Checkpoints(part.pool, part.files).recompute()} checkpoints")
