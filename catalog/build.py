@@ -72,11 +72,6 @@ class Build(Stateful[BuildState], Aggregate):
 
         TOPIC = "build.event"
 
-        @staticmethod
-        def evolve(build: BuildState, event: PlainEvent) -> Changes:
-            """Return what the event changes."""
-            raise NotImplementedError
-
     class Requested(Event, Aggregate.Created):
         """A client or an ingestion launched the build."""
 

@@ -113,11 +113,6 @@ class RepositoryEvent(StateEvent):
 
     TOPIC = "repository.event"
 
-    @staticmethod
-    def evolve(repository: RepositoryState, event: PlainEvent) -> Changes:
-        """Return what the event changes."""
-        raise NotImplementedError
-
 
 class Added(RepositoryEvent, Aggregate.Created):
     """A client added the app to the catalog."""

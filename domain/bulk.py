@@ -190,11 +190,6 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 
         TOPIC = "bulk_operation.event"
 
-        @staticmethod
-        def evolve(operation: BulkState, event: PlainEvent) -> Changes:
-            """Return what the event changes."""
-            raise NotImplementedError
-
     class Requested(Event, Aggregate.Created):
         """A client ordered it; `total` runs were chosen as of the position `as_of`."""
 

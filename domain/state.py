@@ -148,6 +148,18 @@ def _plain(event: StateEvent) -> PlainEvent:
     return PlainEvent(event.originator_id, event.originator_version, 0, topic, at, fields)
 
 
+def spec_upcast(field: str, value: Json) -> "staticmethod[[JsonObject], None]":
+    """Return the upcast of an event with a `spec` from before that had this field.
+
+    The value is what was true before; it is never changed.
+    """
+
+    def upcast(state: JsonObject) -> None:
+        cast("JsonObject", state["spec"])[field] = value
+
+    return staticmethod(upcast)
+
+
 class Stateful(Generic[S]):
     """Base of aggregates whose state is a row.
 

@@ -210,11 +210,6 @@ class GroupEvent(StateEvent):
 
     TOPIC = "failure_group.event"
 
-    @staticmethod
-    def evolve(group: GroupState, event: PlainEvent) -> Changes:
-        """Return what the event changes."""
-        raise NotImplementedError
-
 
 class Opened(GroupEvent, Aggregate.Created):
     """Attempts failed in a way that was not seen before.
@@ -531,11 +526,6 @@ class FailureWatch(Stateful[WatchState], Aggregate):
         """Base of its events."""
 
         TOPIC = "failure_watch.event"
-
-        @staticmethod
-        def evolve(watch: WatchState, event: PlainEvent) -> Changes:
-            """Return what the event changes."""
-            raise NotImplementedError
 
     class Begun(Event, Aggregate.Created):
         """The log was searched for the first time, up to `searched_until`."""

@@ -32,69 +32,9 @@ from domain.state import (
     Stateful,
     Text,
     Time,
+    spec_upcast,
 )
 from domain.workers import Isolation
-
-# Upcasts: older events get the fields that did not exist when they were written.
-
-
-class WithWholeSpec:
-    """Base of the events that hold all of a job's content, in its newest shape.
-
-    Upcasts fill in what was true of the job before there was such a field.
-    """
-
-    class_version = 10
-
-    @staticmethod
-    def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before several runs could share a concurrency key."""
-        _spec_of(state)["concurrency_limit"] = 1
-
-    @staticmethod
-    def upcast_v2_v3(state: JsonObject) -> None:
-        """Lift an event from before jobs could require workers' labels."""
-        _spec_of(state)["worker_labels"] = {}
-
-    @staticmethod
-    def upcast_v3_v4(state: JsonObject) -> None:
-        """Lift an event from before there were rate limits."""
-        _spec_of(state)["rate_limit"] = None
-
-    @staticmethod
-    def upcast_v4_v5(state: JsonObject) -> None:
-        """Lift an event from before jobs had a retention."""
-        _spec_of(state)["retention"] = None
-
-    @staticmethod
-    def upcast_v5_v6(state: JsonObject) -> None:
-        """Lift an event from before runs could be unique."""
-        _spec_of(state)["unique_runs"] = None
-
-    @staticmethod
-    def upcast_v6_v7(state: JsonObject) -> None:
-        """Lift an event from before there were fairness keys."""
-        _spec_of(state)["fairness_key"] = None
-
-    @staticmethod
-    def upcast_v7_v8(state: JsonObject) -> None:
-        """Lift an event from before attempts could share a process."""
-        _spec_of(state)["isolation"] = "process"
-
-    @staticmethod
-    def upcast_v8_v9(state: JsonObject) -> None:
-        """Lift an event from before a job could belong to a module."""
-        _spec_of(state)["module_binding"] = None
-
-    @staticmethod
-    def upcast_v9_v10(state: JsonObject) -> None:
-        """Lift an event from before a job could have an owner."""
-        _spec_of(state)["owner"] = None
-
-
-def _spec_of(state: JsonObject) -> JsonObject:
-    return cast("JsonObject", state["spec"])
-
 
 LONGEST_PERIOD_MS = 2_678_400_000
 """31 days."""
@@ -449,6 +389,21 @@ class DefinitionState(TypedDict):
     updated_at: ReadOnly[Time]
 
 
+class SpecEvent:
+    """Base of the events that hold all of a job's content, in its newest shape."""
+
+    class_version = 10
+    upcast_v1_v2 = spec_upcast("concurrency_limit", 1)
+    upcast_v2_v3 = spec_upcast("worker_labels", {})
+    upcast_v3_v4 = spec_upcast("rate_limit", None)
+    upcast_v4_v5 = spec_upcast("retention", None)
+    upcast_v5_v6 = spec_upcast("unique_runs", None)
+    upcast_v6_v7 = spec_upcast("fairness_key", None)
+    upcast_v7_v8 = spec_upcast("isolation", "process")
+    upcast_v8_v9 = spec_upcast("module_binding", None)
+    upcast_v9_v10 = spec_upcast("owner", None)
+
+
 class JobDefinition(Stateful[DefinitionState], Aggregate):
     """Aggregate of a definition in its current version.
 
@@ -465,12 +420,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
 
         TOPIC = "job_definition.event"
 
-        @staticmethod
-        def evolve(job: DefinitionState, event: PlainEvent) -> Changes:
-            """Return what the event changes."""
-            raise NotImplementedError
-
-    class Registered(WithWholeSpec, Event, Aggregate.Created):
+    class Registered(SpecEvent, Event, Aggregate.Created):
         """The job was registered."""
 
         TOPIC = "job_definition.registered"
@@ -530,7 +480,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         def evolve(_: object, event: PlainEvent) -> Changes:
             return {"deleted_at": event.at}
 
-    class RegisteredAgain(WithWholeSpec, Event):
+    class RegisteredAgain(SpecEvent, Event):
         """The job was registered again after its deletion; its versions continue."""
 
         TOPIC = "job_definition.registered_again"

@@ -384,10 +384,6 @@ class RunEvent(StateEvent):
 
     TOPIC = "job_run.event"
 
-    @staticmethod
-    def evolve(run: RunState, event: PlainEvent) -> Changes:
-        raise NotImplementedError
-
 
 class Requested(RunEvent, Aggregate.Created):
     """A client launched the run; it is pending."""

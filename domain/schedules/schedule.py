@@ -37,6 +37,7 @@ from domain.state import (
     Text,
     Texts,
     Time,
+    spec_upcast,
 )
 
 
@@ -116,24 +117,15 @@ class ScheduleEvent(StateEvent):
 
     TOPIC = "schedule.event"
 
-    @staticmethod
-    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
-        """Return what the event changes."""
-        raise NotImplementedError
 
-
-class WithScheduleSpec:
+class ScheduleSpecEvent:
     """Base of the events that hold all of a schedule's content, in its newest shape."""
 
     class_version = 2
-
-    @staticmethod
-    def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before a schedule could have an owner."""
-        cast("JsonObject", state["spec"])["owner"] = None
+    upcast_v1_v2 = spec_upcast("owner", None)
 
 
-class Registered(WithScheduleSpec, ScheduleEvent, Aggregate.Created):
+class Registered(ScheduleSpecEvent, ScheduleEvent, Aggregate.Created):
     """The schedule was created; its ticks are those that are due later."""
 
     TOPIC = "schedule.registered"
@@ -227,7 +219,7 @@ class Deleted(ScheduleEvent):
         return {"deleted_at": event.at, "next_at": None, "buffered": [], "carried": []}
 
 
-class RegisteredAnew(WithScheduleSpec, ScheduleEvent):
+class RegisteredAnew(ScheduleSpecEvent, ScheduleEvent):
     """It was created again after its deletion.
 
     Its earlier runs may not have ended, but are no longer its own.
