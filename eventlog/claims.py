@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.jobs.run_events import RUN_TOPIC, Progressed, Succeeded
 from domain.json_values import JsonObject
 from domain.ports import Offer

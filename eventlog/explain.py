@@ -12,8 +12,8 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import to_iso
-from domain.jobs.definition import RateLimit
 from domain.jobs.launching import counts_by
+from domain.jobs.policies import RateLimit
 from domain.json_values import Json, JsonObject
 from domain.quarantine import Quarantine
 from eventlog import claims

@@ -19,7 +19,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.clock import from_iso, to_iso
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.ports import Claimant, Offer
 from domain.quarantine import SkipCursor
 from eventlog.claims import (

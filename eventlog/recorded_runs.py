@@ -12,7 +12,7 @@ from typing_extensions import ReadOnly
 
 from domain.clock import from_iso, to_iso
 from domain.errors import Issue, TooCostlyError
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.state import Integer
 from eventlog.database import sql
 from eventlog.database.connection import snapshot

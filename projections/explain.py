@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from domain.clock import from_iso, later, to_iso
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.jobs.run_events import FINAL
 from domain.json_values import Json, JsonObject
 from domain.workers import Isolation, Labels, has_labels, labels_text

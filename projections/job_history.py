@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, ms_between
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.json_values import Json
 from domain.state import Id, Integer, Text, Time
 from projections.envelope import Envelope

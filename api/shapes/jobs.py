@@ -32,11 +32,11 @@ from api.shapes.base import (
     with_columns,
 )
 from api.shapes.runs import Run
-from domain.jobs.definition import (
+from domain.jobs.definition import JobSpec
+from domain.jobs.policies import (
     LONGEST_KEPT_MS,
     LONGEST_PERIOD_MS,
     MAX_PARAMETERS,
-    JobSpec,
     OnConflict,
     Until,
 )

@@ -32,8 +32,9 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.identifiers import SlotClaim, UniqueSlot, tick_run_id
-from domain.jobs.definition import JobDefinition, Unique, is_built_in_entry_point
+from domain.jobs.definition import JobDefinition, is_built_in_entry_point
 from domain.jobs.launching import Launch, first_events, run_fields, run_of_events
+from domain.jobs.policies import Unique
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, RunEvent
 from domain.json_values import JsonObject, escape

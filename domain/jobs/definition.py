@@ -1,15 +1,14 @@
 """A job: what can be launched, with its parameters, limits, timeout and retries.
 
-First its limits (`RateLimit`, `Retention`, `Unique`) and the rules by which a definition is
-refused; then the content of a version (`JobSpec`), and the aggregate (`JobDefinition`). Each
-revision is a new version, and the events keep all versions.
+First why a definition is refused; then the content of a version (`JobSpec`), the events and the
+aggregate (`JobDefinition`). Each revision is a new version, and the events keep all versions.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
@@ -17,7 +16,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError, InvalidInputError, Issue, refuse
 from domain.identifiers import definition_id
-from domain.jobs.run_events import RetryPolicy, policy_issues
+from domain.jobs.policies import RateLimit, RetryPolicy, Unique, policy_issues
 from domain.json_values import Json, JsonObject, canonical, differing
 from domain.personal import MARK, mark_issues, marks
 from domain.state import (
@@ -36,172 +35,8 @@ from domain.state import (
 )
 from domain.workers import Isolation
 
-LONGEST_PERIOD_MS = 2_678_400_000
-"""31 days."""
-
-
-@dataclass(frozen=True)
-class RateLimit:
-    """The contract's `rateLimit`: how many runs may start within any period.
-
-    Periods are sliding windows, not aligned to the clock.
-
-    Attributes:
-        limit: 1 to `MAX_STARTS` starts; each attempt counts.
-        period: up to 31 days.
-        key: a parameter's name: the limit holds for each of its values. None: it holds for all of
-            the job's runs together.
-    """
-
-    limit: int
-    period: timedelta
-    key: str | None
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
-        """Read fields that were validated when the job was registered."""
-        if fields is None:
-            return None
-        period_ms = cast("int", fields["periodMs"])
-        return cls(
-            limit=cast("int", fields["limit"]),
-            period=timedelta(milliseconds=period_ms),
-            key=cast("str | None", fields.get("key")),
-        )
-
-    @cached_property
-    def period_ms(self) -> int:
-        """The period in milliseconds."""
-        return self.period // timedelta(milliseconds=1)
-
-
-LONGEST_KEPT_MS = 3_153_600_000_000
-"""A hundred years."""
-
-ENOUGH_RUNS = 5_000
-"""This number of runs makes a file of about a megabyte, whose fixed cost no longer matters."""
-
-LONGEST_WAIT = timedelta(days=1)
-"""Fewer runs wait this long for others: a service with few runs writes one file a day at most."""
-
-_FIELDS = {
-    "succeeded": "succeededMs",
-    "failed": "failedMs",
-    "canceled": "canceledMs",
-    "expired": "expiredMs",
-}
-
-
-@dataclass(frozen=True)
-class Retention:
-    """The contract's `retention`.
-
-    Attributes:
-        kept: by the status in which a run ended, how long after its end it is archived. Runs of
-            other statuses are not archived.
-    """
-
-    kept: Mapping[str, timedelta]
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Json] | None) -> Self:
-        """Read fields that were validated when the job was registered."""
-        kept: dict[str, timedelta] = {}
-        for status, name in _FIELDS.items():
-            kept_ms = (fields or {}).get(name)
-            if kept_ms is not None:
-                kept[status] = timedelta(milliseconds=cast("int", kept_ms))
-        return cls(kept)
-
-    def ended_before(self, now: datetime) -> dict[str, datetime]:
-        """Return, by status, the moment before which runs must have ended to be archived now."""
-        return {status: now - kept for status, kept in self.kept.items()}
-
-
-def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
-    """Return whether runs that may be archived are to be archived now.
-
-    Args:
-        runs: how many there are.
-        longest_due: for how long the first of them has been waiting for its archive.
-    """
-    if runs == 0:
-        return False
-    return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
-
-
 COMMANDS = "command."
 """The prefix of entry points that are command lines declared by operators."""
-
-
-Until = Literal["start", "end"]
-
-OnConflict = Literal["keep", "replace"]
-
-MAX_PARAMETERS = 10
-
-MAX_VALUE_BYTES = 1_000
-"""Of all values together, as JSON: an index holds them, whose entries have at most 2 704 bytes."""
-
-
-@dataclass(frozen=True)
-class Unique:
-    """The contract's `unique`: only one run may have the same values of some parameters.
-
-    Attributes:
-        key: the parameters' names.
-        until: until when no other run may: until the run starts for the first time, or ends.
-        on_conflict: `keep` refuses the newer run, `replace` cancels the older one while it is
-            pending.
-    """
-
-    key: Sequence[str]
-    until: Until
-    on_conflict: OnConflict
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
-        """Read fields that were validated when the job was registered."""
-        if fields is None:
-            return None
-        return cls(
-            key=cast("Sequence[str]", fields["key"]),
-            until=cast("Until", fields["until"]),
-            on_conflict=cast("OnConflict", fields["onConflict"]),
-        )
-
-    def value(self, parameters: JsonObject) -> str:
-        """Return the values of those of the key's parameters that are given, as canonical JSON."""
-        values: JsonObject = {name: parameters[name] for name in self.key if name in parameters}
-        return canonical(values).decode()
-
-    def issues(self, schema: JsonObject, entry_point: str) -> list[Issue]:
-        """Return what is wrong with it for a job with this schema and entry point."""
-        properties = schema.get("properties")
-        parameters = properties if isinstance(properties, dict) else {}
-        issues: list[Issue] = []
-        if is_built_in_entry_point(entry_point):
-            message = f"the service itself launches runs of {entry_point}; leave it out"
-            issues.append(Issue("/unique", message, "not"))
-        for index, name in enumerate(self.key):
-            if name in self.key[:index]:
-                message = f"{name} stands twice; name each parameter once"
-                issues.append(Issue(f"/unique/key/{index}", message, "uniqueItems"))
-            elif name not in parameters:
-                message = f"there is no parameter {name}; name properties of parametersSchema"
-                issues.append(Issue(f"/unique/key/{index}", message, "enum"))
-        return issues
-
-    def value_issues(self, parameters: JsonObject) -> list[Issue]:
-        """Return what is wrong with a run's values."""
-        if len(self.value(parameters).encode()) <= MAX_VALUE_BYTES:
-            return []
-        names = ", ".join(self.key)
-        message = (
-            f"runs are unique by {names}: together, these have at most {MAX_VALUE_BYTES}"
-            " bytes as JSON"
-        )
-        return [Issue("/parameters", message, "maxLength")]
 
 
 # Why a definition is refused.
@@ -328,7 +163,10 @@ class JobSpec:
         issues += mark_issues(schema, self.default_parameters, self.open_parameters)
         issues += policy_issues(self.retry_policy)
         if self.uniqueness is not None:
-            issues += self.uniqueness.issues(schema, self.entry_point)
+            if is_built_in_entry_point(self.entry_point):
+                message = f"the service itself launches runs of {self.entry_point}; leave it out"
+                issues.append(Issue("/unique", message, "not"))
+            issues += self.uniqueness.issues(schema)
         return issues + isolation_issues(self.isolation, self.entry_point)
 
 

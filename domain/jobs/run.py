@@ -19,16 +19,15 @@ from apphub_jobs.personal import redact_personal
 from domain.clock import cut_to_ms, from_iso, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
+from domain.jobs.policies import MAX_DELAY_MS, RetryPolicy
 from domain.jobs.run_events import (
     FINAL,
     LAUNCH_STACK,
-    MAX_DELAY_MS,
     RAISED,
     AttemptFailure,
     FailureReason,
     Holder,
     Report,
-    RetryPolicy,
     RunState,
     Status,
     fitting,

@@ -6,17 +6,15 @@ First the retry policy and the values of commands and events (`Holder`, `Report`
 what an event changes, in the aggregate (`JobRun`) and in its row.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import ms_since
-from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical
 from domain.state import (
     AnyJson,
@@ -32,81 +30,6 @@ from domain.state import (
     Texts,
     Time,
 )
-
-# When a failed attempt is retried.
-
-DEFAULT_INITIAL_DELAY_MS = 1_000
-MAX_DELAY_MS = 86_400_000
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """The contract's `retryPolicy`, with its gaps filled.
-
-    Attributes:
-        max_attempts: 1-10; the first attempt counts.
-        strategy: `none` (retry without delay), `fixed` or `exponential` (doubling).
-        initial_delay_ms: the delay before the second attempt.
-        max_delay_ms: no delay is longer.
-        jitter: `none`, `full` (anything up to the delay) or `equal` (at least half of it).
-    """
-
-    max_attempts: int = 1
-    strategy: str = "none"
-    initial_delay_ms: int = DEFAULT_INITIAL_DELAY_MS
-    max_delay_ms: int = MAX_DELAY_MS
-    jitter: str = "none"
-
-    @classmethod
-    def from_json(cls, policy: Mapping[str, Json] | None) -> Self:
-        """Read a validated policy in the form of clients (camelCase, all fields optional)."""
-        fields = policy or {}
-        max_delay_ms = _whole(fields.get("maxDelayMs"), cls.max_delay_ms)
-        shortest_default_ms = min(cls.initial_delay_ms, max_delay_ms)
-        return cls(
-            max_attempts=_whole(fields.get("maxAttempts"), cls.max_attempts),
-            strategy=str(fields.get("strategy") or cls.strategy),
-            initial_delay_ms=_whole(fields.get("initialDelayMs"), shortest_default_ms),
-            max_delay_ms=max_delay_ms,
-            jitter=str(fields.get("jitter") or cls.jitter),
-        )
-
-    def delay_ms(self, failed_attempt: int, random: Callable[[], float]) -> int:
-        """Return the delay between a failed attempt and the next one.
-
-        Args:
-            failed_attempt: the number of the failed attempt (1, 2, …).
-            random: returns a number in [0, 1).
-        """
-        if self.strategy == "none":
-            return 0
-        delay = self.initial_delay_ms
-        if self.strategy == "exponential":
-            delay *= 2 ** (failed_attempt - 1)
-        delay = min(delay, self.max_delay_ms)
-        if self.jitter == "full":
-            return int(delay * random())
-        if self.jitter == "equal":
-            half = delay / 2
-            delay_ms = half + half * random()
-            return int(delay_ms)
-        return delay
-
-
-def policy_issues(policy: Mapping[str, Json] | None) -> list[Issue]:
-    """Return an issue where the first delay exceeds the longest."""
-    parsed = RetryPolicy.from_json(policy)
-    if parsed.initial_delay_ms > parsed.max_delay_ms:
-        message = f"initialDelayMs must be at most maxDelayMs ({parsed.max_delay_ms})"
-        return [Issue("/retryPolicy/initialDelayMs", message, "maximum")]
-    return []
-
-
-def _whole(value: Json, default: int) -> int:
-    if isinstance(value, int):
-        return value
-    return default
-
 
 Status = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 STATUSES: tuple[Status, ...] = ("pending", "running", "succeeded", "failed", "canceled", "expired")

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
-from domain.jobs.definition import Retention, is_worth_a_file
+from domain.jobs.policies import Retention
 from domain.json_values import JsonObject
 from eventlog.archive.archiver import LAST_SEALED, MAX_EVENTS, ArchivingUnderWayError, archiver
 from eventlog.archive.candidates import Candidate, Limits, batch_of
@@ -283,9 +283,24 @@ class _Selection:
         self.runs += selection.due
         self.longest_due = max(self.longest_due, selection.longest_due)
 
-    @property
-    def is_worth_a_file(self) -> bool:
-        return is_worth_a_file(len(self.runs), self.longest_due)
+
+ENOUGH_RUNS = 5_000
+"""This number of runs makes a file of about a megabyte, whose fixed cost no longer matters."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""Fewer runs wait this long for others: a service with few runs writes one file a day at most."""
+
+
+def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
+    """Return whether runs that may be archived are to be archived now.
+
+    Args:
+        runs: how many there are.
+        longest_due: for how long the first of them has been waiting for its archive.
+    """
+    if runs == 0:
+        return False
+    return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
 
 
 class RetentionArchiver:
@@ -343,7 +358,7 @@ class RetentionArchiver:
         async with borrowed(self._pool) as connection:
             selection = await self._scan(connection)
         self._backlog = (len(selection.runs), selection.longest_due.total_seconds())
-        if selection.is_worth_a_file:
+        if is_worth_a_file(len(selection.runs), selection.longest_due):
             has_written = await self._try_to_archive(self._settings, selection)
             return CONTINUE_AFTER_S if has_written else SCAN_EVERY_S
         return CONTINUE_AFTER_S if self._scans else SCAN_EVERY_S

@@ -14,7 +14,7 @@ import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, to_iso
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from domain.json_values import JsonObject
 from projections.flow.candidates import (
     DUE,

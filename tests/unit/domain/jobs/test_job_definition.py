@@ -8,8 +8,9 @@ import pytest
 from catalog.built_in_jobs import SPECS
 from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
-from domain.jobs.definition import JobDefinition, JobSpec, RateLimit
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import concurrency_value
+from domain.jobs.policies import RateLimit
 from domain.json_values import Json
 from tests.unit.given import NOON, at, new_topics
 

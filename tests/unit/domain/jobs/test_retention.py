@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.jobs.definition import ENOUGH_RUNS, Retention, is_worth_a_file
+from domain.jobs.policies import Retention
 from domain.json_values import JsonObject
+from eventlog.archive.retention import ENOUGH_RUNS, is_worth_a_file
 from tests.unit.given import NOON
 
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs.run_events import RetryPolicy, policy_issues
+from domain.jobs.policies import RetryPolicy, policy_issues
 from domain.json_values import JsonObject
 
 FIXED = RetryPolicy(strategy="fixed", initial_delay_ms=1_000, max_delay_ms=10_000)

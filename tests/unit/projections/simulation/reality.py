@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from projections.job_history import History, RecordedRun, Steps, Turn
 
 END = 100_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.jobs.definition import RateLimit
+from domain.jobs.policies import RateLimit
 from projections.job_history import History, RecordedRun, Steps, Turn
 from projections.simulation import TurnKey, answer, capacity_of, simulate
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
