@@ -17,8 +17,9 @@ from uuid import UUID
 from domain.clock import later, ms_between, to_iso
 from domain.commands.executions import Claim, Executions
 from domain.jobs.definition import JobSpec
+from domain.jobs.reports import fit_report
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import AttemptFailure, Report, fitting
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import InvalidJsonError, JsonObject
 from runtime.logs import ATTEMPTS, add_own_log_fields
 from runtime.tasks import end_tasks, start_once
@@ -457,7 +458,7 @@ def _merge(old: Report | None, new: Report | None) -> Report:
     merged = old or Report()
     if new is None:
         return merged
-    fit = fitting(merged.metrics, merged.context, new)
+    fit = fit_report(merged.metrics, merged.context, new)
     return Report(
         {**merged.metrics, **fit.metrics},
         {**merged.context, **fit.context},

@@ -20,6 +20,7 @@ from domain.clock import cut_to_ms, from_iso, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.policies import MAX_DELAY_MS, RetryPolicy
+from domain.jobs.reports import fit_report, shorten_message
 from domain.jobs.run_events import (
     FINAL,
     LAUNCH_STACK,
@@ -30,8 +31,6 @@ from domain.jobs.run_events import (
     Report,
     RunState,
     Status,
-    fitting,
-    fitting_message,
     named,
 )
 from domain.json_values import JsonObject
@@ -362,11 +361,11 @@ class JobRun(Stateful[RunState], Aggregate):
         if isinstance(stack, str):
             context = {**report.context, "stack": self._without_personal(stack)}
             report = replace(report, context=context)
-        return vars(fitting(self.metrics, self.merged_context, report))
+        return vars(fit_report(self.metrics, self.merged_context, report))
 
     def _recorded(self, message: str) -> str:
         """Return a handler's message without personal data, and shortened if it is too long."""
-        return fitting_message(self._without_personal(message))
+        return shorten_message(self._without_personal(message))
 
     def _without_personal(self, text: str) -> str:
         names = self.personal_parameters

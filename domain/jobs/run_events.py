@@ -1,9 +1,8 @@
-"""The events of a run, its state, and the values that they are made of.
+"""The events of a run, and its state.
 
-First the retry policy and the values of commands and events (`Holder`, `Report`,
-`AttemptFailure`); then how much of a handler's reports fits into a run (`fitting`); then the state
-(`RunState`), and the events. Topics and fields of events are the on-disk format; `evolve` says
-what an event changes, in the aggregate (`JobRun`) and in its row.
+First the values of commands and events (`Holder`, `Report`, `AttemptFailure`), then the state
+(`RunState`) and the events. Topics and fields of events are the on-disk format; `evolve` says what
+an event changes, in the aggregate (`JobRun`) and in its row.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import ms_since
-from domain.json_values import Json, JsonObject, canonical
+from domain.json_values import Json, JsonObject
 from domain.state import (
     AnyJson,
     BigInt,
@@ -93,119 +92,6 @@ class AttemptFailure:
     reason: FailureReason = "error"
     permanent: bool = False
     retry_after_ms: int | None = None
-
-
-# How much of a handler's reports fits into its run.
-#
-# All reports are merged and written together, so their size is limited. What does not fit is left
-# out, and the run has a note of that: no outcome is lost because of its reports.
-
-MAX_METRICS_BYTES = 262_144
-"""Of a run's `metrics` as JSON, with all reports merged."""
-
-MAX_CONTEXT_BYTES = 1_048_576 + 262_144
-"""Of a run's `context`: a whole request, as the launch may give that much, and 256 KiB for reports.
-The note of what was left out is not counted."""
-
-LEFT_OUT = "reportsLeftOut"
-"""The member of a run's context that names what was left out."""
-
-MAX_NAMES = 10
-"""The number of names in the note, at most."""
-
-MAX_NAME_BYTES = 100
-"""Of each name, as JSON."""
-
-MAX_MESSAGE_BYTES = 16_384
-"""Of an error message as UTF-8: lists of runs show it. The run's log has all of it."""
-
-_GAP_BYTES = 64
-"""Of the note in a shortened message, at most."""
-
-
-def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
-    """Return the part of a report that fits into the run, with a note of what was left out.
-
-    Args:
-        metrics: the run's so far.
-        context: likewise.
-        report: is to be merged into these.
-    """
-    no_metrics = _beyond(metrics, report.metrics, MAX_METRICS_BYTES)
-    no_context = _beyond(context, report.context, MAX_CONTEXT_BYTES)
-    if not no_metrics and not no_context:
-        return report
-    names = [f"metrics.{name}" for name in no_metrics]
-    names += [f"context.{name}" for name in no_context]
-    return Report(
-        _without(report.metrics, no_metrics),
-        {**_without(report.context, no_context), LEFT_OUT: _note(names)},
-        report.logs_url,
-    )
-
-
-def fitting_message(message: str) -> str:
-    """Return a message, shortened to its beginning and end if it is too long."""
-    encoded = message.encode()
-    count = len(encoded)
-    if count <= MAX_MESSAGE_BYTES:
-        return message
-    half = (MAX_MESSAGE_BYTES - _GAP_BYTES) // 2
-    begin = encoded[:half].decode(errors="ignore")
-    end = encoded[-half:].decode(errors="ignore")
-    left_out = count - 2 * half
-    return f"{begin} … ({left_out} bytes are left out) … {end}"
-
-
-def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
-    """Return the names of the values that do not fit: those that add most."""
-    if not reported:
-        return []
-    remaining = most - len(canonical(before))
-    if len(canonical(reported)) <= remaining:
-        return []
-    growth: dict[str, int] = {}
-    for name, value in reported.items():
-        growth[name] = _size(name, value)
-        if name in before:
-            growth[name] -= _size(name, before[name])
-    beyond: list[str] = []
-    for name in sorted(growth, key=growth.__getitem__):
-        if growth[name] > max(remaining, 0):
-            beyond.append(name)
-        else:
-            remaining -= growth[name]
-    return beyond
-
-
-def _size(name: str, value: Json) -> int:
-    """Return the bytes of a member, with its colon and comma."""
-    return len(canonical(name)) + len(canonical(value)) + 2
-
-
-def _without(reported: JsonObject, names: list[str]) -> JsonObject:
-    left_out = frozenset(names)  # There may be tens of thousands.
-    return {name: value for name, value in reported.items() if name not in left_out}
-
-
-def _note(names: list[str]) -> str:
-    first = [_cut(name) for name in names[:MAX_NAMES]]
-    note = ", ".join(first)
-    more = len(names) - len(first)
-    if more:
-        note += f" and {more} more"
-    return (
-        f"{note}: a run has room for {MAX_METRICS_BYTES} bytes of metrics as JSON"
-        f" and {MAX_CONTEXT_BYTES} of context;"
-        " keep what is large in a store, and report its address"
-    )
-
-
-def _cut(name: str) -> str:
-    text = name[:MAX_NAME_BYTES]
-    while len(canonical(text)) > MAX_NAME_BYTES:
-        text = text[:-1]
-    return text
 
 
 FIRST_STATUS: Status = "pending"

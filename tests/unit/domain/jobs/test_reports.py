@@ -6,18 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs import run_events
-from domain.jobs.run_events import (
+from domain.jobs.reports import (
     LEFT_OUT,
     MAX_CONTEXT_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_METRICS_BYTES,
     MAX_NAMES,
-    AttemptFailure,
-    Report,
-    fitting,
-    fitting_message,
+    fit_report,
+    shorten_message,
 )
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject, canonical
 from tests.unit.given import NOON, WORKER, a_run, at, half
 
@@ -29,7 +27,7 @@ def text_of(size: int) -> str:
 
 def test_what_fits_is_kept_as_it_is() -> None:
     report = Report({"rows": 3}, {"step": "two"}, "https://logs")
-    assert fitting({"big": text_of(MAX_METRICS_BYTES - 100)}, {}, report) is report
+    assert fit_report({"big": text_of(MAX_METRICS_BYTES - 100)}, {}, report) is report
 
 
 def test_the_largest_new_values_are_left_out_and_named() -> None:
@@ -38,7 +36,7 @@ def test_the_largest_new_values_are_left_out_and_named() -> None:
         {"huge": text_of(MAX_CONTEXT_BYTES + 1), "step": "two"},
         "https://logs",
     )
-    fit = fitting({}, {}, report)
+    fit = fit_report({}, {}, report)
     assert fit.metrics == {"small": 1, "rows": [2]}
     assert fit.logs_url == "https://logs"
     note = fit.context[LEFT_OUT]
@@ -52,7 +50,7 @@ def test_the_largest_new_values_are_left_out_and_named() -> None:
 def test_a_run_that_is_full_takes_only_what_does_not_grow() -> None:
     full: JsonObject = {"a": text_of(MAX_METRICS_BYTES), "b": "before"}
     smaller = text_of(MAX_METRICS_BYTES - 9)
-    fit = fitting(full, {}, Report({"a": smaller, "b": "after", "c": 1}))
+    fit = fit_report(full, {}, Report({"a": smaller, "b": "after", "c": 1}))
     assert fit.metrics == {"a": smaller, "b": "after"}
     assert "metrics.c" in str(fit.context[LEFT_OUT])
 
@@ -62,7 +60,7 @@ def test_to_leave_out_very_many_names_takes_no_longer_than_to_read_them() -> Non
     # Each compared with each, they would keep a worker busy for a minute.
     report = Report(metrics={f"{number:06}": 0 for number in range(100_000)})
     full: JsonObject = {"full": "x" * MAX_METRICS_BYTES}
-    fitted = fitting(full, {}, report)
+    fitted = fit_report(full, {}, report)
     assert fitted.metrics == {}
     assert "and 99990 more" in str(fitted.context[LEFT_OUT])
 
@@ -71,7 +69,7 @@ def test_the_note_is_bounded_by_bytes_whatever_it_names() -> None:
     wide = [str(number) + "\x01☃" * 100 for number in range(MAX_NAMES + 1)]
     full: JsonObject = {"a": text_of(MAX_CONTEXT_BYTES - len('{"a":}'))}
     reported: JsonObject = dict.fromkeys(wide, "more")
-    fit = fitting({}, full, Report({}, reported))
+    fit = fit_report({}, full, Report({}, reported))
     assert fit.context.keys() == {LEFT_OUT}
     assert f" and {len(wide) - MAX_NAMES} more: " in str(fit.context[LEFT_OUT])
     whole = len(canonical({**full, **fit.context}))
@@ -89,8 +87,8 @@ def test_however_much_is_reported_the_sum_stays_bounded(
 ) -> None:
     most = 200
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_events, "MAX_METRICS_BYTES", most)
-        patch.setattr(run_events, "MAX_CONTEXT_BYTES", most)
+        patch.setattr("domain.jobs.reports.MAX_METRICS_BYTES", most)
+        patch.setattr("domain.jobs.reports.MAX_CONTEXT_BYTES", most)
         run = a_run(context=before)
         holder = run.start(WORKER, NOON)
         for report in reports:
@@ -136,4 +134,4 @@ def test_a_message_keeps_its_beginning_and_its_end(end: str, text: str) -> None:
 
 def test_a_message_that_fits_is_told_as_it_is() -> None:
     message = "é" * (MAX_MESSAGE_BYTES // 2)
-    assert fitting_message(message) is message
+    assert shorten_message(message) is message
