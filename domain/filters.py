@@ -16,7 +16,7 @@ from typing import get_args
 from domain import workers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue, refuse
-from domain.failures.group import DIGITS
+from domain.failures.signature import DIGITS
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import STATUSES, FailureReason
 from domain.json_values import HALF_PAIR, NUL, InvalidJsonError, Json, parse

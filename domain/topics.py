@@ -7,7 +7,8 @@ from eventsourcing.domain import Aggregate
 
 from domain.bulk import BulkOperation
 from domain.errors import UnreadableEventError
-from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive

@@ -7,8 +7,9 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
-from domain.failures.group import FailedAttempt, GroupedFailure
+from domain.failures.group import GroupedFailure
 from domain.failures.grouping import FailureFinding, Findings, recovered_by
+from domain.failures.signature import FailedAttempt
 from domain.json_values import Json
 from eventlog.database import sql
 from eventlog.database.connection import borrowed

@@ -1,6 +1,6 @@
 """The table `failure_watches`, of one row: the position up to which failures were searched."""
 
-from domain.failures.group import FailureWatch, WatchState
+from domain.failures.watch import FailureWatch, WatchState
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.rows import columns_of, presented, shown_columns

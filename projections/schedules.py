@@ -1,8 +1,8 @@
 """The table `schedules`: the current version of every schedule.
 
 First its columns and its JSON for clients (`present`), then lists; then the schedules with due
-ticks, and when the next tick fires; last the table `schedule_watch`. `domain/schedules/schedule.py`
-says what events do to a schedule.
+ticks, and when the next tick fires; last the table `schedule_watch`.
+`domain/schedules/schedule_events.py` says what events do to a schedule.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +15,8 @@ from domain import identifiers
 from domain.clock import CLOCK_STEP, from_iso, to_iso
 from domain.json_values import JsonObject
 from domain.ports import Row
-from domain.schedules.schedule import BY_BACKFILL, Schedule, ScheduleState, TickLaunched
+from domain.schedules.schedule import Schedule
+from domain.schedules.schedule_events import BY_BACKFILL, ScheduleState, TickLaunched
 from projections.rows import (
     Connection,
     columns_of,

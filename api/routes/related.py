@@ -15,7 +15,7 @@ from api.routes.failures import FailureGroup
 from api.shapes.base import Data, Shape, failures
 from api.shapes.runs import Run
 from api.views.lists import Present, present_runs
-from domain.failures.group import FailedAttempt, signature_of
+from domain.failures.signature import FailedAttempt, signature_of
 from domain.identifiers import failure_group_id
 from domain.json_values import JsonObject
 from projections import bulk, failure_groups, job_runs

@@ -7,8 +7,9 @@ from eventsourcing.domain import Aggregate
 
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import NotFoundError, VersionConflictError
-from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.group import FailureGroup
 from domain.failures.grouping import Findings, by_group, record_findings
+from domain.failures.watch import FailureWatch
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.ports import Origin, Row
 

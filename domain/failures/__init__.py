@@ -1,5 +1,5 @@
 """Failure groups: failed attempts that are alike, and what became of them.
 
-`group.py` says which failures are alike, and has the aggregates; `grouping.py` decides what the
-findings of a search of the log change in groups.
+`signature.py` says which failures are alike, `group.py` has the aggregate, and `watch.py` how far
+the log was searched; `grouping.py` decides what the findings of a search change in groups.
 """

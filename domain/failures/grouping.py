@@ -10,13 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.failures.group import (
-    FailedAttempt,
-    FailureGroup,
-    GroupedFailure,
-    GroupIdentity,
-    signature_of,
-)
+from domain.failures.group import FailureGroup, GroupedFailure, GroupIdentity
+from domain.failures.signature import FailedAttempt, signature_of
 from domain.identifiers import failure_group_id
 
 

@@ -14,9 +14,11 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms, later
-from domain.schedules import schedule as events
-from domain.schedules.calendar import Calendar, ScheduleSpec, Stretch, Tick
-from domain.schedules.schedule import MAX_BUFFERED, Schedule, SkipReason
+from domain.schedules import schedule_events as events
+from domain.schedules.calendar import Calendar, ScheduleSpec, Tick
+from domain.schedules.cron import TickRange
+from domain.schedules.schedule import Schedule
+from domain.schedules.schedule_events import MAX_BUFFERED, SkipReason
 
 _MS = timedelta(milliseconds=1)
 
@@ -182,7 +184,7 @@ def decide_ticks(
     most_launches = MAX_LAUNCHES if is_kept is None else 1
     decider = _Decider(schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept))
     decider.decide_buffered()
-    decider.skip_stretches()
+    decider.skip_ranges()
     decider.decided.has_more = decider.decide_one_by_one(most_launches)
     if schedule.comes_again or schedule.is_ahead_of(now):
         schedule.replan(now)
@@ -221,7 +223,7 @@ class _Decider:
         self._obstacle = obstacle
         self._watched_since = watched_since
         # Consecutive ticks that are skipped for one reason are one event.
-        self._skipped: Stretch | None = None
+        self._skipped: TickRange | None = None
         self._reason: SkipReason | None = None
 
     def decide_buffered(self) -> None:
@@ -238,7 +240,7 @@ class _Decider:
         else:
             self._launch(schedule.buffered[0])
 
-    def skip_stretches(self) -> None:
+    def skip_ranges(self) -> None:
         """Skip together the ticks that are skipped whatever the others are."""
         if self._schedule.comes_again:
             return  # Some of them may have runs, so each is decided by itself.
@@ -249,11 +251,11 @@ class _Decider:
             before = min(before, missed_before(self._schedule.spec, self._watched_since))
         for tick in self._schedule.carried:
             if tick.fires_at < before:
-                self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
+                self._skip(TickRange(tick.due_at, tick.due_at, 1), reason)
                 self._record_skipped()
-        stretch = self._firing_before(before)
-        if stretch is not None:
-            self._skip(stretch, reason)
+        tick_range = self._firing_before(before)
+        if tick_range is not None:
+            self._skip(tick_range, reason)
             self._record_skipped()
 
     def decide_one_by_one(self, most_launches: int) -> bool:
@@ -290,7 +292,7 @@ class _Decider:
         schedule = self._schedule
         decided = verdict(schedule.spec, tick, self._situation())
         if decided.reason is not None:
-            self._skip(Stretch(tick.due_at, tick.due_at, 1), decided.reason)
+            self._skip(TickRange(tick.due_at, tick.due_at, 1), decided.reason)
             return True
         self._record_skipped()
         if decided.displaces:
@@ -315,15 +317,15 @@ class _Decider:
             is_kept=self._is_kept,
         )
 
-    def _firing_before(self, moment: datetime) -> Stretch | None:
+    def _firing_before(self, moment: datetime) -> TickRange | None:
         return self._schedule.calendar().firing_between(self._schedule.decided_until, moment)
 
-    def _skip(self, stretch: Stretch, reason: SkipReason) -> None:
+    def _skip(self, tick_range: TickRange, reason: SkipReason) -> None:
         if reason != self._reason:
             self._record_skipped()
             self._reason = reason
         before = self._skipped
-        self._skipped = stretch if before is None else before.followed_by(stretch)
+        self._skipped = tick_range if before is None else before.followed_by(tick_range)
 
     def _record_skipped(self) -> None:
         """Record the last skipped ticks as one event."""

@@ -12,7 +12,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.jobs.run_events import STATUSES
 from domain.json_values import JsonObject
-from domain.schedules.schedule import RegisteredAnew, TickLaunched, Triggered
+from domain.schedules.schedule_events import RegisteredAnew, TickLaunched, Triggered
 from projections.rows import Connection, read_rows
 
 MAX_EVENTS = 1_000

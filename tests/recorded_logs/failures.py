@@ -4,14 +4,9 @@ from datetime import timedelta
 
 from domain.clock import later
 from domain.commands.failures import Failures
-from domain.failures.group import (
-    FailedAttempt,
-    FailureGroup,
-    FailureWatch,
-    GroupedFailure,
-    GroupIdentity,
-    signature_of,
-)
+from domain.failures.group import FailureGroup, GroupedFailure, GroupIdentity
+from domain.failures.signature import FailedAttempt, signature_of
+from domain.failures.watch import FailureWatch
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
 from eventlog.failures import FailureSearch
 from tests.support.logs import TESTER, Parts

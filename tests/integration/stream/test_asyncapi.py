@@ -10,7 +10,8 @@ import pytest
 
 from api.stream.frames import message_types
 from domain.bulk import BulkOperation, Order
-from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.saved_views import SavedView, ViewContent

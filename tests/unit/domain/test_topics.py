@@ -14,7 +14,8 @@ from eventsourcing.utils import get_topic, resolve_topic
 from catalog.build import Build
 from catalog.repository import Repository
 from domain.bulk import BulkOperation
-from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive

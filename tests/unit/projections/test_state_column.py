@@ -4,11 +4,12 @@ from catalog import build_rows, repository_rows
 from catalog.build import BuildState
 from catalog.repository import RepositoryState
 from domain.bulk import BulkState
-from domain.failures.group import GroupState, WatchState
+from domain.failures.group import GroupState
+from domain.failures.watch import WatchState
 from domain.jobs.definition import DefinitionState
 from domain.jobs.run_events import RunState
 from domain.saved_views import ViewState
-from domain.schedules.schedule import ScheduleState
+from domain.schedules.schedule_events import ScheduleState
 from domain.topics import EVENTS, class_version
 from projections import (
     bulk,

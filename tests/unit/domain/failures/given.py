@@ -2,13 +2,8 @@
 
 from uuid import UUID
 
-from domain.failures.group import (
-    FailedAttempt,
-    FailureGroup,
-    GroupedFailure,
-    GroupIdentity,
-    signature_of,
-)
+from domain.failures.group import FailureGroup, GroupedFailure, GroupIdentity
+from domain.failures.signature import FailedAttempt, signature_of
 from tests.unit.given import DEFINITION_ID, RUN_ID, at
 
 MESSAGE = "order 1 not found"

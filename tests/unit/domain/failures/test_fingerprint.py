@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.failures.group import (
+from domain.failures.signature import (
     MAX_TITLE_CHARACTERS,
     FailedAttempt,
     innermost_frame,

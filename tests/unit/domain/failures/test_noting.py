@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from domain.failures.group import FailedAttempt, FailureGroup
+from domain.failures.group import FailureGroup
 from domain.failures.grouping import FailureFinding, Findings, by_group, record_findings
+from domain.failures.signature import FailedAttempt
 from tests.unit.domain.failures.given import a_failure
 from tests.unit.given import DEFINITION_ID, at
 

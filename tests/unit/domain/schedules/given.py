@@ -3,7 +3,8 @@
 from typing import Any
 
 from domain.schedules.calendar import ScheduleSpec
-from domain.schedules.schedule import Schedule, ScheduleEvent
+from domain.schedules.schedule import Schedule
+from domain.schedules.schedule_events import ScheduleEvent
 from tests.unit.given import NOON, topics
 
 MINUTE_MS = 60_000

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.identifiers import schedule_id
-from domain.schedules.calendar import Calendar, Stretch, Tick
+from domain.schedules.calendar import Calendar, Tick
+from domain.schedules.cron import TickRange
 from tests.unit.domain.schedules.brute_force import EXPRESSIONS, TRANSITIONS, Expression
 from tests.unit.domain.schedules.given import a_spec
 
@@ -177,14 +178,14 @@ def test_reckoned_intervals_are_those_that_are_gone_through(
 
 def assert_reckoned(calendar: Calendar, after: datetime, until: datetime) -> None:
     ticks = list(takewhile(lambda one: one.due_at <= until, calendar.ticks_after(after)))
-    assert calendar.due_between(after, until) == stretch_of(ticks)
+    assert calendar.due_between(after, until) == range_of(ticks)
     fired = [tick for tick in ticks if tick.fires_at < until]
-    assert calendar.firing_between(after, until) == stretch_of(fired)
+    assert calendar.firing_between(after, until) == range_of(fired)
     late = [tick for tick in ticks if tick.fires_at > until]
     assert calendar.delayed_tick(after, until) == (late[0] if late else None)
 
 
-def stretch_of(ticks: list[Tick]) -> Stretch | None:
+def range_of(ticks: list[Tick]) -> TickRange | None:
     if not ticks:
         return None
-    return Stretch(ticks[0].due_at, ticks[-1].due_at, len(ticks))
+    return TickRange(ticks[0].due_at, ticks[-1].due_at, len(ticks))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.clock import from_iso, to_iso
-from domain.schedules.calendar import MAX_CHARACTERS, Cron, cron_fault, zone_fault
+from domain.schedules.cron import MAX_CHARACTERS, Cron, cron_fault, zone_fault
 from tests.unit.domain.schedules.brute_force import EXPRESSIONS, TRANSITIONS, Expression, due_within
 
 MINUTE = timedelta(minutes=1)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from domain.clock import to_iso
 from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
-from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
+from domain.schedules.schedule import Schedule
+from domain.schedules.schedule_events import TickEvent, TickLaunched, TickSkipped
 from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, DecidedTicks, coming_again, decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
 from tests.unit.given import NOON, at

@@ -9,7 +9,8 @@ from domain.clock import to_iso
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
-from domain.schedules.schedule import BY_ITSELF, Paused, Revised, Schedule
+from domain.schedules.schedule import BY_ITSELF, Schedule
+from domain.schedules.schedule_events import Paused, Revised
 from domain.schedules.ticks import decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
 from tests.unit.given import NOON, at, new_topics

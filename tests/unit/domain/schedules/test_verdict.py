@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.schedules.calendar import OVERLAPS, Overlap, Tick
-from domain.schedules.schedule import MAX_BUFFERED, SkipReason
+from domain.schedules.schedule_events import MAX_BUFFERED, SkipReason
 from domain.schedules.ticks import MAX_OPEN_RUNS, Situation, Verdict, verdict
 from tests.unit.domain.schedules.given import a_spec
 from tests.unit.given import NOON, at

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.json_values import JsonObject
 from projections import failure_groups, failure_watch
 from projections import messages as feed
