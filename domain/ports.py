@@ -35,6 +35,10 @@ class Origin:
     causation_id: UUID | None = None
 
 
+SYSTEM = Origin(actor="system")
+"""Of what the service does by itself."""
+
+
 @dataclass
 class Unit:
     """Events that are appended together or not at all.

@@ -66,7 +66,7 @@ from api.shapes.runs import (
 from api.views.lists import Present, all_events, executions_after, open_view, view_meta, with_jobs
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.definition import RUNTIMES
-from domain.jobs.launching import NO_CHANGES
+from domain.jobs.launching import NO_OVERRIDES
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject
 from eventlog.explain import explain_now, explain_past
@@ -353,8 +353,8 @@ async def retry_run(
 
     If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
-    changes = NO_CHANGES if body is None else body.changes()
-    launched = await service.jobs.retry(run_id_of(run_id), origin, key, changes)
+    overrides = NO_OVERRIDES if body is None else body.overrides()
+    launched = await service.jobs.retry(run_id_of(run_id), origin, key, overrides)
     return await launch_response(launched, service)
 
 

@@ -26,7 +26,7 @@ from api.shapes.base import (
 )
 from domain.filters import FAILURES, MAX_DURATION_DIGITS, MAX_SEARCH, NOT
 from domain.jobs.definition import RUNTIMES
-from domain.jobs.launching import Changes, Launch
+from domain.jobs.launching import Launch, Overrides
 from domain.jobs.run_events import STATUSES, Status
 from projections import job_runs
 
@@ -250,10 +250,10 @@ class RetryBody(LaunchBody):
     as the definition says. `parameters` are all of them, and `context` the whole of it.
     """
 
-    def changes(self) -> Changes:
+    def overrides(self) -> Overrides:
         """Return what is new; a repeated request must say the same."""
         sent = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return Changes(self.launch(None, sent), self.model_fields_set)
+        return Overrides(self.launch(None, sent), self.model_fields_set)
 
 
 class CancelBody(RequestBody):

@@ -25,7 +25,18 @@ from domain.errors import MissingReadsError, NotFoundError, QuarantinedError, Ve
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.lru_cache import LruCache
-from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, State, Unit
+from domain.ports import (
+    SYSTEM,
+    Claimant,
+    Locked,
+    Log,
+    Origin,
+    RandomSource,
+    Row,
+    Saved,
+    State,
+    Unit,
+)
 from domain.quarantine import Quarantine
 from domain.run_followers import Effect, RunFollower, RunFollowers
 from domain.state import Stateful, rehydrate
@@ -251,8 +262,6 @@ def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A 
 MAX_DECISIONS = 20
 """How often a command decides again after conflicts. In each conflict another command succeeded, so
 this many in a row on one aggregate are no contention but a fault."""
-
-SYSTEM = Origin(actor="system")
 
 
 class LogApplication(LogRepository):

@@ -37,7 +37,7 @@ from domain.errors import (
 from domain.filters import PARAMETERS, Conditions
 from domain.identifiers import SlotClaim, bulk_id_for_key, only_repeat_id
 from domain.jobs.definition import JobDefinition
-from domain.jobs.launching import Changes
+from domain.jobs.launching import Overrides
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
@@ -235,8 +235,8 @@ class BulkOperations:
             run.request_cancel(self._application.clock(), order.reason)
         else:
             definition = await self._application.definition(run.definition_id)
-            changes = Changes(patch=order.patch or {})
-            await repeated(self._application, run, definition, origin.actor, changes)
+            overrides = Overrides(patch=order.patch or {})
+            await repeated(self._application, run, definition, origin.actor, overrides)
 
 
 def _parameter_paths(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
@@ -473,7 +473,7 @@ class BulkSteps:
             run,
             definition,
             operation.requested_by,
-            Changes(patch=order.patch or {}),
+            Overrides(patch=order.patch or {}),
             new_id,
         )
         if batch.repeated and (new.personal or batch.has_slot_of(new)):

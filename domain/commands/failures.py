@@ -5,13 +5,13 @@ from datetime import datetime
 
 from eventsourcing.domain import Aggregate
 
-from domain.commands.application import SYSTEM, LogApplication
+from domain.commands.application import LogApplication
 from domain.errors import NotFoundError, VersionConflictError
 from domain.failures.group import FailureGroup
 from domain.failures.grouping import Findings, by_group, record_findings
 from domain.failures.watch import FailureWatch
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
-from domain.ports import Origin, Row
+from domain.ports import SYSTEM, Origin, Row
 
 STEP = 100_000
 """A search without findings is recorded after this number of positions: the next process that

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, existing, seen_heads
+from domain.commands.application import MAX_DECISIONS, LogApplication, existing, seen_heads
 from domain.commands.uniqueness import SlotQueues, claim_slot, repeated, slot_of, with_replaced
 from domain.errors import (
     ConflictError,
@@ -28,12 +28,12 @@ from domain.errors import (
 )
 from domain.identifiers import UniqueSlot
 from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
-from domain.jobs.launching import NO_CHANGES, Changes, Launch, request
+from domain.jobs.launching import NO_OVERRIDES, Launch, Overrides, request
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.lru_cache import LruCache
 from domain.personal import subjects_of
-from domain.ports import Locked, Log, Origin, RandomSource, Row, Unit
+from domain.ports import SYSTEM, Locked, Log, Origin, RandomSource, Row, Unit
 from domain.run_followers import RunFollower
 from domain.schema.validation import decided
 from domain.workers import Labels
@@ -308,24 +308,24 @@ class Jobs(Definitions):
         run_id: UUID,
         origin: Origin,
         idempotency_key: str | None = None,
-        changes: Changes = NO_CHANGES,
+        overrides: Overrides = NO_OVERRIDES,
     ) -> Launched:
         """Launch a new run that repeats an ended one, by the current version of its job.
 
-        With the same idempotency key and the same changes, return the first new run again.
+        With the same idempotency key and the same overrides, return the first new run again.
 
         Raises:
             NotFoundError: `run_not_found`.
             ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters were
-                erased, and the changes give no others; `idempotency_key_reused`, those of the
-                first new run were erased, or it has other changes; `parameter_is_personal`, as
+                erased, and the overrides give no others; `idempotency_key_reused`, those of the
+                first new run were erased, or it has other overrides; `parameter_is_personal`, as
                 `repeated_personal` says.
             InvalidInputError: the job's schema does not allow the parameters.
         """
         new_id: UUID | None = None
         if idempotency_key is not None:
             new_id = identifiers.retry_id_for_key(origin.actor, run_id, idempotency_key)
-        launch = Launch(idempotency_key=idempotency_key, body=changes.launch.body)
+        launch = Launch(idempotency_key=idempotency_key, body=overrides.launch.body)
         for _ in range(MAX_DECISIONS):
             if new_id is not None:
                 earlier = await launched_before(self, new_id, launch)
@@ -334,18 +334,23 @@ class Jobs(Definitions):
             # Meanwhile its subject may be erased, or its job revised.
             with suppress(VersionConflictError):
                 try:
-                    return await self._repeat(run_id, origin, new_id, idempotency_key, changes)
+                    return await self._repeat(run_id, origin, new_id, idempotency_key, overrides)
                 except RunIsThereError as there:
                     return Launched(there.run_id, None, is_kept=True)
         raise VersionConflictError(f"what run {run_id} depends on keeps changing")
 
     async def _repeat(
-        self, run_id: UUID, origin: Origin, new_id: UUID | None, key: str | None, changes: Changes
+        self,
+        run_id: UUID,
+        origin: Origin,
+        new_id: UUID | None,
+        key: str | None,
+        overrides: Overrides,
     ) -> Launched:
         now = self.clock()
         old = await self.run(run_id)
         definition = await self.definition(old.definition_id)
-        new = await repeated(self, old, definition, origin.actor, changes, new_id, key)
+        new = await repeated(self, old, definition, origin.actor, overrides, new_id, key)
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)
         unit = Unit(

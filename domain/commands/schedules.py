@@ -34,7 +34,7 @@ from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
 from domain.schedules.calendar import ScheduleSpec, year_issues
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, Past, PastTick
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, PastTick, PastTicks
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class Schedules(Ticking):
         schedule = await _existing(application, identifiers.schedule_id(slug))
         if has_too_many_runs(schedule, 1):
             [change] = await ticks.read_changes(application, [schedule])
-            await ticks.note_ends(application, [change], now)
+            await ticks.record_ends(application, [change], now)
             return change
         definition_id = identifiers.definition_id(schedule.spec.job)
         return Change(schedule, await application.find_definition(definition_id))
@@ -384,16 +384,16 @@ def _portions(past_ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
             yield group[first : first + MAX_LAUNCHES]
 
 
-async def _past(application: LogApplication, schedule_id: UUID) -> Past:
+async def _past(application: LogApplication, schedule_id: UUID) -> PastTicks:
     schedule = await _existing(application, schedule_id)
     carried = {tick.due_at for tick in schedule.carried}
-    past = Past(schedule_id, schedule.decided_until, carried)
+    past = PastTicks(schedule_id, schedule.decided_until, carried)
     version = 0
     while stored := await application.log_port.events_after(schedule_id, version, VERSIONS):
         version = stored[-1].originator_version
         for one in stored:
             event = application.mapper.to_domain_event(one)
-            past.take(cast("Aggregate.Event", event))
+            past.apply(cast("Aggregate.Event", event))
     return past
 
 

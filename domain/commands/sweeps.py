@@ -9,9 +9,9 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain.commands.application import SYSTEM, LogApplication
+from domain.commands.application import LogApplication
 from domain.jobs.run import JobRun
-from domain.ports import Locked, Origin
+from domain.ports import SYSTEM, Locked, Origin
 from domain.quarantine import SkipCursor
 
 SWEEP_LIMIT = 500

@@ -21,7 +21,7 @@ from eventsourcing.domain import Aggregate
 
 from domain import identifiers
 from domain.clock import to_iso
-from domain.commands.application import SYSTEM, LogApplication, seen_heads
+from domain.commands.application import LogApplication, seen_heads
 from domain.commands.uniqueness import check_pending, replace_by
 from domain.errors import (
     InvalidInputError,
@@ -39,10 +39,10 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, RunEvent
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
-from domain.ports import Log, Origin, Saved, Unit
+from domain.ports import SYSTEM, Log, Origin, Saved, Unit
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, coming_again, decide_ticks
+from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, decide_ticks, ticks_to_redecide
 from domain.schema.validation import decided
 
 MAX_EXPECTED = 3
@@ -150,8 +150,8 @@ async def gather_facts(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
     """Record which runs have ended, and find out what keeps new ones from being launched."""
-    await note_ends(application, changes, now)
-    await note_already_launched(application, changes, now)
+    await record_ends(application, changes, now)
+    await find_already_launched(application, changes, now)
     for change in changes:
         change.obstacle = await obstacle_of(change, now)
         definition = change.definition
@@ -161,7 +161,9 @@ async def gather_facts(
     await read_slot_holders(application, free)
 
 
-async def note_ends(application: LogApplication, changes: Sequence[Change], now: datetime) -> None:
+async def record_ends(
+    application: LogApplication, changes: Sequence[Change], now: datetime
+) -> None:
     """Record which runs have ended; of runs that were not read, the rows tell."""
     unread = [run_id for change in changes for run_id in change.unread_runs()]
     statuses: dict[UUID, str] = {}
@@ -173,17 +175,17 @@ async def note_ends(application: LogApplication, changes: Sequence[Change], now:
             run = change.runs.get(run_id)
             status = statuses.get(run_id) if run is None else run.status
             if status is not None and status in FINAL:
-                change.schedule.note_end(text, status, now)
+                change.schedule.record_end(text, status, now)
 
 
-async def note_already_launched(
+async def find_already_launched(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
     """Find out which of the ticks that are decided again have a run or wait for one."""
     run_ids: dict[UUID, dict[UUID, datetime]] = {}
     for change in changes:
         schedule = change.schedule
-        for due_at in coming_again(schedule, now):
+        for due_at in ticks_to_redecide(schedule, now):
             run_id = tick_run_id(schedule.id, to_iso(due_at))
             run_ids.setdefault(schedule.id, {})[run_id] = due_at
     if not run_ids:

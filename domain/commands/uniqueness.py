@@ -28,7 +28,14 @@ from domain.errors import (
 )
 from domain.identifiers import SlotClaim, UniqueSlot
 from domain.jobs.definition import JobDefinition
-from domain.jobs.launching import NO_CHANGES, Changes, Launch, new_run, relaunch, repeated_personal
+from domain.jobs.launching import (
+    NO_OVERRIDES,
+    Launch,
+    Overrides,
+    new_run,
+    relaunch,
+    repeated_personal,
+)
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, Report, Requested
 from domain.schema.validation import decided, merged
@@ -236,7 +243,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     old: JobRun,
     definition: JobDefinition,
     by: str,
-    changes: Changes = NO_CHANGES,
+    overrides: Overrides = NO_OVERRIDES,
     new_id: UUID | None = None,
     idempotency_key: str | None = None,
 ) -> Repeated:
@@ -247,20 +254,20 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         old: the ended run.
         definition: of its job.
         by: who requests it.
-        changes: what it has otherwise than the old run.
+        overrides: the values that differ from the old run's.
         new_id: the new run's; None for a random one.
         idempotency_key: under which it is requested.
 
     Raises:
         ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone,
-            and the changes give no others; `parameter_is_personal`, as `repeated_personal` says.
+            and the overrides give no others; `parameter_is_personal`, as `repeated_personal` says.
         RunIsThereError: an older run is kept, as runs of the job are unique.
         SlotTakenError: the older run has just started or ended.
         InvalidInputError: the job's schema does not allow the parameters.
     """
     if old.status not in FINAL:
         raise ConflictError("run_not_ended", f"job run is still {old.status}")
-    missing = changes.missing(old.erased)
+    missing = overrides.missing(old.erased)
     if missing:
         message = (
             f"personal data among its parameters have been erased: {', '.join(missing)};"
@@ -268,8 +275,8 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         )
         raise ConflictError("run_erased", message)
     pinned = await application.pinned_spec(old.definition_id, old.definition_version)
-    launch = relaunch(pinned, old, await _first_due_at(application, old), changes)
-    if changes.has_parameters:
+    launch = relaunch(pinned, old, await _first_due_at(application, old), overrides)
+    if overrides.has_parameters:
         entry_point = definition.spec.entry_point
         launch = await application.followers.complete_launch(application, entry_point, launch)
     if idempotency_key is not None:

@@ -17,6 +17,7 @@ from domain.clock import cut_to_ms, from_iso
 from domain.failures.signature import Signature
 from domain.identifiers import failure_group_id
 from domain.json_values import Json, JsonObject
+from domain.ports import SYSTEM
 from domain.state import (
     BigInt,
     Changes,
@@ -216,10 +217,6 @@ def _resolved(event: PlainEvent, in_version: Json) -> Changes:
     return {"status": "resolved", "resolved_at": event.at, "resolved_in_version": in_version}
 
 
-BY_ITSELF = "system"
-"""Who reopens a group in which a run failed after it was resolved."""
-
-
 @dataclass(frozen=True)
 class GroupedFailure:
     """A failed attempt, as its group records it.
@@ -324,7 +321,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
             return
         for failure in failures:
             if self._reopens(failure):
-                self._reopen(BY_ITSELF, str(failure.run_id), now)
+                self._reopen(SYSTEM.actor, str(failure.run_id), now)
                 return
 
     def recover(self, failures: int, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Launching: from a request and a definition to a new run. Pure: clock and ids are arguments.
 
 First the values by which limits count a run (`groups_of`), then the launch itself (`Launch`,
-`new_run`, `request`), and the launch that repeats a run (`relaunch`), with changes if need be.
+`new_run`, `request`), and the launch that repeats a run (`relaunch`), perhaps with `Overrides`.
 """
 
 import hashlib
@@ -235,12 +235,12 @@ def request(
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What a launch that repeats a run says otherwise than the launch of that run.
+class Overrides:
+    """What a repeated run has instead of what the old run had.
 
     Attributes:
         launch: has the new values; None means 'as the definition says'.
-        names: the fields of `launch` that are new.
+        names: the fields of `launch` that override the old run's.
         patch: parameters that are replaced one by one.
     """
 
@@ -250,7 +250,7 @@ class Changes:
 
     @property
     def has_parameters(self) -> bool:
-        """Return whether any parameter is new."""
+        """Return whether any parameter is overridden."""
         return "parameters" in self.names or bool(self.patch)
 
     def applied_to(self, repeat: Launch) -> Launch:
@@ -266,11 +266,11 @@ class Changes:
         return [name for name in erased if name not in self.patch]
 
 
-NO_CHANGES = Changes()
+NO_OVERRIDES = Overrides()
 
 
 def relaunch(
-    pinned: JobSpec, old: JobRun, first_due_at: datetime, changes: Changes = NO_CHANGES
+    pinned: JobSpec, old: JobRun, first_due_at: datetime, overrides: Overrides = NO_OVERRIDES
 ) -> Launch:
     """Return a launch that repeats an ended run.
 
@@ -280,7 +280,7 @@ def relaunch(
         pinned: the job's content in the version that the run was launched with.
         old: the run.
         first_due_at: when its first attempt was due.
-        changes: what is new.
+        overrides: the values that differ from the old run's.
     """
     start_deadline_ms: int | None = None
     if old.start_deadline_at is not None:
@@ -293,7 +293,7 @@ def relaunch(
         priority=_override(old.priority, pinned.priority),
         start_deadline_ms=_override(start_deadline_ms, pinned.start_deadline_ms),
     )
-    launch = changes.applied_to(same)
+    launch = overrides.applied_to(same)
     return replace(launch, context={**(launch.context or {}), "retryOf": str(old.id)})
 
 

@@ -21,6 +21,7 @@ from domain.errors import ConflictError, NotFoundError, QuarantinedError, refuse
 from domain.identifiers import schedule_id, tick_run_id
 from domain.json_values import differing
 from domain.personal import erased_from
+from domain.ports import SYSTEM
 from domain.schedules import schedule_events
 from domain.schedules.calendar import Calendar, ScheduleSpec, Tick
 from domain.schedules.cron import TickRange
@@ -33,9 +34,6 @@ from domain.schedules.schedule_events import (
     TickEvent,
 )
 from domain.state import Stateful
-
-BY_ITSELF = "system"
-"""The actor that pauses a schedule whose run failed."""
 
 _BAD_ENDS = frozenset({"failed", "expired"})
 
@@ -105,7 +103,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         return None if next_at is None else from_iso(next_at)
 
     @property
-    def comes_again(self) -> bool:
+    def redecides_ticks(self) -> bool:
         """Whether it decides ticks again, as the clock was set back."""
         return self.next_at is not None and self.next_at <= self.decided_until
 
@@ -302,7 +300,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     # Commands of the clock
 
-    def note_end(self, run_id: str, status: str, now: datetime) -> None:
+    def record_end(self, run_id: str, status: str, now: datetime) -> None:
         """Record that a run has ended; if it failed, pause a schedule that pauses on failures."""
         if run_id not in self.open_runs:
             return
@@ -311,7 +309,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         if self.is_deleted or not self.spec.pause_on_failure:
             return
         if status in _BAD_ENDS:
-            self.pause(BY_ITSELF, f"run {run_id} has {status}", now, run_id)
+            self.pause(SYSTEM.actor, f"run {run_id} has {status}", now, run_id)
 
     def launch_tick(self, due_at: datetime, now: datetime) -> UUID:
         """Launch a tick that is due, or has waited, and return the id of its run."""
@@ -372,7 +370,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         due = self.calendar().due_between(self.decided_until, at)
         for tick in self.carried:
             self.skip_tick(tick.due_at, reason, now)
-        if due is not None and not self.comes_again:
+        if due is not None and not self.redecides_ticks:
             self.skip_ticks(due, reason, now)
 
     def replan(self, now: datetime) -> None:
@@ -428,7 +426,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     def _decided_to(self) -> datetime:
         """Return the time until which ticks are decided, and not decided again."""
-        if self.comes_again and self.next_at is not None:
+        if self.redecides_ticks and self.next_at is not None:
             return self.calendar().fired_before(self.next_at)
         return self.decided_until
 

@@ -1,7 +1,7 @@
 """Decides due ticks: which runs are launched and canceled, and what is recorded. Pure.
 
 First the verdict on one tick (`verdict`), then all due ticks of a schedule (`decide_ticks`); last
-the past ticks of a schedule, for backfills (`Past`).
+the past ticks of a schedule, for backfills (`PastTicks`).
 """
 
 from collections.abc import Collection, Iterator
@@ -167,8 +167,8 @@ def decide_ticks(
 ) -> DecidedTicks:
     """Decide the ticks that have fired, up to `MAX_TICKS` at a time.
 
-    The ends of its runs must be recorded before (`Schedule.note_end`), and `already_launched` must
-    be set to those of the ticks of `coming_again` that have a run or wait for one.
+    Before, the ends of its runs must be recorded (`Schedule.record_end`), and `already_launched`
+    set to those of `ticks_to_redecide` that have a run or wait for one.
 
     Args:
         schedule: gets the events.
@@ -186,12 +186,12 @@ def decide_ticks(
     decider.decide_buffered()
     decider.skip_ranges()
     decider.decided.has_more = decider.decide_one_by_one(most_launches)
-    if schedule.comes_again or schedule.is_ahead_of(now):
+    if schedule.redecides_ticks or schedule.is_ahead_of(now):
         schedule.replan(now)
     return decider.decided
 
 
-def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
+def ticks_to_redecide(schedule: Schedule, now: datetime) -> list[datetime]:
     """Return the due times of the ticks that `decide_ticks` would decide again.
 
     There are such ticks if the clock was set back.
@@ -242,7 +242,7 @@ class _Decider:
 
     def skip_ranges(self) -> None:
         """Skip together the ticks that are skipped whatever the others are."""
-        if self._schedule.comes_again:
+        if self._schedule.redecides_ticks:
             return  # Some of them may have runs, so each is decided by itself.
         reason = reason_to_skip_all(self._situation())
         before = self._after_now
@@ -279,7 +279,7 @@ class _Decider:
                 self._record_skipped()
                 continue
             is_skipped = self._decide(tick)
-            if is_skipped and not schedule.comes_again and not schedule.spec.exclude:
+            if is_skipped and not schedule.redecides_ticks and not schedule.spec.exclude:
                 # That changes nothing, so all the others are skipped for the same reason.
                 self._skipped = self._firing_before(self._after_now)
                 self._record_skipped()
@@ -384,7 +384,7 @@ VERSIONS = (
 
 
 @dataclass
-class Past:
+class PastTicks:
     """The past ticks of a schedule.
 
     Attributes:
@@ -398,8 +398,8 @@ class Past:
     carried: Collection[datetime] = ()
     spans: list[Span] = field(default_factory=list)
 
-    def take(self, event: Aggregate.Event) -> None:
-        """Take in the next event of `VERSIONS`."""
+    def apply(self, event: Aggregate.Event) -> None:
+        """Apply the next event of `VERSIONS`."""
         match event:
             case events.Registered() | events.RegisteredAnew():
                 self.spans.append(Span(event.timestamp, ScheduleSpec(**event.spec)))

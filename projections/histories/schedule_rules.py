@@ -19,7 +19,7 @@ class LivingSchedule:
 
     Attributes:
         at: the time of its last event.
-        decided_until: ticks due until then are decided, and decided again only if `comes_again`.
+        decided_until: ticks due until then are decided; again only if `redecides_ticks`.
         next_at: when the next tick fires, by the last event.
         catch_up_ms: how long the clock may be unwatched before a tick is missed.
         buffered: due times of ticks that wait.
@@ -41,7 +41,7 @@ class LivingSchedule:
     other_runs: set[str] = field(default_factory=set)
 
     @property
-    def comes_again(self) -> bool:
+    def redecides_ticks(self) -> bool:
         """Return whether ticks are decided once more, for the clock was set back."""
         return self.next_at is not None and self.next_at <= self.decided_until
 
@@ -82,7 +82,7 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
     if is_new or (may_wait and due_at in schedule.buffered):
         return None
     # A tick that comes again has a run already or none: a second one would have the same id.
-    if due_at in schedule.carried or schedule.comes_again:
+    if due_at in schedule.carried or schedule.redecides_ticks:
         return None
     return f"a tick due after {schedule.decided_until}, or one that waits, not {due_at}"
 

@@ -9,7 +9,7 @@ import pytest
 
 from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
-from domain.jobs.launching import Changes, Launch
+from domain.jobs.launching import Launch, Overrides
 from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
 from eventlog import personal as personal_statements
@@ -148,8 +148,8 @@ async def test_an_erased_run_is_retried_with_other_parameters_which_are_encrypte
         "customerId": "clara-51b2e7",
         "address": {"street": "Oak Lane 51b2e7"},
     }
-    changes = Changes(Launch(parameters=others), {"parameters"})
-    again = await part.jobs.retry(run_id, TESTER, changes=changes)
+    overrides = Overrides(Launch(parameters=others), {"parameters"})
+    again = await part.jobs.retry(run_id, TESTER, overrides=overrides)
     assert shop.parameters() == [GONE, others]
     assert places_of(shop.url, "Oak Lane 51b2e7") == {"job_runs.parameters"}
     await part.jobs.cancel(again.run_id, None, TESTER)

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import InvalidInputError
 from domain.jobs.definition import JobDefinition, JobSpec
-from domain.jobs.launching import MAX_AHEAD, Changes, Launch, new_run, relaunch, request
+from domain.jobs.launching import MAX_AHEAD, Launch, Overrides, new_run, relaunch, request
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested
 from domain.json_values import JsonObject
@@ -166,8 +166,8 @@ def test_a_relaunch_has_what_is_changed_and_all_else_of_the_run() -> None:
     definition = defined()
     old = ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1)
     launch = Launch(context={"new": 1, "retryOf": "another"}, timeout_ms=None, body={"sent": True})
-    changes = Changes(launch, {"context", "timeout_ms"}, patch={"week": 7})
-    again = relaunch(definition.spec, old, NOON, changes)
+    overrides = Overrides(launch, {"context", "timeout_ms"}, patch={"week": 7})
+    again = relaunch(definition.spec, old, NOON, overrides)
     assert again.parameters["day"] == "monday"
     assert again.parameters["week"] == 7
     assert again.context == {"new": 1, "retryOf": str(RUN_ID)}

@@ -14,7 +14,13 @@ from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from domain.schedules.schedule import Schedule
 from domain.schedules.schedule_events import TickEvent, TickLaunched, TickSkipped
-from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, DecidedTicks, coming_again, decide_ticks
+from domain.schedules.ticks import (
+    MAX_LAUNCHES,
+    MAX_TICKS,
+    DecidedTicks,
+    decide_ticks,
+    ticks_to_redecide,
+)
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
 from tests.unit.given import NOON, at
 
@@ -26,7 +32,7 @@ def minute(number: float) -> datetime:
 
 
 def end_run(schedule: Schedule, now: datetime, status: str = "succeeded") -> None:
-    schedule.note_end(schedule.open_runs[0], status, now)
+    schedule.record_end(schedule.open_runs[0], status, now)
 
 
 def test_before_a_tick_is_due_nothing_happens() -> None:
@@ -141,7 +147,7 @@ def test_what_waits_does_not_wait_for_what_people_launch() -> None:
     [(first, _)] = decide_ticks(schedule, minute(1), None).launches
     decide_ticks(schedule, minute(2), None)
     schedule.trigger(UUID(int=1), minute(2.1))
-    schedule.note_end(str(first), "succeeded", minute(2.2))
+    schedule.record_end(str(first), "succeeded", minute(2.2))
     decided = decide_ticks(schedule, minute(2.3), None)
     assert [due_at for _, due_at in decided.launches] == [minute(2)]
 
@@ -194,7 +200,7 @@ def test_a_schedule_that_is_created_anew_knows_no_run_of_its_former_life() -> No
     schedule.delete(None, minute(1.5))
     schedule.recreate(a_spec(pause_on_failure=True), minute(1.6))
     schedule.collect_events()
-    schedule.note_end(str(former), "failed", minute(1.7))
+    schedule.record_end(str(former), "failed", minute(1.7))
     assert (schedule.is_paused, schedule.open_runs) == (False, [])
     decide_ticks(schedule, minute(2), None)
     assert topics_of(schedule) == ["tick_launched"]
@@ -334,7 +340,7 @@ def test_very_many_runs_are_launched_in_parts() -> None:
 
 def set_back(schedule: Schedule, now: datetime, launched: Sequence[datetime] = ()) -> DecidedTicks:
     """Decide by a clock that may have been set back, with these ticks' runs in the log."""
-    again = coming_again(schedule, now)
+    again = ticks_to_redecide(schedule, now)
     schedule.already_launched = {*again} & {*launched, *schedule.buffered}
     return decide_ticks(schedule, now, None, watched_since=now - timedelta(minutes=1))
 

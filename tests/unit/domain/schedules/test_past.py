@@ -3,21 +3,21 @@
 from datetime import timedelta
 
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import VERSIONS, Past, decide_ticks
+from domain.schedules.ticks import VERSIONS, PastTicks, decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec, new_events
 from tests.unit.given import NOON, at
 
 
-def past_of(schedule: Schedule) -> Past:
+def past_of(schedule: Schedule) -> PastTicks:
     carried = {tick.due_at for tick in schedule.carried}
-    past = Past(schedule.id, schedule.decided_until, carried)
+    past = PastTicks(schedule.id, schedule.decided_until, carried)
     for event in new_events(schedule):
         if event.TOPIC in VERSIONS:
-            past.take(event)
+            past.apply(event)
     return past
 
 
-def minutes(past: Past, begin: float, end: float) -> list[float]:
+def minutes(past: PastTicks, begin: float, end: float) -> list[float]:
     """Return the minutes after noon at which ticks were due."""
     ticks = past.ticks(at(begin * MINUTE_MS), at(end * MINUTE_MS))
     due = [tick.due_at - NOON for tick in ticks if not tick.is_excluded]

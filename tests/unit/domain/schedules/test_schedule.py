@@ -9,7 +9,8 @@ from domain.clock import to_iso
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
-from domain.schedules.schedule import BY_ITSELF, Schedule
+from domain.ports import SYSTEM
+from domain.schedules.schedule import Schedule
 from domain.schedules.schedule_events import Paused, Revised
 from domain.schedules.ticks import decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
@@ -83,10 +84,10 @@ def test_a_run_that_ends_badly_pauses_the_schedule_that_wants_it(status: str) ->
     schedule = a_schedule(pause_on_failure=True)
     schedule.trigger(RUN_ID, at(1))
     schedule.collect_events()
-    schedule.note_end(str(RUN_ID), status, at(2))
+    schedule.record_end(str(RUN_ID), status, at(2))
     _ended, paused = new_events(schedule)
     assert isinstance(paused, Paused)
-    assert (paused.by, paused.run_id) == (BY_ITSELF, str(RUN_ID))
+    assert (paused.by, paused.run_id) == (SYSTEM.actor, str(RUN_ID))
     assert (schedule.is_paused, schedule.open_runs) == (True, [])
 
 
@@ -97,13 +98,13 @@ def test_other_ends_do_not(wants: bool, status: str) -> None:  # noqa: FBT001
     schedule = a_schedule(pause_on_failure=wants)
     schedule.trigger(RUN_ID, at(1))
     schedule.collect_events()
-    schedule.note_end(str(RUN_ID), status, at(2))
+    schedule.record_end(str(RUN_ID), status, at(2))
     assert topics_of(schedule) == ["run_ended"]
 
 
 def test_an_end_is_noted_once_and_only_of_its_own_runs() -> None:
     schedule = a_schedule()
-    schedule.note_end(str(RUN_ID), "succeeded", at(1))
+    schedule.record_end(str(RUN_ID), "succeeded", at(1))
     assert schedule.pending_events == []
 
 

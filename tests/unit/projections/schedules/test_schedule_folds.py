@@ -95,7 +95,7 @@ def test_each_tick_shows_what_became_of_it() -> None:
     [(first, _)] = decide_ticks(schedule, minute(1), None).launches
     decide_ticks(schedule, minute(2), None)
     decide_ticks(schedule, minute(3), None)
-    schedule.note_end(str(first), "succeeded", minute(3.1))
+    schedule.record_end(str(first), "succeeded", minute(3.1))
     [(second, _)] = decide_ticks(schedule, minute(3.2), None).launches
     run_ids = [str(first), str(second)]
     assert changes(stored(schedule)) == [
@@ -131,7 +131,7 @@ def test_its_versions_pauses_and_end_are_shown() -> None:
     schedule.pause("anna", "holidays", at(2))
     schedule.resume(at(3))
     schedule.trigger(RUN_ID, at(4))
-    schedule.note_end(str(RUN_ID), "failed", at(5))
+    schedule.record_end(str(RUN_ID), "failed", at(5))
     schedule.delete("no longer", at(6))
     schedule.recreate(SPEC, at(7))
     reason = f"run {RUN_ID} has failed"
@@ -174,7 +174,7 @@ CHANGES = st.fixed_dictionaries(
 
 def _end_first(schedule: Schedule, status: str, now: datetime) -> None:
     for run_id in schedule.open_runs[:1]:
-        schedule.note_end(run_id, status, now)
+        schedule.record_end(run_id, status, now)
 
 
 def _backfill(schedule: Schedule, seconds: int, now: datetime) -> None:
