@@ -17,7 +17,7 @@ from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.ports import Origin, Row, Unit
-from domain.schema.validation import decided
+from domain.schema.validation import offload_if_long
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Catalog:
                 run = await application.run(run_id)
                 return LaunchedBuild(UUID(str(run.parameters["buildId"])), None)
             now = application.clock()
-            build, run = await decided(
+            build, run = await offload_if_long(
                 lambda: new_build(
                     application, definition, client_id, target, launch, origin.actor, run_id
                 )
@@ -165,6 +165,6 @@ class Catalog:
         definition = await application.definition(definition_id)
         launch = Launch(parameters={"repositoryId": repository.client_id})
         now = application.clock()
-        run = await decided(lambda: new_run(definition, launch, run_id, origin.actor, now))
+        run = await offload_if_long(lambda: new_run(definition, launch, run_id, origin.actor, now))
         repository.request_ingestion(str(run_id), application.clock())
         return run

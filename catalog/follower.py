@@ -32,7 +32,7 @@ from domain.jobs.run_events import Canceled, ReportedEvent
 from domain.json_values import Json, JsonObject
 from domain.ports import Locked
 from domain.run_followers import AggregateRepository, Effect
-from domain.schema.validation import decided, violations
+from domain.schema.validation import offload_if_long, violations
 
 INGESTED = "repository.ingested"
 """The effect that a successful ingestion carries; its data are the fields of `Ingested`."""
@@ -387,7 +387,9 @@ async def _build_after(
     launch = Launch(context={"ingestRunId": str(run.id)})
     by = run.requested_by
     try:
-        return await decided(lambda: new_build(aggregates, definition, app_id, target, launch, by))
+        return await offload_if_long(
+            lambda: new_build(aggregates, definition, app_id, target, launch, by)
+        )
     except InvalidInputError as error:
         now = aggregates.clock()
         build = Build.request(aggregates.new_id(), app_id, None, target, now)

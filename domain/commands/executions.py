@@ -19,7 +19,7 @@ from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
 from domain.ports import Claimant, Locked, Offer, Origin
 from domain.run_followers import Effect, RunFollowers
-from domain.schema.validation import decided, violations
+from domain.schema.validation import offload_if_long, violations
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,9 @@ class Executions:
         if spec is None:
             run = application.cached_run(run_id) or await application.run(run_id)
             spec = await application.pinned_spec(run.definition_id, run.definition_version)
-        issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
+        issues = await offload_if_long(
+            lambda: _result_issues(spec, result, effects, application.followers)
+        )
         if issues:
             reasons = "; ".join(issue.recorded() for issue in issues)
             failure = AttemptFailure(f"invalid result: {reasons}", "invalid_result")

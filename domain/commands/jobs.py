@@ -35,7 +35,7 @@ from domain.lru_cache import LruCache
 from domain.personal import subjects_of
 from domain.ports import SYSTEM, Locked, Log, Origin, RandomSource, Row, Unit
 from domain.run_followers import RunFollower
-from domain.schema.validation import decided
+from domain.schema.validation import offload_if_long
 from domain.workers import Labels
 
 Act = Callable[[JobDefinition, datetime], None]
@@ -60,7 +60,9 @@ class Definitions(LogApplication):
             ConflictError: `job_exists`.
         """
         now = self.clock()
-        definition = await decided(lambda: JobDefinition.register(slug, spec, version or 1, now))
+        definition = await offload_if_long(
+            lambda: JobDefinition.register(slug, spec, version or 1, now)
+        )
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
@@ -76,7 +78,7 @@ class Definitions(LogApplication):
         if definition is None:
             raise job_exists(slug)
         now = self.clock()
-        await decided(lambda: definition.register_again(slug, spec, version, now))
+        await offload_if_long(lambda: definition.register_again(slug, spec, version, now))
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
@@ -92,7 +94,7 @@ class Definitions(LogApplication):
         async def decide() -> list[Aggregate]:
             definition = await self.definition(definition_id)
             now = self.clock()
-            await decided(lambda: definition.revise(changes, version, now))
+            await offload_if_long(lambda: definition.revise(changes, version, now))
             return [definition]
 
         saved = await self.decide_and_save(decide, origin)
@@ -272,7 +274,9 @@ class Jobs(Definitions):
         slot: UniqueSlot | None = None,
     ) -> Launched:
         now = self.clock()
-        events = await decided(lambda: request(definition, launch, run_id, origin.actor, now))
+        events = await offload_if_long(
+            lambda: request(definition, launch, run_id, origin.actor, now)
+        )
         personal = subjects_of(definition.spec.personal, events[0].parameters)
         claim = await claim_slot(self, definition, slot, run_id)
         stored = list(map(self.mapper.to_stored_event, events))

@@ -43,7 +43,7 @@ from domain.ports import SYSTEM, Log, Origin, Saved, Unit
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, decide_ticks, ticks_to_redecide
-from domain.schema.validation import decided
+from domain.schema.validation import offload_if_long
 
 MAX_EXPECTED = 3
 """Open runs of a schedule that are checked again when a prepared decision is appended, at most."""
@@ -308,7 +308,7 @@ async def check(
     if personal:
         raise InvalidInputError(personal)
     request = Launch(parameters=spec.parameters)
-    return await decided(lambda: run_fields(definition, request, by, now))
+    return await offload_if_long(lambda: run_fields(definition, request, by, now))
 
 
 def launch(

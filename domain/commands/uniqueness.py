@@ -38,7 +38,7 @@ from domain.jobs.launching import (
 )
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, Report, Requested
-from domain.schema.validation import decided, merged
+from domain.schema.validation import merged, offload_if_long
 
 REPLACED = "replaced"
 """The reason of a run that was canceled for a newer one; its context names that as `replacedBy`."""
@@ -283,7 +283,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         launch = replace(launch, idempotency_key=idempotency_key)
     new_id = new_id or application.new_id()
     now = application.clock()
-    run = await decided(lambda: new_run(definition, launch, new_id, by, now))
+    run = await offload_if_long(lambda: new_run(definition, launch, new_id, by, now))
     personal = repeated_personal(definition, old, run)
     slot = slot_of(definition, launch)
     # No subject of the run may be erased meanwhile, and the job may not change.

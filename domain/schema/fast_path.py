@@ -24,7 +24,7 @@ class _NotPlainError(Exception):
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainSchema:
     """A compiled schema.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plain:
         return self.check(value)
 
 
-def compiled(schema: JsonObject) -> Plain | None:
+def compile_plain(schema: JsonObject) -> PlainSchema | None:
     """Return the compiled schema, None if it has other than plain keywords."""
     costs: list[int] = []
     # The dialect does not matter: dialects differ in keywords that are not plain, or that are
@@ -60,7 +60,7 @@ def compiled(schema: JsonObject) -> Plain | None:
         check = _part(keywords, costs)
     except _NotPlainError:
         return None
-    return Plain(check, max(costs))
+    return PlainSchema(check, max(costs))
 
 
 def _part(schema: Json, costs: list[int]) -> _Check:

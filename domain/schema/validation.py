@@ -1,7 +1,7 @@
 """Checks of JSON Schemas at registration, and of parameters by them at launch.
 
-First where a check runs (`decided`: on the event loop, or in a thread if it takes long), then the
-checks themselves. Nothing is ever downloaded, and every check is bounded.
+First where a check runs (`offload_if_long`: on the event loop, or in a thread if it takes long),
+then the checks themselves. Nothing is ever downloaded, and every check is bounded.
 """
 
 import asyncio
@@ -20,8 +20,7 @@ from domain.json_values import Json, JsonObject, canonical
 from domain.lru_cache import LruCache
 from domain.schema.budget import OverBudgetError, PostponedError, briefly, limited, postpone_beyond
 from domain.schema.dialects import MAX_ISSUES, collected, dialect, meta_issues, too_costly
-from domain.schema.fast_path import Plain
-from domain.schema.fast_path import compiled as plain_check
+from domain.schema.fast_path import PlainSchema, compile_plain
 from domain.schema.references import Walk, resolver_of
 
 # A check that takes long delays only the client that needs it.
@@ -36,14 +35,14 @@ MAX_WAITING = 32
 """Checks that wait, at most: half a minute at worst, as one may take most of a second."""
 
 
-class _Aside:
-    """The thread, and the number of decisions that it has still to make."""
+class _LongChecks:
+    """The thread of long checks, and how many of them wait."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "long-decisions")
         self._waiting = 0
 
-    async def decided(self, decide: Callable[[], T]) -> T:
+    async def run(self, decide: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
             raise OverloadedError(f"{MAX_WAITING} long checks wait already")
         loop = asyncio.get_running_loop()
@@ -54,10 +53,10 @@ class _Aside:
             self._waiting -= 1
 
 
-_aside = _Aside()
+_long_checks = _LongChecks()
 
 
-async def decided(decide: Callable[[], T]) -> T:
+async def offload_if_long(decide: Callable[[], T]) -> T:
     """Return what `decide` returns, called here or, if its checks take long, in a thread.
 
     Then it is called twice: it must change nothing before its checks.
@@ -68,7 +67,7 @@ async def decided(decide: Callable[[], T]) -> T:
     try:
         return briefly(decide)
     except PostponedError:
-        return await _aside.decided(decide)
+        return await _long_checks.run(decide)
 
 
 DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -111,7 +110,7 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
 
     A check that takes too much effort counts as a violation.
     """
-    plain, validator = quick_and_thorough(schema)
+    plain, validator = compiled_checks(schema)
     if plain is not None and plain.certainly_allows(value):
         return []
     postpone_beyond(len(canonical(value)))
@@ -127,10 +126,10 @@ def thorough_violations(validator: Validator, value: Json, path: str) -> list[Is
         return [too_costly(error, value, path)]
 
 
-_Checks = tuple[Plain | None, Validator]
+_Checks = tuple[PlainSchema | None, Validator]
 
 
-def quick_and_thorough(schema: JsonObject) -> _Checks:
+def compiled_checks(schema: JsonObject) -> _Checks:
     """Return the compiled checks of a schema.
 
     Schemas of cached definitions are recognised by identity.
@@ -175,4 +174,4 @@ def _compile(schema_text: bytes) -> _Checks:
     validator_class = cast("Callable[..., Validator]", dialect(name))
     resolver = resolver_of(root)
     thorough = validator_class(schema, _resolver=resolver)
-    return plain_check(schema), thorough
+    return compile_plain(schema), thorough

@@ -11,7 +11,7 @@ import pytest
 from domain.errors import Issue, OverloadedError
 from domain.json_values import Json
 from domain.schema import validation
-from domain.schema.validation import decided, schema_issues, violations
+from domain.schema.validation import offload_if_long, schema_issues, violations
 
 MAX_HELD_S = 0.05
 """Made at once, each of these checks would hold it for a tenth of a second and more."""
@@ -58,7 +58,7 @@ COSTLY: dict[str, tuple[dict[str, Any], Json]] = {
 @pytest.mark.parametrize("name", sorted(COSTLY))
 async def test_a_long_check_holds_the_loop_for_a_moment_only(name: str) -> None:
     schema, value = COSTLY[name]
-    deciding_it = asyncio.create_task(decided(lambda: violations(schema, value, "/a")))
+    deciding_it = asyncio.create_task(offload_if_long(lambda: violations(schema, value, "/a")))
     turns = await longest_hold(deciding_it)
     assert await deciding_it == violations(schema, value, "/a")
     assert turns[-1] < MAX_HELD_S, turns[-5:]
@@ -67,7 +67,7 @@ async def test_a_long_check_holds_the_loop_for_a_moment_only(name: str) -> None:
 async def test_a_large_schema_is_checked_aside() -> None:
     members = {f"p{n}": {"type": "string", "minLength": 1} for n in range(3_000)}
     schema: dict[str, Any] = {"properties": members}
-    checking = asyncio.create_task(decided(lambda: schema_issues(schema, "/s")))
+    checking = asyncio.create_task(offload_if_long(lambda: schema_issues(schema, "/s")))
     turns = await longest_hold(checking)
     assert await checking == schema_issues(schema, "/s")
     assert turns[-1] < MAX_HELD_S, turns[-5:]
@@ -90,14 +90,14 @@ async def test_ordinary_checks_are_made_at_once(schema: dict[str, Any], value: J
         threads.append(threading.current_thread())
         return issues
 
-    assert await decided(decide) == violations(schema, value, "")
+    assert await offload_if_long(decide) == violations(schema, value, "")
     assert threads == [threading.current_thread()]
 
 
 async def test_only_so_many_long_checks_wait() -> None:
     schema = doubling({})
     checks = [
-        asyncio.create_task(decided(lambda: violations(schema, {}, "")))
+        asyncio.create_task(offload_if_long(lambda: violations(schema, {}, "")))
         for _ in range(validation.MAX_WAITING + 1)
     ]
     done, waiting = await asyncio.wait(checks, return_when="FIRST_COMPLETED")
@@ -106,4 +106,4 @@ async def test_only_so_many_long_checks_wait() -> None:
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
-    assert await decided(lambda: violations({}, {}, "")) == []
+    assert await offload_if_long(lambda: violations({}, {}, "")) == []

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from domain.json_values import Json, normalise
 from domain.schema.budget import MAX_STEPS, budget, limited
-from domain.schema.fast_path import Plain, compiled
+from domain.schema.fast_path import PlainSchema, compile_plain
 from domain.schema.validation import (
     DEFAULT_DIALECT,
-    quick_and_thorough,
+    compiled_checks,
     schema_issues,
     thorough_violations,
 )
@@ -81,7 +81,7 @@ def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def check(schema: dict[str, Any], value: Json) -> bool:
     """Check both against each other; return whether the quick one is certain."""
-    plain, validator = quick_and_thorough(schema)
+    plain, validator = compiled_checks(schema)
     violations = thorough_violations(validator, value, "")
     certain = plain is not None and plain.certainly_allows(value)
     assert not (certain and violations)
@@ -91,13 +91,13 @@ def check(schema: dict[str, Any], value: Json) -> bool:
 
 
 def spent(schema: dict[str, Any], value: Json) -> int:
-    validator = quick_and_thorough(schema)[1]
+    validator = compiled_checks(schema)[1]
     with limited():
         assert list(validator.iter_errors(value)) == []
         return MAX_STEPS - budget().steps
 
 
-def bound(plain: Plain, value: Json) -> int:
+def bound(plain: PlainSchema, value: Json) -> int:
     size = len(orjson.dumps(value))
     return (size // 2 + 1) * (plain.most_steps + size // 4)
 
@@ -166,7 +166,7 @@ def test_it_is_certain_of_ordinary_values(value: Json) -> None:
     ],
 )
 def test_it_leaves_what_is_wrong_to_the_thorough_validator(value: Json) -> None:
-    plain, validator = quick_and_thorough(SCHEMA)
+    plain, validator = compiled_checks(SCHEMA)
     assert plain is not None
     assert not plain.certainly_allows(value)
     assert thorough_violations(validator, value, "")
@@ -188,11 +188,11 @@ def test_it_leaves_what_is_wrong_to_the_thorough_validator(value: Json) -> None:
     ],
 )
 def test_it_says_nothing_of_schemas_that_are_not_plain(schema: dict[str, Any]) -> None:
-    assert compiled(schema) is None
+    assert compile_plain(schema) is None
 
 
 def test_it_is_not_certain_of_what_might_cost_too_much() -> None:
-    plain = compiled({"items": {"enum": ["a", "b"]}})
+    plain = compile_plain({"items": {"enum": ["a", "b"]}})
     assert plain is not None
     assert plain.certainly_allows(["a"] * 100)
     assert not plain.certainly_allows(["a"] * 100_000)
@@ -200,6 +200,6 @@ def test_it_is_not_certain_of_what_might_cost_too_much() -> None:
 
 @pytest.mark.parametrize("value", [2**65, {1: 2}, {"a": object()}])
 def test_it_is_not_certain_of_what_is_no_json(value: Any) -> None:
-    plain = compiled({})
+    plain = compile_plain({})
     assert plain is not None
     assert not plain.certainly_allows(value)
