@@ -154,7 +154,7 @@ MAX_REFUSALS = 20
 class BulkState(TypedDict):
     """A bulk operation, in the order in which clients see it.
 
-    `refusals` are the first refused runs, each with `run`, `code` and `why`. The runs were chosen
+    `refusals` are the first refused runs, each with `run`, `code` and `why`. The runs were selected
     as of the position `as_of`; those created before `left_before` are not processed yet (None:
     all).
     """
@@ -191,7 +191,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
         TOPIC = "bulk_operation.event"
 
     class Requested(Event, Aggregate.Created):
-        """A client ordered it; `total` runs were chosen as of the position `as_of`."""
+        """A client ordered it; `total` runs were selected as of the position `as_of`."""
 
         TOPIC = "bulk_operation.requested"
         order: dict[str, Any]
@@ -238,7 +238,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             }
 
     class Completed(Event):
-        """All chosen runs were processed."""
+        """All selected runs were processed."""
 
         TOPIC = "bulk_operation.completed"
 
@@ -269,7 +269,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 
     @property
     def as_of(self) -> int:
-        """The position at which runs were chosen."""
+        """The position at which runs were selected."""
         return self.state["as_of"]
 
     @property
@@ -298,7 +298,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
         Args:
             own_id: a random one, or the one that is derived from an idempotency key.
             order: checked.
-            as_of: the position of the log at which the runs were chosen.
+            as_of: the position of the log at which the runs were selected.
             total: their number.
             requested_by: the principal.
             now: the database's present.

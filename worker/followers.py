@@ -143,9 +143,9 @@ class FailureGrouper(Follower):
 
     async def step(self) -> float:
         """Group the failures in the next part of the log."""
-        after = max(await self._failures.watched(), self._searched_until)
+        after = max(await self._failures.searched_until(), self._searched_until)
         findings = await self._search.after(after)
-        if not await self._failures.note(findings):
+        if not await self._failures.record(findings):
             self.forget()
             return 0.0
         self._searched_until = findings.until

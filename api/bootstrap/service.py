@@ -33,7 +33,7 @@ from eventlog.database.listener import Listener
 from eventlog.database.startup import StartupWait
 from eventlog.entry_points import OfferedEntryPoints
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles
@@ -165,7 +165,7 @@ async def running(
         stack.callback(jobs.close)
         await startup_wait.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
-        selection = PastSelection(pool, files, costly)
+        selector = PastRunSelector(pool, files, costly)
         schedules = Schedules(jobs)
         failures = Failures(jobs)
         grouper = FailureGrouper(failures, FailureSearch(pool, files))
@@ -196,7 +196,7 @@ async def running(
             schedules=schedules,
             failures=failures,
             grouper=grouper,
-            bulk=BulkOperations(jobs, selection),
+            bulk=BulkOperations(jobs, selector),
             views=SavedViews(jobs, StoredViews(pool)),
             reader=Reader(pool, files, continuity),
             continuity=continuity,
@@ -240,7 +240,7 @@ def _followers(
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
     continuity.on_invalidation(ticker.forget)
-    steps = BulkSteps(jobs, PastSelection(pool, files))
+    steps = BulkSteps(jobs, PastRunSelector(pool, files))
     bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
     run_counter = RunCounter(RunStatistics(pool, jobs.clock))
     return ticker, bulk_worker, run_counter

@@ -265,14 +265,14 @@ async def abort_bulk_operation(
 async def preview_bulk(order: Order, service: Service, origin: Origin) -> JsonResponse:
     """Return a preview of a bulk operation, which starts nothing."""
     preview = await service.bulk.preview(order, origin)
-    ids = [match.run_id for match in preview.counted.newest[:SAMPLE]]
+    ids = [match.run_id for match in preview.selection.newest[:SAMPLE]]
     async with service.pool.connection() as connection:
         page_ids = await first_of_page(connection, ids)
         rows = await rows_by_id(connection, job_runs.TABLE, page_ids)
     return data(
         {
-            "count": preview.counted.total,
-            "position": preview.counted.position,
+            "count": preview.selection.total,
+            "position": preview.selection.position,
             "sample": [job_runs.present(rows[run_id]) for run_id in page_ids],
             "refused": [*preview.refused],
         }

@@ -20,7 +20,7 @@ from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.jobs.launching import Launch
 from domain.ports import Saved, Unit
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from eventlog.history.run_changes import Checkpoints
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
@@ -79,7 +79,7 @@ async def _cancel(url: str, runs: int, held_ms: list[float]) -> float:
         await registered(part.jobs)
         await _launch(part, runs)
         await _write_checkpoints(part)
-        selected = PastSelection(part.pool, part.files)
+        selected = PastRunSelector(part.pool, part.files)
         order = Order(action="cancel", filter=["job=job"], reason="no longer needed")
         _note_held(part, held_ms)
         began = perf_counter()

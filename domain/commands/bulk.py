@@ -1,8 +1,8 @@
 """The commands of bulk operations.
 
-First what they need of the tables (`Selection`, a port that `eventlog` implements); then the
+First what they need of the tables (`RunSelector`, a port that `eventlog` implements); then the
 clients' commands (`BulkOperations`: preview, start, abort); then `BulkSteps`, which processes the
-chosen runs batch by batch, each run exactly once.
+selected runs batch by batch, each run exactly once.
 
 A batch is decided without the lock, and appended as one unit with the operation's next event. If
 two processes decide the same batch at the same time, the second one is refused by that event's
@@ -45,16 +45,16 @@ from domain.ports import Locked, Origin, Row, Saved, Unit
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A chosen run, and the position of its creation."""
+class SelectedRun:
+    """A selected run, and the position of its creation."""
 
     run_id: UUID
     created_position: int
 
 
 @dataclass(frozen=True)
-class Counted:
-    """How many runs were chosen at a position, and the newest of them.
+class Selection:
+    """How many runs were selected at a position, and the newest of them.
 
     Attributes:
         personal: those of the given parameters that some job marks as personal, or as naming a
@@ -63,16 +63,16 @@ class Counted:
 
     position: int
     total: int
-    newest: Sequence[Chosen]
+    newest: Sequence[SelectedRun]
     personal: Collection[str] = ()
 
 
-class Selection(Protocol):
+class RunSelector(Protocol):
     """The runs that match conditions as of a position; these never change."""
 
-    async def count(
+    async def select(
         self, conditions: Conditions, limit: int, parameters: Collection[str]
-    ) -> Counted:
+    ) -> Selection:
         """Count the runs as of now, and return the newest of them.
 
         Args:
@@ -83,7 +83,7 @@ class Selection(Protocol):
 
     async def newest(
         self, conditions: Conditions, position: int, before: int | None, limit: int
-    ) -> list[Chosen]:
+    ) -> list[SelectedRun]:
         """Return runs as of a position that were created before another one, newest first."""
 
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
@@ -102,12 +102,12 @@ class Preview:
     """What an order would do.
 
     Attributes:
-        counted: the chosen runs.
+        selection: the selected runs.
         refused: those of the newest `TRIED` that would be refused, each with `run`, `code` and
             `why`.
     """
 
-    counted: Counted
+    selection: Selection
     refused: Sequence[JsonObject]
 
 
@@ -122,9 +122,9 @@ class StartedOperation:
 class BulkOperations:
     """The clients' commands of bulk operations."""
 
-    def __init__(self, application: LogApplication, selection: Selection) -> None:
+    def __init__(self, application: LogApplication, selector: RunSelector) -> None:
         self._application = application
-        self._selection = selection
+        self._selector = selector
 
     async def preview(self, order: Order, origin: Origin) -> Preview:
         """Return what an order would do now, and do nothing.
@@ -132,8 +132,8 @@ class BulkOperations:
         Raises:
             InvalidInputError: as `start`.
         """
-        counted = await self._counted(order)
-        ids = [chosen.run_id for chosen in counted.newest]
+        selection = await self._select(order)
+        ids = [selected.run_id for selected in selection.newest]
         runs = await self._application.load(JobRun, ids)
         refused: list[JsonObject] = []
         for run in runs.values():
@@ -145,7 +145,7 @@ class BulkOperations:
             except VersionConflictError:
                 # The run that it would replace has just changed; the operation will decide.
                 continue
-        return Preview(counted, refused)
+        return Preview(selection, refused)
 
     async def start(
         self, order: Order, origin: Origin, idempotency_key: str | None = None
@@ -188,12 +188,12 @@ class BulkOperations:
         return StartedOperation(own_id, None)
 
     async def _begin(self, own_id: UUID, order: Order, origin: Origin) -> StartedOperation:
-        counted = await self._counted(order)
+        selection = await self._select(order)
         operation = BulkOperation.request(
             own_id,
             order,
-            as_of=counted.position,
-            total=counted.total,
+            as_of=selection.position,
+            total=selection.total,
             requested_by=origin.actor,
             now=self._application.clock(),
         )
@@ -221,13 +221,13 @@ class BulkOperations:
         save = partial(self._application.save_under_lock, decide, origin)
         await self._application.retry_with_reads(save)
 
-    async def _counted(self, order: Order) -> Counted:
+    async def _select(self, order: Order) -> Selection:
         conditions = order_conditions(order)
         paths = _parameter_paths(conditions, order.patch or {})
-        counted = await self._selection.count(conditions, TRIED, paths)
+        selection = await self._selector.select(conditions, TRIED, paths)
         message = "is personal data, which would stay in the log for ever; choose by something else"
-        refuse([Issue(paths[name], message, MARK) for name in sorted(counted.personal)])
-        return counted
+        refuse([Issue(paths[name], message, MARK) for name in sorted(selection.personal)])
+        return selection
 
     async def _try(self, order: Order, run: JobRun, origin: Origin) -> None:
         """Raise what refuses the action on a run."""
@@ -246,14 +246,14 @@ def _parameter_paths(conditions: Conditions, patch: JsonObject) -> Mapping[str, 
 
 
 AT_A_TIME = 10_000
-"""Runs that are chosen by one query, as it may read all events between a checkpoint and the
+"""Runs that are selected by one query, as it may read all events between a checkpoint and the
 position of the operation."""
 
 BATCHES_A_TURN = 20
 """Batches after which the next operation has its turn; they take some seconds at most."""
 
 MAX_KEPT = 10
-"""Operations whose chosen runs stay in memory until their next turn, some megabytes each."""
+"""Operations whose selected runs stay in memory until their next turn, some megabytes each."""
 
 
 @dataclass
@@ -261,13 +261,13 @@ class _Batch:
     """What is done in one unit.
 
     Attributes:
-        processed: how many of the chosen runs.
+        processed: how many of the selected runs.
         done: how many of these were not refused.
         refused: the others.
         changed: the canceled runs, and the aggregates that follow them.
         repeated: the new runs.
         definitions: of their jobs.
-        had_repeats: if the operation is about runs that were not repeated, the chosen runs that
+        had_repeats: if the operation is about runs that were not repeated, the selected runs that
             have been repeated since; None for other operations.
     """
 
@@ -321,11 +321,11 @@ class _Batch:
 class BulkSteps:
     """Processes bulk operations, batch by batch."""
 
-    def __init__(self, application: LogApplication, selection: Selection) -> None:
+    def __init__(self, application: LogApplication, selector: RunSelector) -> None:
         self._application = application
-        self._selection = selection
+        self._selector = selector
         self._size = bulk.FIRST
-        self._left: dict[tuple[UUID, int], Sequence[Chosen]] = {}
+        self._remaining: dict[tuple[UUID, int], Sequence[SelectedRun]] = {}
 
     async def process_next(self, operation_id: UUID) -> int | None:
         """Process the next runs of an operation; return its new version, None if it is finished.
@@ -339,36 +339,36 @@ class BulkSteps:
         operation = await self._running(operation_id)
         if operation is None:
             return None
-        left = await self._chosen(operation)
-        if not left:
+        remaining = await self._next_runs(operation)
+        if not remaining:
             now = self._application.clock()
             operation.complete(now)
             await self._append(operation, _Batch(), now)
             return None
         version = operation.version
         for _ in range(BATCHES_A_TURN):
-            processed, version = await self._step(operation_id, version, left)
-            left = left[processed:]
-            if not left:
+            processed, version = await self._step(operation_id, version, remaining)
+            remaining = remaining[processed:]
+            if not remaining:
                 return version
-        if len(self._left) == MAX_KEPT:
-            oldest = next(iter(self._left))
-            del self._left[oldest]
-        self._left[operation_id, version] = left
+        if len(self._remaining) == MAX_KEPT:
+            oldest = next(iter(self._remaining))
+            del self._remaining[oldest]
+        self._remaining[operation_id, version] = remaining
         return version
 
     def keep_only(self, versions: Mapping[UUID, int]) -> None:
-        """Forget the chosen runs of all but these operations at these versions."""
-        over = self._left.keys() - versions.items()
+        """Forget the selected runs of all but these operations at these versions."""
+        over = self._remaining.keys() - versions.items()
         for key in over:
-            del self._left[key]
+            del self._remaining[key]
 
-    async def _chosen(self, operation: BulkOperation) -> Sequence[Chosen]:
+    async def _next_runs(self, operation: BulkOperation) -> Sequence[SelectedRun]:
         """Return the next runs of an operation; from memory, if its last turn left some there."""
-        left = self._left.pop((operation.id, operation.version), None)
-        if left is not None:
-            return left
-        return await self._selection.newest(
+        remaining = self._remaining.pop((operation.id, operation.version), None)
+        if remaining is not None:
+            return remaining
+        return await self._selector.newest(
             self._conditions(operation), operation.as_of, operation.before, AT_A_TIME
         )
 
@@ -388,9 +388,9 @@ class BulkSteps:
         return operation
 
     async def _step(
-        self, operation_id: UUID, version: int, chosen: Sequence[Chosen]
+        self, operation_id: UUID, version: int, selected: Sequence[SelectedRun]
     ) -> tuple[int, int]:
-        """Process the first of the chosen runs; return their number, and the new version.
+        """Process the first of the selected runs; return their number, and the new version.
 
         If one of them changes meanwhile, they are decided again, fewer each time.
 
@@ -404,21 +404,21 @@ class BulkSteps:
                 break
             # Also if a unique slot changes hands meanwhile.
             with suppress(VersionConflictError):
-                processed = await self._process(operation, chosen[:size])
+                processed = await self._process(operation, selected[:size])
                 return processed, operation.version
             size = max(1, size // 4)
         raise VersionConflictError(f"bulk operation {operation_id} has moved on")
 
-    async def _process(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> int:
+    async def _process(self, operation: BulkOperation, selected: Sequence[SelectedRun]) -> int:
         """Apply the action to the runs as one unit; return how many fitted into it.
 
         Raises:
             VersionConflictError: one of them has changed meanwhile.
         """
         began_at = self._application.clock()
-        decide = partial(self._decide, operation, chosen)
+        decide = partial(self._decide, operation, selected)
         batch = await self._application.retry_with_reads(decide)
-        last = chosen[batch.processed - 1]
+        last = selected[batch.processed - 1]
         now = self._application.clock()
         operation.advance(batch.done, batch.refused, last.created_position, now)
         saved = await self._append(operation, batch, began_at)
@@ -426,15 +426,15 @@ class BulkSteps:
             self._size = bulk.next_size(self._size, saved.held_ms)
         return batch.processed
 
-    async def _decide(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> _Batch:
-        ids = [one.run_id for one in chosen]
+    async def _decide(self, operation: BulkOperation, selected: Sequence[SelectedRun]) -> _Batch:
+        ids = [one.run_id for one in selected]
         runs = await self._application.load(JobRun, ids)
         batch = _Batch()
         if self._conditions(operation).is_retried is False:
             # The ids of the new runs are derived: a second such order is refused, and decided
             # again.
-            batch.had_repeats = await self._selection.repeated_among(ids)
-        for one in _read_together(chosen, runs):
+            batch.had_repeats = await self._selector.repeated_among(ids)
+        for one in _read_together(selected, runs):
             run = runs.get(one.run_id)
             try:
                 self._application.quarantine.check([one.run_id])
@@ -507,9 +507,11 @@ class BulkSteps:
         return await application.log_port.append(unit)
 
 
-def _read_together(chosen: Sequence[Chosen], runs: Mapping[UUID, JobRun]) -> Sequence[Chosen]:
-    """Return the first of the chosen runs: the last ones were not read if all were too large."""
-    for count in range(len(chosen), 1, -1):
-        if chosen[count - 1].run_id in runs:
-            return chosen[:count]
-    return chosen[:1]
+def _read_together(
+    selected: Sequence[SelectedRun], runs: Mapping[UUID, JobRun]
+) -> Sequence[SelectedRun]:
+    """Return the first of the selected runs: the last ones were not read if all were too large."""
+    for count in range(len(selected), 1, -1):
+        if selected[count - 1].run_id in runs:
+            return selected[:count]
+    return selected[:1]

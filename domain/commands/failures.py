@@ -26,15 +26,15 @@ class Failures:
     def __init__(self, application: LogApplication) -> None:
         self._application = application
 
-    # Of the log ----------------------------------------------------------------------------------
+    # Of the log
 
-    async def watched(self) -> int:
+    async def searched_until(self) -> int:
         """Return the position up to which failures are recorded."""
         watch = await self._watch()
         return 0 if watch is None else watch.searched_until
 
-    async def note(self, findings: Findings) -> bool:
-        """Record what a search has found; return False if another process has recorded some."""
+    async def record(self, findings: Findings) -> bool:
+        """Record the findings of a search; return False if another process has recorded some."""
         watch = await self._watch()
         searched_until = 0 if watch is None else watch.searched_until
         if searched_until > findings.after:
@@ -44,9 +44,9 @@ class Failures:
         now = self._application.clock()
         of_groups = by_group(findings)
         existing = await self._application.load(FailureGroup, of_groups)
-        for group_id, found in of_groups.items():
+        for group_id, of_group in of_groups.items():
             if group_id in self._application.quarantine:
-                found.failures.clear()  # Else a group that cannot be read would be opened again.
+                of_group.failures.clear()  # Else a group that cannot be read would be opened again.
         groups = record_findings(of_groups, existing, now)
         if watch is None:
             watch = FailureWatch.begin(findings.until, now)
@@ -61,33 +61,27 @@ class Failures:
     async def _watch(self) -> FailureWatch | None:
         return await self._application.find(FailureWatch, FAILURE_WATCH_ID)
 
-    # Of people -----------------------------------------------------------------------------------
+    # Of people-
 
     async def resolve(self, fingerprint: str, in_version: int | None, origin: Origin) -> Row:
         """Resolve a group, from a version of its job on. Raises NotFoundError as `reopen`."""
-
-        def act(group: FailureGroup, now: datetime) -> None:
-            group.resolve(origin.actor, in_version, now)
-
-        return await self._changed(fingerprint, act, origin)
+        return await self._change(
+            fingerprint, lambda group, now: group.resolve(origin.actor, in_version, now), origin
+        )
 
     async def ignore(self, fingerprint: str, origin: Origin) -> Row:
         """Remove a group from the open ones. Raises NotFoundError as `reopen`."""
-
-        def act(group: FailureGroup, now: datetime) -> None:
-            group.ignore(origin.actor, now)
-
-        return await self._changed(fingerprint, act, origin)
+        return await self._change(
+            fingerprint, lambda group, now: group.ignore(origin.actor, now), origin
+        )
 
     async def reopen(self, fingerprint: str, origin: Origin) -> Row:
         """Reopen a group. Raises NotFoundError `failure_not_found`."""
+        return await self._change(
+            fingerprint, lambda group, now: group.reopen(origin.actor, now), origin
+        )
 
-        def act(group: FailureGroup, now: datetime) -> None:
-            group.reopen(origin.actor, now)
-
-        return await self._changed(fingerprint, act, origin)
-
-    async def _changed(self, fingerprint: str, act: Act, origin: Origin) -> Row:
+    async def _change(self, fingerprint: str, act: Act, origin: Origin) -> Row:
         group_id = failure_group_id(fingerprint)
 
         async def decide() -> list[Aggregate]:

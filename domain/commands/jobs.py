@@ -106,11 +106,9 @@ class Definitions(LogApplication):
         Raises:
             NotFoundError: `job_not_found`.
         """
-
-        def pause(definition: JobDefinition, now: datetime) -> None:
-            definition.pause(origin.actor, reason, now)
-
-        return await self._changed(slug, pause, origin)
+        return await self._change(
+            slug, lambda definition, now: definition.pause(origin.actor, reason, now), origin
+        )
 
     async def resume_job(self, slug: str, origin: Origin) -> Row | None:
         """Let waiting runs of a job start again; return its row, or None if it was not paused.
@@ -118,7 +116,7 @@ class Definitions(LogApplication):
         Raises:
             NotFoundError: `job_not_found`.
         """
-        return await self._changed(slug, JobDefinition.resume, origin)
+        return await self._change(slug, JobDefinition.resume, origin)
 
     async def delete_job(self, slug: str, origin: Origin) -> Row:
         """Delete a job without pending or running runs; return its last row.
@@ -142,7 +140,7 @@ class Definitions(LogApplication):
         saved = await self.retry_with_reads(save)
         return saved.rows[definition_id]
 
-    async def _changed(self, slug: str, act: Act, origin: Origin) -> Row | None:
+    async def _change(self, slug: str, act: Act, origin: Origin) -> Row | None:
         """Change a job; return its row, or None if nothing changed."""
         definition_id = identifiers.definition_id(slug)
 

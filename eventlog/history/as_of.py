@@ -1,7 +1,7 @@
 """Time travel: rows as they were at an earlier position of the log.
 
 First the past (`Past`), then the runs that a bulk operation's conditions select as of a position
-(`PastSelection`).
+(`PastRunSelector`).
 
 Rows whose last event is at or before the position are returned as they are; only rows that have
 changed since are folded from their events up to the position. The runs that were alive come from
@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
 from domain.clock import from_iso, to_iso
-from domain.commands.bulk import Chosen, Counted, Selection
+from domain.commands.bulk import RunSelector, SelectedRun, Selection
 from domain.errors import InvalidInputError, Issue
 from domain.filters import Conditions, Label
 from domain.json_values import canonical
@@ -345,7 +345,7 @@ def _future_error(message: str) -> InvalidInputError:
 # The runs that a bulk operation's conditions select as of a position.
 
 
-class PastSelection(Selection):
+class PastRunSelector(RunSelector):
     """Selects runs by conditions, as of a position."""
 
     def __init__(
@@ -366,21 +366,20 @@ class PastSelection(Selection):
         self._costly = costly
 
     @override
-    async def count(
+    async def select(
         self, conditions: Conditions, limit: int, parameters: Collection[str]
-    ) -> Counted:
+    ) -> Selection:
         async with self._connection_for_counts() as connection:
             personal = await job_definitions.personal_among(connection, parameters)
             async with open_past(connection, self._files, None) as past:
                 position = past.position
                 runs = await run_filter(connection, past, conditions)
                 if runs is None:
-                    return Counted(position, 0, (), personal)
+                    return Selection(position, 0, (), personal)
                 total = await past.count(runs)
                 newest = await past.newest_positions(runs, limit)
-        return Counted(
-            position, total, [_chosen(run_position) for run_position in newest[:limit]], personal
-        )
+        selected = [_selected_run(one) for one in newest[:limit]]
+        return Selection(position, total, selected, personal)
 
     def _connection_for_counts(self) -> AbstractAsyncContextManager[Connection]:
         if self._costly is None:
@@ -390,13 +389,13 @@ class PastSelection(Selection):
     @override
     async def newest(
         self, conditions: Conditions, position: int, before: int | None, limit: int
-    ) -> list[Chosen]:
+    ) -> list[SelectedRun]:
         async with (
             borrowed(self._pool) as connection,
             open_past(connection, self._files, position) as past,
         ):
             positions = await _newest_positions(connection, past, conditions, before, limit)
-        return [_chosen(run_position) for run_position in positions[:limit]]
+        return [_selected_run(run_position) for run_position in positions[:limit]]
 
     @override
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
@@ -413,5 +412,5 @@ async def _newest_positions(
     return await past.newest_positions(replace(runs, before_position=before), limit)
 
 
-def _chosen(run_position: RunPosition) -> Chosen:
-    return Chosen(UUID(run_position["id"]), run_position["created_position"])
+def _selected_run(run_position: RunPosition) -> SelectedRun:
+    return SelectedRun(UUID(run_position["id"]), run_position["created_position"])

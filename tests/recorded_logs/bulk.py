@@ -3,13 +3,13 @@
 from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.jobs.launching import Launch
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from tests.support.logs import TESTER, Parts
 
 
 async def bulk(part: Parts) -> None:
     """Cancel two runs, fail to launch them anew, and think better of a third order."""
-    selected = PastSelection(part.pool, part.files)
+    selected = PastRunSelector(part.pool, part.files)
     operations = BulkOperations(part.jobs, selected)
     steps = BulkSteps(part.jobs, selected)
     for _ in range(2):

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from domain.commands.bulk import BulkSteps
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from eventlog.pending_work import OpenOperations
 from runtime.tasks import Supervision
 from tests.support.logs import parts
@@ -17,7 +17,7 @@ from worker.followers import BulkWorker
 async def main(url: str) -> None:
     """Go on."""
     async with parts(url) as part:
-        steps = BulkSteps(part.jobs, PastSelection(part.pool, part.files))
+        steps = BulkSteps(part.jobs, PastRunSelector(part.pool, part.files))
         worker = BulkWorker(steps, OpenOperations(part.pool, part.jobs.quarantine))
         worker.start(Supervision())
         await asyncio.Event().wait()

@@ -10,7 +10,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from domain.ports import Row
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from tests.support.logs import TESTER, Parts, query
 
 CAUSES = """
@@ -28,7 +28,7 @@ class Scene:
     steps: BulkSteps = field(init=False)
 
     def __post_init__(self) -> None:
-        selected = PastSelection(self.part.pool, self.part.files)
+        selected = PastRunSelector(self.part.pool, self.part.files)
         self.operations = BulkOperations(self.part.jobs, selected)
         self.steps = BulkSteps(self.part.jobs, selected)
 

@@ -126,7 +126,7 @@ async def test_rerun_is_for_all_that_ended_and_tells_what_the_job_no_longer_take
         await scene.launch("strict", parameters={"n": 1})
         runs.append(await scene.end())
     preview = await scene.preview("rerun", "job=strict", patch={"n": "text"})
-    assert preview.counted.total == 2
+    assert preview.selection.total == 2
     assert {one["run"] for one in preview.refused} == set(map(str, runs))
     operation_id = await scene.start("rerun", "job=strict", patch={"n": "text"})
     row = await scene.finish(operation_id)

@@ -15,7 +15,7 @@ from domain.bulk import Order
 from domain.commands.bulk import BulkOperations
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
@@ -62,7 +62,7 @@ async def test_each_run_is_repeated_once_however_often_those_die_who_do_it(
         for _ in range(RUNS):
             launched = await part.jobs.launch("job", Launch(delay_ms=60_000), TESTER)
             ended.append(launched.run_id)
-        operations = BulkOperations(part.jobs, PastSelection(part.pool, part.files))
+        operations = BulkOperations(part.jobs, PastRunSelector(part.pool, part.files))
         for run_id in ended:
             await part.jobs.cancel(run_id, None, TESTER)
         order = Order(action="retry", filter=["status=canceled"], reason="again")

@@ -97,6 +97,6 @@ async def test_a_preview_says_nothing_of_what_changes_hands_meanwhile(
 ) -> None:
     await ended_beside_one_that_starts_just_now(scene, monkeypatch)
     preview = await scene.preview("rerun", "job=unique")
-    assert (preview.counted.total, preview.refused) == (1, [])
+    assert (preview.selection.total, preview.refused) == (1, [])
     preview = await scene.preview("rerun", "job=unique")
     assert [one["code"] for one in preview.refused] == ["run_is_there"]

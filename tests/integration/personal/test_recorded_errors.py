@@ -12,7 +12,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.failures import FailureSearch
-from eventlog.history.as_of import PastSelection
+from eventlog.history.as_of import PastRunSelector
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.personal import SCHEMA, places_of
 from tests.support.sample_logs.shops import Shop
@@ -38,7 +38,7 @@ async def test_a_bulk_operation_records_which_rule_a_run_breaks_and_no_value(
         launched = await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)
         await part.jobs.cancel(launched.run_id, None, TESTER)
     await part.jobs.revise_job("job", {"parameters_schema": STRICT}, None, TESTER)
-    selected = PastSelection(part.pool, part.files)
+    selected = PastRunSelector(part.pool, part.files)
     operations = BulkOperations(part.jobs, selected)
     steps = BulkSteps(part.jobs, selected)
     order = Order(action="rerun", filter=("job=job",), reason="again", patch=None)
@@ -80,7 +80,7 @@ async def test_a_handlers_words_are_recorded_without_the_runs_personal_values(
     assert message == "no letter for '[personal]'"
     assert stack == "Traceback …\nValueError: no letter for '[personal]'\n"
     findings = await FailureSearch(part.pool, part.files).after(0)
-    await Failures(part.jobs).note(findings)
+    await Failures(part.jobs).record(findings)
     await part.subjects.erase(NAME, None, TESTER)
     assert places_of(shop.url, NAME) == set()
 
