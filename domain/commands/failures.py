@@ -61,7 +61,7 @@ class Failures:
     async def _watch(self) -> FailureWatch | None:
         return await self._application.find(FailureWatch, FAILURE_WATCH_ID)
 
-    # Of people-
+    # Of people
 
     async def resolve(self, fingerprint: str, in_version: int | None, origin: Origin) -> Row:
         """Resolve a group, from a version of its job on. Raises NotFoundError as `reopen`."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from domain.json_values import JsonObject
+from projections.histories.rules import LoggedEvent
 
 
 @dataclass
@@ -22,29 +22,28 @@ class LivingBulk:
     processed: int = 0
 
 
-BulkRule = Callable[[LivingBulk, JsonObject], str | None]
-"""Returns what was expected if an event with these data breaks a promise."""
+BulkRule = Callable[[LivingBulk, LoggedEvent], str | None]
+"""Returns what was expected if an event breaks a promise."""
 
 
-def bulk_goes_down(bulk: LivingBulk, data: JsonObject) -> str | None:
+def bulk_goes_down(bulk: LivingBulk, event: LoggedEvent) -> str | None:
     """An operation goes from newer runs to older ones, none newer than its position."""
-    before = cast("int", data["before"])
+    before = cast("int", event.data["before"])
     if before < bulk.before:
         return None
     return f"runs created before {bulk.before}, not {before}"
 
 
-def bulk_keeps_to_the_chosen(bulk: LivingBulk, data: JsonObject) -> str | None:
+def bulk_keeps_to_the_chosen(bulk: LivingBulk, event: LoggedEvent) -> str | None:
     """No more runs are processed than were selected."""
-    processed = bulk.processed + _processed(data)
+    processed = bulk.processed + _processed(event)
     if processed <= bulk.total:
         return None
     return f"at most {bulk.total} runs, not {processed}"
 
 
-def bulk_leaves_none_out(bulk: LivingBulk, data: JsonObject) -> str | None:
+def bulk_leaves_none_out(bulk: LivingBulk, _: LoggedEvent) -> str | None:
     """A completed operation has processed every run that was selected."""
-    del data
     if bulk.processed == bulk.total:
         return None
     return f"all of {bulk.total} runs to be processed, not {bulk.processed}"
@@ -62,17 +61,17 @@ FIRST = "bulk_operation.requested"
 LAST = frozenset({"bulk_operation.completed", "bulk_operation.aborted"})
 
 
-def requested(data: JsonObject) -> LivingBulk:
+def requested(event: LoggedEvent) -> LivingBulk:
     """Return the state of a new operation."""
-    return LivingBulk(cast("int", data["total"]), cast("int", data["as_of"]) + 1)
+    return LivingBulk(cast("int", event.data["total"]), cast("int", event.data["as_of"]) + 1)
 
 
-def move(bulk: LivingBulk, topic: str, data: JsonObject) -> None:
+def move(bulk: LivingBulk, event: LoggedEvent) -> None:
     """Apply an event to the operation."""
-    if topic == "bulk_operation.advanced":
-        bulk.before = cast("int", data["before"])
-        bulk.processed += _processed(data)
+    if event.topic == "bulk_operation.advanced":
+        bulk.before = cast("int", event.data["before"])
+        bulk.processed += _processed(event)
 
 
-def _processed(data: JsonObject) -> int:
-    return cast("int", data["done"]) + len(cast("list[object]", data["refused"]))
+def _processed(event: LoggedEvent) -> int:
+    return cast("int", event.data["done"]) + len(cast("list[object]", event.data["refused"]))

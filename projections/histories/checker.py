@@ -3,9 +3,9 @@
 First whether all acknowledged ids are in the log (`Acknowledged`), then the `Checker`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 from uuid import UUID
 
 from projections.histories import bulk_rules, failure_rules, job_rules, schedule_rules
@@ -26,6 +26,8 @@ from projections.histories.rules import (
 )
 from projections.histories.run_rules import RULES, STATES, STEPS, requested
 from projections.histories.schedule_rules import LivingSchedule
+
+S = TypeVar("S")
 
 # Whether all acknowledged ids of runs and events are in the log.
 
@@ -147,76 +149,64 @@ class Checker:
     def _apply(self, event: LoggedEvent) -> None:
         topic = event.topic
         if topic == _REQUESTED:
-            self._begin(event)
+            self._begin_run(event)
         elif topic.startswith("job_run."):
-            self._continue(event)
+            self._continue_run(event)
         elif topic in job_rules.RULES:
-            self._change(event)
+            self._check_job(event)
         elif topic.startswith("schedule."):
-            self._schedule(event)
+            self._check_schedule(event)
         elif topic.startswith("bulk_operation."):
-            self._bulk(event)
+            self._check_bulk(event)
         elif topic in failure_rules.RULES:
-            self._record_failures(event)
+            self._check_failures(event)
         elif topic in _LAST:
             self._log.forget(event)
 
-    def _change(self, event: LoggedEvent) -> None:
+    def _check_job(self, event: LoggedEvent) -> None:
         job = self._job(str(UUID(bytes=event.aggregate_id)))
-        for rule in job_rules.RULES[event.topic]:
-            expected = rule(job, event)
-            if expected is not None:
-                self._report_broken(event, rule.__name__, expected)
+        self._check(job, event, job_rules.RULES[event.topic])
         job_rules.move(job, event)
 
-    def _schedule(self, event: LoggedEvent) -> None:
+    def _check_schedule(self, event: LoggedEvent) -> None:
         if event.topic == "schedule.registered":
             self._schedules[event.aggregate_id] = schedule_rules.registered(event)
             return
         schedule = self._schedules[event.aggregate_id]
-        for rule in schedule_rules.RULES.get(event.topic, ()):
-            expected = rule(schedule, event)
-            if expected is not None:
-                self._report_broken(event, rule.__name__, expected)
+        self._check(schedule, event, schedule_rules.RULES.get(event.topic, ()))
         schedule_rules.move(schedule, event)
 
-    def _bulk(self, event: LoggedEvent) -> None:
+    def _check_bulk(self, event: LoggedEvent) -> None:
         if event.topic == bulk_rules.FIRST:
-            self._bulks[event.aggregate_id] = bulk_rules.requested(event.data)
+            self._bulks[event.aggregate_id] = bulk_rules.requested(event)
             return
         bulk = self._bulks.get(event.aggregate_id)
         if bulk is None:
             self._report_broken(event, BULK_ENDS_ONCE, "an operation that is not finished")
             self._log.forget(event)
             return
-        for rule in bulk_rules.RULES.get(event.topic, ()):
-            expected = rule(bulk, event.data)
-            if expected is not None:
-                self._report_broken(event, rule.__name__, expected)
-        bulk_rules.move(bulk, event.topic, event.data)
+        self._check(bulk, event, bulk_rules.RULES.get(event.topic, ()))
+        bulk_rules.move(bulk, event)
         if event.topic in bulk_rules.LAST:
             del self._bulks[event.aggregate_id]
             self._log.forget(event)
 
-    def _record_failures(self, event: LoggedEvent) -> None:
-        for rule in failure_rules.RULES[event.topic]:
-            expected = rule(self._failure_search, event.position, event.data)
-            if expected is not None:
-                self._report_broken(event, rule.__name__, expected)
-        failure_rules.move(self._failure_search, event.topic, event.data)
+    def _check_failures(self, event: LoggedEvent) -> None:
+        self._check(self._failure_search, event, failure_rules.RULES[event.topic])
+        failure_rules.move(self._failure_search, event)
 
-    def _begin(self, event: LoggedEvent) -> None:
+    def _begin_run(self, event: LoggedEvent) -> None:
         if event.aggregate_id in self._living:
             self._report_broken(event, LEGAL_TRANSITION, "no second request: the run has not ended")
             return
         job = self._job(cast("str", event.data["definition_id"]))
         run = requested(job, event)
-        self._check_rules(run, event)
+        self._check(run, event, RULES[event.topic])
         self._living[event.aggregate_id] = run
         job.unfinished += 1
         self.runs += 1
 
-    def _continue(self, event: LoggedEvent) -> None:
+    def _continue_run(self, event: LoggedEvent) -> None:
         run = self._living.get(event.aggregate_id)
         if run is None:
             expected = "a run that was requested and has not ended; there is none with this id"
@@ -229,7 +219,7 @@ class Checker:
             self._report_broken(event, KNOWN_TOPIC, f"one of {topics}")
             return
         if self._is_legal(run, event):
-            self._check_rules(run, event)
+            self._check(run, event, RULES[event.topic])
         run.at = event.at
         if not step(run, event):
             del self._living[event.aggregate_id]
@@ -249,9 +239,12 @@ class Checker:
         self._report_broken(event, rule, expected)
         return False
 
-    def _check_rules(self, run: LivingRun, event: LoggedEvent) -> None:
-        for rule in RULES[event.topic]:
-            expected = rule(run, event)
+    def _check(
+        self, state: S, event: LoggedEvent, rules: Sequence[Callable[[S, LoggedEvent], str | None]]
+    ) -> None:
+        """Report each rule that the event breaks, given the state of its aggregate before it."""
+        for rule in rules:
+            expected = rule(state, event)
             if expected is not None:
                 self._report_broken(event, rule.__name__, expected)
 

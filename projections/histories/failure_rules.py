@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from domain.json_values import JsonObject
+from projections.histories.rules import LoggedEvent
 
 
 @dataclass
@@ -22,26 +22,25 @@ class FailureSearch:
     recorded: set[int] = field(default_factory=set)
 
 
-FailureRule = Callable[[FailureSearch, int, JsonObject], str | None]
-"""Returns what was expected if an event, of this position and data, breaks a promise."""
+FailureRule = Callable[[FailureSearch, LoggedEvent], str | None]
+"""Returns what was expected if an event breaks a promise."""
 
 
-def search_goes_on(search: FailureSearch, position: int, data: JsonObject) -> str | None:
+def search_goes_on(search: FailureSearch, event: LoggedEvent) -> str | None:
     """A search goes further than the one before, and no further than the end of the log."""
-    until = cast("int", data["searched_until"])
-    if search.until < until < position:
+    until = cast("int", event.data["searched_until"])
+    if search.until < until < event.position:
         return None
-    return f"a search up to between {search.until + 1} and {position - 1}, not {until}"
+    return f"a search up to between {search.until + 1} and {event.position - 1}, not {until}"
 
 
-def noted_once_where_searched(search: FailureSearch, position: int, data: JsonObject) -> str | None:
+def noted_once_where_searched(search: FailureSearch, event: LoggedEvent) -> str | None:
     """Each failure is recorded once, from the range that was searched just before."""
-    del position
-    positions = positions_in(data)
+    positions = positions_in(event)
     if not positions:
         return None  # Written before events had positions.
-    if len(positions) != data["failures"]:
-        return f"{data['failures']} positions, not {len(positions)}"
+    if len(positions) != event.data["failures"]:
+        return f"{event.data['failures']} positions, not {len(positions)}"
     for failed_at in positions:
         if not search.after < failed_at <= search.until:
             return f"failures between {search.after + 1} and {search.until}, not {failed_at}"
@@ -61,16 +60,16 @@ RULES: dict[str, tuple[FailureRule, ...]] = {
 """The promises that each event of a search or a group must keep."""
 
 
-def positions_in(data: JsonObject) -> list[int]:
+def positions_in(event: LoggedEvent) -> list[int]:
     """Return the positions of the failures that an event records; none for its version 1."""
-    return cast("list[int]", data.get("positions", []))
+    return cast("list[int]", event.data.get("positions", []))
 
 
-def move(search: FailureSearch, topic: str, data: JsonObject) -> None:
+def move(search: FailureSearch, event: LoggedEvent) -> None:
     """Apply an event to the search."""
-    if topic.startswith("failure_watch."):
+    if event.topic.startswith("failure_watch."):
         search.after = search.until
-        search.until = cast("int", data["searched_until"])
+        search.until = cast("int", event.data["searched_until"])
         search.recorded.clear()
     else:
-        search.recorded.update(positions_in(data))
+        search.recorded.update(positions_in(event))

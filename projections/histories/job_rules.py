@@ -13,17 +13,15 @@ from projections.histories.rules import Job, LivingRun, LoggedEvent
 JobRule = Callable[[Job, LoggedEvent], str | None]
 
 
-def no_unfinished_runs(job: Job, event: LoggedEvent) -> str | None:
+def no_unfinished_runs(job: Job, _: LoggedEvent) -> str | None:
     """A job is deleted only when none of its runs is pending or running."""
-    del event
     if not job.unfinished:
         return None
     return f"no deletion while {job.unfinished} runs have not ended"
 
 
-def deleted_before(job: Job, event: LoggedEvent) -> str | None:
+def deleted_before(job: Job, _: LoggedEvent) -> str | None:
     """Only a job that was deleted is registered again."""
-    del event
     if job.is_deleted:
         return None
     return "a job that was deleted"
@@ -37,9 +35,8 @@ def versions_go_on(job: Job, event: LoggedEvent) -> str | None:
     return f"a version above {job.version}, not {version}"
 
 
-def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
+def room_in_job(run: LivingRun, _: LoggedEvent) -> str | None:
     """No run starts while its job has `maxConcurrentRuns` of its latest version running."""
-    del event
     limit = run.job.max_concurrent_runs
     running = run.job.running
     if limit is None or running < limit:
@@ -47,9 +44,8 @@ def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
     return f"no start while {running} runs of at most {limit} are running"
 
 
-def job_not_paused(run: LivingRun, event: LoggedEvent) -> str | None:
+def job_not_paused(run: LivingRun, _: LoggedEvent) -> str | None:
     """No run of a paused job starts until the job is resumed."""
-    del event
     if not run.job.is_paused:
         return None
     return "no start while the job is paused"
@@ -83,11 +79,10 @@ def takes_turns(run: LivingRun, event: LoggedEvent) -> str | None:
 _SECOND = 2
 
 
-def grouped_at_launch(run: LivingRun, event: LoggedEvent) -> str | None:
+def grouped_at_launch(_: LivingRun, event: LoggedEvent) -> str | None:
     """The groups of a run are recorded once, directly after its launch."""
     if event.version == _SECOND:
         return None
-    del run
     return f"the run's second event, not event {event.version}"
 
 
@@ -101,9 +96,8 @@ def unique_kept(run: LivingRun, event: LoggedEvent) -> str | None:
     return None
 
 
-def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
+def key_is_free(run: LivingRun, _: LoggedEvent) -> str | None:
     """No run starts while `concurrencyLimit` runs of its job share its key's value."""
-    del event
     key = run.key
     if key is None:
         return None

@@ -46,9 +46,8 @@ STATES: dict[str, frozenset[str]] = {
 """The states in which each event may happen. A run that has ended is in none of them."""
 
 
-def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
+def known_definition(run: LivingRun, _: LoggedEvent) -> str | None:
     """A run is launched with a version of its job that the log has recorded."""
-    del event
     version = run.definition_version
     newest = run.job.version
     if 1 <= version <= newest:
@@ -56,26 +55,23 @@ def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
     return f"a definition version from 1 to {newest}, not {version}"
 
 
-def job_not_deleted(run: LivingRun, event: LoggedEvent) -> str | None:
+def job_not_deleted(run: LivingRun, _: LoggedEvent) -> str | None:
     """A deleted job gets no new runs until it is registered again."""
-    del event
     if not run.job.is_deleted:
         return None
     return "no request while the job is deleted"
 
 
-def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
+def some_attempts(run: LivingRun, _: LoggedEvent) -> str | None:
     """A run has at least one attempt."""
-    del event
     limit = run.max_attempts
     if limit >= 1:
         return None
     return f"maxAttempts of at least 1, not {limit}"
 
 
-def not_scheduled_in_the_past(run: LivingRun, event: LoggedEvent) -> str | None:
+def not_scheduled_in_the_past(run: LivingRun, _: LoggedEvent) -> str | None:
     """A run is due no earlier than it was launched."""
-    del event
     due_at = run.due_at
     if due_at >= run.at:
         return None
@@ -162,13 +158,12 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
     return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
 
 
-def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
+def bounded_back_off(_: LivingRun, event: LoggedEvent) -> str | None:
     """A retry is due after the failure, and at most a day after it.
 
     A delay begins at the present as its process has it, which is late by the round trip of its last
     measurement; the failure's stamp is never before the run's last one, perhaps another process's.
     """
-    del run
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
@@ -299,11 +294,11 @@ def requested(job: Job, event: LoggedEvent) -> LivingRun:
     )
 
 
-def _starts(run: LivingRun, event: LoggedEvent) -> bool:
+def _start(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
-    _has_turn(run, event)
+    _take_turn(run, event)
     if not run.is_unique_until_end:
-        _let_go(run)
+        _free_unique_value(run)
     data = event.data
     run.worker_id = cast("str", data["worker_id"])
     run.execution = cast("int", data["execution"])
@@ -316,23 +311,23 @@ def _starts(run: LivingRun, event: LoggedEvent) -> bool:
     return True
 
 
-def _is_grouped(run: LivingRun, event: LoggedEvent) -> bool:
+def _group(run: LivingRun, event: LoggedEvent) -> bool:
     groups = cast("dict[str, str]", event.data["groups"])
     run.rate_value = groups.get("rate")
     for until in ("unique_until_start", "unique_until_end"):
         value = groups.get(until)
         if value is not None:
-            _let_go(run)
+            _free_unique_value(run)
             run.own_value = value
             run.is_unique_until_end = until == "unique_until_end"
             run.job.taken[value] += 1
     run.fair_value = groups.get("fair")
-    _waits(run, event)
+    _wait_for_turn(run, event)
     return True
 
 
-def _let_go(run: LivingRun) -> None:
-    """Let others have what the run had to itself."""
+def _free_unique_value(run: LivingRun) -> None:
+    """Let another run hold the unique value."""
     value = run.own_value
     if value is None:
         return
@@ -343,8 +338,8 @@ def _let_go(run: LivingRun) -> None:
         del taken[value]
 
 
-def _waits(run: LivingRun, event: LoggedEvent) -> None:
-    """Note a run that is pending, and whether only turns can keep it from now on."""
+def _wait_for_turn(run: LivingRun, event: LoggedEvent) -> None:
+    """Add a pending run to its fairness group, and whether only turns can delay it from now on."""
     if run.fair_value is None:
         return
     limits = (run.key, run.rate_value, run.start_deadline_at)
@@ -354,8 +349,8 @@ def _waits(run: LivingRun, event: LoggedEvent) -> None:
     run.job.waiting.add(run.group, run.fair_value, event.aggregate_id, due_since)
 
 
-def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
-    """Take in a turn, and note whose it would have been."""
+def _take_turn(run: LivingRun, event: LoggedEvent) -> None:
+    """Record a start in the fairness group, and the value that it skipped."""
     value = run.fair_value
     if value is None:
         return
@@ -366,64 +361,62 @@ def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
         run.overtaken = overtaken
 
 
-def _waits_no_more(run: LivingRun, event: LoggedEvent) -> None:
+def _stop_waiting(run: LivingRun, event: LoggedEvent) -> None:
     if run.fair_value is not None:
         run.job.waiting.remove(run.group, run.fair_value, event.aggregate_id)
 
 
-def _stays(run: LivingRun, event: LoggedEvent) -> bool:
-    del run, event
+def _continue(_run: LivingRun, _event: LoggedEvent) -> bool:
     return True
 
 
-def _wants_cancel(run: LivingRun, event: LoggedEvent) -> bool:
-    del event
+def _request_cancel(run: LivingRun, _: LoggedEvent) -> bool:
     run.cancel_requested = True
     return True
 
 
-def _goes_back(run: LivingRun, event: LoggedEvent) -> bool:
+def _hand_back(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
-    _waits(run, event)
+    _wait_for_turn(run, event)
     return True
 
 
-def _retries_or_ends(run: LivingRun, event: LoggedEvent) -> bool:
+def _retry_or_end(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
-        _let_go(run)
+        _free_unique_value(run)
         return False
     run.attempt += 1
     run.due_at = retry_at
-    _waits(run, event)
+    _wait_for_turn(run, event)
     return True
 
 
-def _ends(run: LivingRun, event: LoggedEvent) -> bool:
+def _end(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
-    _waits_no_more(run, event)
-    _let_go(run)
+    _stop_waiting(run, event)
+    _free_unique_value(run)
     return False
 
 
 STEPS: dict[str, Step] = {
-    "job_run.grouped": _is_grouped,
-    "job_run.started": _starts,
-    "job_run.progressed": _stays,
-    "job_run.succeeded": _ends,
-    "job_run.attempt_failed": _retries_or_ends,
-    "job_run.attempt_timed_out": _retries_or_ends,
-    "job_run.attempt_lost": _retries_or_ends,
-    "job_run.handed_back": _goes_back,
-    "job_run.start_deadline_passed": _ends,
-    "job_run.cancel_requested": _wants_cancel,
-    "job_run.canceled": _ends,
+    "job_run.grouped": _group,
+    "job_run.started": _start,
+    "job_run.progressed": _continue,
+    "job_run.succeeded": _end,
+    "job_run.attempt_failed": _retry_or_end,
+    "job_run.attempt_timed_out": _retry_or_end,
+    "job_run.attempt_lost": _retry_or_end,
+    "job_run.handed_back": _hand_back,
+    "job_run.start_deadline_passed": _end,
+    "job_run.cancel_requested": _request_cancel,
+    "job_run.canceled": _end,
 }
 
 
 def _release(run: LivingRun) -> None:
-    """Let nobody hold the run any more."""
+    """Record that no worker holds the run any more."""
     if run.worker_id is None:
         return
     run.worker_id = None
