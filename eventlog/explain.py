@@ -31,7 +31,7 @@ from eventlog.workers import page_of_workers
 from projections import job_definitions
 from projections.envelope import Envelope
 from projections.explain import NO_EVIDENCE, Evidence, explained
-from projections.explain_facts import NONE_BEFORE, Surroundings, UnderWay, candidate_of, limits_of
+from projections.explain_facts import NONE_BEFORE, Facts, UnderWay, candidate_of, limits_of
 from projections.flow.candidates import LIMIT_COLUMNS, rate_key_of, untimely
 from projections.flow.rates import RateWindowReader
 from projections.job_definitions import JobDefinitionRow
@@ -41,7 +41,7 @@ from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
 
-# The explanation, and the facts around a run: now or at a position of the log.
+# The explanation, and the facts that concern a run: now or at a position of the log.
 
 MAX_WORKERS = 1_000
 
@@ -112,13 +112,13 @@ async def explain_past(
     return explanation, past.position
 
 
-async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Surroundings:
+async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Facts:
     now = await read_value(connection, str, sql.NOW)
     run_id = UUID(run["id"])
     unreadable = await with_unreadable_head(connection, [run_id])
     is_unreadable = bool(unreadable) or run_id in quarantine
     if run["status"] != "pending":
-        return Surroundings(now=now, is_unreadable=is_unreadable)
+        return Facts(now=now, is_unreadable=is_unreadable)
     job_id = UUID(run["job_definition_id"])
     jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
     job = jobs[job_id]
@@ -139,7 +139,7 @@ async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine
         for group_run in queue
     )
     await windows.read(connection, [candidate, *before.runs, *runs_of_groups])
-    return Surroundings(
+    return Facts(
         now=now,
         limits_of_job=limits,
         paused=job["paused"],
@@ -186,10 +186,10 @@ def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
     return at_capacity
 
 
-async def _past_facts(past: Past, run: RunRow, now: str) -> Surroundings:
+async def _past_facts(past: Past, run: RunRow, now: str) -> Facts:
     unknown = [NO_FLEET]
     if run["status"] != "pending":
-        return Surroundings(now=now)
+        return Facts(now=now)
     running, next_running = await past.runs(RunFilter(statuses=["running"]), MAX_PAST_RUNS, 0)
     if next_running is not None:
         unknown.append(f"all runs that were under way: only {len(running)} are read")
@@ -209,7 +209,7 @@ async def _past_facts(past: Past, run: RunRow, now: str) -> Surroundings:
     )
     if before.groups:
         unknown.append(NO_ENDED_STARTS)
-    return Surroundings(
+    return Facts(
         now=now,
         limits_of_job=limits,
         paused=job["paused"],

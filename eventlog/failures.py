@@ -111,7 +111,7 @@ class FailureSearch:
             if event.topic != SUCCEEDED:
                 continue
             run_id = event.aggregate_id
-            run_ids = recovered_by(run_id, await failure_search.family_of(connection, run_id))
+            run_ids = recovered_by(run_id, await failure_search.retry_tree_of(connection, run_id))
             facts = await failure_search.facts_of(connection, run_ids)
             for failed_id, run in facts.items():
                 recovered_attempts += await self._failures_of(connection, failed_id, run)

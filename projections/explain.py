@@ -17,9 +17,9 @@ from domain.workers import Isolation, Labels, has_labels, labels_text
 from projections.envelope import Envelope
 from projections.explain_facts import (
     MAX_NAMED,
+    Facts,
     Member,
     Reason,
-    Surroundings,
     UnderWay,
     blocked_since,
     busy_of,
@@ -58,32 +58,32 @@ class Evidence:
 NO_EVIDENCE = Evidence()
 
 
-def explained(run: RunRow, around: Surroundings, evidence: Evidence = NO_EVIDENCE) -> JsonObject:
+def explained(run: RunRow, facts: Facts, evidence: Evidence = NO_EVIDENCE) -> JsonObject:
     """Return why a run waits, runs or has ended, as clients see it (contract, section 10)."""
-    reasons = _reasons(run, around, evidence)
+    reasons = _reasons(run, facts, evidence)
     return {
         "status": run["status"],
-        "summary": _summary(run, around, reasons),
+        "summary": _summary(run, facts, reasons),
         "reasons": [reason.present() for reason in reasons],
-        "nextChangeAt": _next_change(run, around),
-        "unknown": [*around.unknown],
+        "nextChangeAt": _next_change(run, facts),
+        "unknown": [*facts.unknown],
     }
 
 
-def _reasons(run: RunRow, around: Surroundings, evidence: Evidence) -> list[Reason]:
+def _reasons(run: RunRow, facts: Facts, evidence: Evidence) -> list[Reason]:
     if run["status"] in FINAL:
         return ended(run, evidence)
     cancel = cancel_requested(run, evidence)
     if run["status"] == "running":
-        return [*_unreadable(around), *cancel]
-    return [*waiting(run, around), *cancel]
+        return [*_unreadable(facts), *cancel]
+    return [*waiting(run, facts), *cancel]
 
 
-def _summary(run: RunRow, around: Surroundings, reasons: Sequence[Reason]) -> str:
+def _summary(run: RunRow, facts: Facts, reasons: Sequence[Reason]) -> str:
     status = run["status"]
     binding = [reason.message for reason in reasons if reason.binding]
     if status == "pending":
-        return _waits(around, binding)
+        return _waits(facts, binding)
     attempt = f"attempt {run['attempt']} of {run['max_attempts']}"
     if status in FINAL:
         return ": ".join([f"{status} {_ended_when(run, attempt)}", *binding])
@@ -101,26 +101,26 @@ def _ended_when(run: RunRow, attempt: str) -> str:
     return f"while it waited for {attempt}"
 
 
-def _waits(around: Surroundings, binding: Sequence[str]) -> str:
+def _waits(facts: Facts, binding: Sequence[str]) -> str:
     if binding:
         return f"waits: {'; '.join(binding)}"
-    nothing = "nothing that is known" if around.unknown else "nothing"
+    nothing = "nothing that is known" if facts.unknown else "nothing"
     return f"waits for {nothing}: a worker's next claim may start it"
 
 
-def _next_change(run: RunRow, around: Surroundings) -> str | None:
+def _next_change(run: RunRow, facts: Facts) -> str | None:
     """Return the next known time at which the answer changes, None if none is known."""
     status = run["status"]
     moments: list[str | None] = []
     if status == "pending":
-        candidate = candidate_of(run, around.limits_of_job)
+        candidate = candidate_of(run, facts.limits_of_job)
         moments = [candidate["scheduled_at"], candidate["start_by"]]
-        window = around.window_of(candidate)
+        window = facts.window_of(candidate)
         if window is not None:
             moments.append(window.reopens_at)
     elif status == "running":
         moments = [_runs_until(run)]
-    later = [one for one in moments if one is not None and one > around.now]
+    later = [one for one in moments if one is not None and one > facts.now]
     return min(later, default=None)
 
 
@@ -248,9 +248,9 @@ def _field_of(event: Envelope | None, field: str) -> Json:
 # What keeps a run from being claimed by a worker: none lives, none executes it, or all are busy.
 
 
-def by_workers(run: Candidate, around: Surroundings) -> list[Reason]:
+def by_workers(run: Candidate, facts: Facts) -> list[Reason]:
     """Return what keeps all workers from claiming a run, if anything does."""
-    fleet = around.fleet
+    fleet = facts.fleet
     if fleet is None:
         return []
     if not _any_alive(fleet):
@@ -259,22 +259,22 @@ def by_workers(run: Candidate, around: Surroundings) -> list[Reason]:
     offering = [one for one in fleet if serves_entry_point(one["entry_points"], entry_point)]
     if not _any_alive(offering):
         return [_not_offered(entry_point, offering)]
-    able = around.workers_for(run)
+    able = facts.workers_for(run)
     if not able:
-        return [_requirements_unmet(entry_point, around.requirements_of(run), offering)]
-    if any(around.free_slots(worker, run) > 0 for worker in able):
+        return [_requirements_unmet(entry_point, facts.requirements_of(run), offering)]
+    if any(facts.free_slots(worker, run) > 0 for worker in able):
         return []
-    return [_slots_full(run, able, around)]
+    return [_slots_full(run, able, facts)]
 
 
 def _any_alive(fleet: Sequence[Member]) -> bool:
     return any(worker["state"] == "alive" for worker in fleet)
 
 
-def _slots_full(run: Candidate, able: Sequence[Member], around: Surroundings) -> Reason:
+def _slots_full(run: Candidate, able: Sequence[Member], facts: Facts) -> Reason:
     ids = {worker["id"] for worker in able}
-    since = blocked_since(run, [one for one in around.running if one["worker_id"] in ids], around)
-    isolation = around.requirements_of(run).isolation
+    since = blocked_since(run, [one for one in facts.running if one["worker_id"] in ids], facts)
+    isolation = facts.requirements_of(run).isolation
     details: JsonObject = {"workers": _slots_by_worker(able, isolation)}
     entry_point = run["entry_point"]
     slots = sum(slots_of(worker, isolation) for worker in able)
@@ -367,21 +367,21 @@ def _slots_by_worker(fleet: Sequence[Member], isolation: Isolation) -> list[Json
 # What keeps a run from starting by its rate limit.
 
 
-def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
+def _rate_limited(run: Candidate, facts: Facts) -> Reason:
     """Return that the run's rate window is full, and when it reopens."""
     rate = RateLimit.from_json(run["rate_limit"])
-    window = around.window_of(run)
+    window = facts.window_of(run)
     if rate is None or window is None or window.reopens_at is None:
         message = f"run {run['id']} is not limited by a rate that is full"
         raise ValueError(message)
     details: JsonObject = {
         "limit": rate.limit,
         "periodMs": rate.period_ms,
-        "key": rate.key if around.is_of_rate else None,
+        "key": rate.key if facts.is_of_rate else None,
         "reopensAt": window.reopens_at,
     }
     which = "of its job"
-    if not around.is_of_rate:
+    if not facts.is_of_rate:
         which = "counted together with it since launch"
     elif rate.key is not None:
         which = f"with the same value of {rate.key}"
@@ -390,36 +390,36 @@ def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
         f"{started} started within {in_words(rate.period_ms)},"
         f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
-    return Reason("rate_limited", message, True, _since(run, around), details)
+    return Reason("rate_limited", message, True, _since(run, facts), details)
 
 
-def _since(run: Candidate, around: Surroundings) -> str | None:
+def _since(run: Candidate, facts: Facts) -> str | None:
     """Return since when the run waits for its rate, as far as is known: since it was due."""
     due_at = from_iso(run["scheduled_at"])
-    if due_at > from_iso(around.now):
+    if due_at > from_iso(facts.now):
         return None
     return to_iso(due_at)
 
 
-def waiting(run: RunRow, around: Surroundings) -> list[Reason]:
+def waiting(run: RunRow, facts: Facts) -> list[Reason]:
     """Return all that keeps a pending run from starting; nothing if the next claim takes it.
 
     As long as the run is not due, only its time is binding.
     """
-    candidate = candidate_of(run, around.limits_of_job)
-    by_time = _by_time(run, candidate, around.now)
-    others = by_workers(candidate, around)
-    others += [_refused(one, candidate, around) for one in refusals(candidate, around.limits())]
+    candidate = candidate_of(run, facts.limits_of_job)
+    by_time = _by_time(run, candidate, facts.now)
+    others = by_workers(candidate, facts)
+    others += [_refused(one, candidate, facts) for one in refusals(candidate, facts.limits())]
     if by_time:
         others = [replace(reason, binding=False) for reason in others]
-    elif _is_behind(candidate, around):
-        others.append(_behind(candidate, around))
-    return [*_unreadable(around), *by_time, *others]
+    elif _is_behind(candidate, facts):
+        others.append(_behind(candidate, facts))
+    return [*_unreadable(facts), *by_time, *others]
 
 
-def _unreadable(around: Surroundings) -> list[Reason]:
+def _unreadable(facts: Facts) -> list[Reason]:
     """Return that this version cannot read the run's history, if so."""
-    if not around.is_unreadable:
+    if not facts.is_unreadable:
         return []
     message = (
         "this version of the service cannot read the run's history, and leaves it alone;"
@@ -457,14 +457,14 @@ def _not_due(run: RunRow) -> Reason:
     return Reason("backing_off", message, True, run["updated_at"], details)
 
 
-def _refused(refusal: Refusal, run: Candidate, around: Surroundings) -> Reason:
+def _refused(refusal: Refusal, run: Candidate, facts: Facts) -> Reason:
     if refusal == "job_paused":
-        return _paused(run, around)
+        return _paused(run, facts)
     if refusal == "key_limit":
-        return _held(run, around)
+        return _held(run, facts)
     if refusal == "rate_limited":
-        return _rate_limited(run, around)
-    running = around.of_job(run["job_definition_id"])
+        return _rate_limited(run, facts)
+    running = facts.of_job(run["job_definition_id"])
     most = run["max_concurrent_runs"]
     details: JsonObject = {"limit": most, "running": len(running), "runs": _ids(running)}
     under_way = _counted(len(running), "run of its job is", "runs of its job are")
@@ -472,28 +472,28 @@ def _refused(refusal: Refusal, run: Candidate, around: Surroundings) -> Reason:
         f"{under_way} under way, and maxConcurrentRuns is {most}:"
         " wait for one to end, or revise the job"
     )
-    return Reason("job_limit", message, True, blocked_since(run, running, around), details)
+    return Reason("job_limit", message, True, blocked_since(run, running, facts), details)
 
 
-def _paused(run: Candidate, around: Surroundings) -> Reason:
-    details: JsonObject = {**(around.paused or {})}
+def _paused(run: Candidate, facts: Facts) -> Reason:
+    details: JsonObject = {**(facts.paused or {})}
     message = "its job is paused: resume it"
     reason = details.get("reason")
     if reason is not None:
         message = f"its job is paused ({reason}): resume it"
     at = str(details["at"])
-    if run["scheduled_at"] <= around.now:
+    if run["scheduled_at"] <= facts.now:
         at = max(at, run["scheduled_at"])
     return Reason("job_paused", message, True, at, details)
 
 
-def _held(run: Candidate, around: Surroundings) -> Reason:
-    holders = around.holders_of(key_of(run))
+def _held(run: Candidate, facts: Facts) -> Reason:
+    holders = facts.holders_of(key_of(run))
     first = min(holders, key=lambda one: one["started_at"] or "")
     limit = key_limit(run)
-    parameter = around.key or "the concurrencyKey of its launch"
+    parameter = facts.key or "the concurrencyKey of its launch"
     details: JsonObject = {
-        "parameter": around.key,
+        "parameter": facts.key,
         "limit": limit,
         "heldBy": first["id"],
         "workerId": first["worker_id"],
@@ -506,38 +506,38 @@ def _held(run: Candidate, around: Surroundings) -> Reason:
             f"{len(holders)} runs with the same value of {parameter} are under way,"
             f" and concurrencyLimit is {limit}"
         )
-    return Reason("key_limit", message, True, blocked_since(run, holders, around), details)
+    return Reason("key_limit", message, True, blocked_since(run, holders, facts), details)
 
 
-def _is_behind(run: Candidate, around: Surroundings) -> bool:
+def _is_behind(run: Candidate, facts: Facts) -> bool:
     """Return whether other runs start first, apart from all limits of this one.
 
     That is: the claim of each worker that executes it and has a free slot is full without it. If no
     such worker has a free slot, claims of one slot are considered.
     """
-    if not around.before.runs:
+    if not facts.before.runs:
         return False
-    able = around.workers_for(run)
-    with_free_slots = [worker for worker in able if around.free_slots(worker, run) > 0]
+    able = facts.workers_for(run)
+    with_free_slots = [worker for worker in able if facts.free_slots(worker, run) > 0]
     # If no worker executes it, the claim of a worker that executes everything is considered.
     claimants: list[Member | None] = [*(with_free_slots or able)] or [None]
-    return not any(_may_be_claimed(run, one, around) for one in claimants)
+    return not any(_may_be_claimed(run, one, facts) for one in claimants)
 
 
-def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings) -> bool:
+def _may_be_claimed(run: Candidate, worker: Member | None, facts: Facts) -> bool:
     """Return whether a worker's next claim takes the run, or may take it.
 
     Args:
         run: the run.
         worker: the worker; None for one that executes everything.
-        around: the queue, the limits and the workers.
+        facts: the queue, the limits and the workers.
     """
-    queue = around.before.runs
+    queue = facts.before.runs
     slots = 1
     if worker is not None:
-        slots = max(slots, around.free_slots(worker, run))
-        queue = [one for one in queue if around.can_execute(worker, one)]
-    groups = around.before.groups
+        slots = max(slots, facts.free_slots(worker, run))
+        queue = [one for one in queue if facts.can_execute(worker, one)]
+    groups = facts.before.groups
     if run["max_concurrent_runs"] == 0:
         # The pause is a separate reason; this one is about the order after it.
         job_id = run["job_definition_id"]
@@ -547,14 +547,14 @@ def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings)
             for key, group in groups.items()
         }
         [run] = _resumed([run], job_id)
-    limits = replace(around.limits_with_capacity_for(run), groups=groups)
+    limits = replace(facts.limits_with_capacity_for(run), groups=groups)
     selection = select_candidates(queue, limits, slots)
     if any(one["id"] == run["id"] for one in selection.runs):
         return True
     if len(selection.runs) == slots:
         return False
     # If not all runs before it were read, it may be claimed.
-    return around.before.is_cut or not selection.refusals(run)
+    return facts.before.is_cut or not selection.refusals(run)
 
 
 def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
@@ -566,8 +566,8 @@ def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
     return resumed
 
 
-def _behind(run: Candidate, around: Surroundings) -> Reason:
-    before = around.before
+def _behind(run: Candidate, facts: Facts) -> Reason:
+    before = facts.before
     details: JsonObject = {
         "place": _position_after(before.count),
         "placeInJob": _position_after(before.of_job),

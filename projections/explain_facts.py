@@ -89,8 +89,8 @@ NONE_BEFORE = RunsBefore()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """The queue, the limits and the workers around a run at one time.
+class Facts:
+    """The queue, the limits and the workers at one time, as far as they concern a run.
 
     Attributes:
         now: the time.
@@ -259,11 +259,11 @@ def candidate_of(run: RunRow, limits: JobLimits) -> Candidate:
     }
 
 
-def blocked_since(run: Candidate, running: Iterable[UnderWay], around: Surroundings) -> str | None:
+def blocked_since(run: Candidate, running: Iterable[UnderWay], facts: Facts) -> str | None:
     """Return since when all of these runs together have kept a run from starting."""
     started = [one["started_at"] for one in running]
     moments = [moment for moment in started if moment is not None]
-    if run["scheduled_at"] <= around.now:
+    if run["scheduled_at"] <= facts.now:
         moments.append(run["scheduled_at"])
     return max(moments, default=None)
 

@@ -139,19 +139,19 @@ OVER_TIME = f"""
             CASE WHEN count(*) = %(events)s THEN min(recorded_at) END
         ) AS since
         FROM event GROUP BY originator_id
-    ), noted AS (
+    ), counted AS (
         SELECT originator_id, date_bin(%(bucket)s::interval, last_at, %(since)s) AS at,
             sum(failures)::integer AS failures
         FROM event WHERE last_at >= %(since)s::timestamptz GROUP BY originator_id, at
     )
     SELECT originator_id AS id, since, at, failures
-    FROM looked_at LEFT JOIN noted USING (originator_id) ORDER BY originator_id, at
+    FROM looked_at LEFT JOIN counted USING (originator_id) ORDER BY originator_id, at
 """
 """As Latin-1, any bytes are a valid text, whatever the database's encoding; only numbers and times
 are used."""
 
 
-class _Noted(TypedDict):
+class _FailuresInBucket(TypedDict):
     """The failures of a group in a bucket; null if it had none in all of them."""
 
     id: ReadOnly[str]
@@ -173,7 +173,7 @@ async def over_time(
     """
     events = min(MAX_EVENTS, MAX_EVENTS_IN_ALL // max(len(names), 1))
     values = {"ids": list(names), "since": since, "bucket": bucket, "events": events}
-    rows = await read_rows(connection, _Noted, OVER_TIME, values)
+    rows = await read_rows(connection, _FailuresInBucket, OVER_TIME, values)
     of_group: dict[str, JsonObject] = {}
     buckets: dict[str, list[Json]] = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """Conditions on failures of runs, and what a search for failures reads of runs.
 
 First the conditions, which are the same now and at a past position, `%(ended_by)s`; then the facts
-of failed runs and of their retries (`facts_of`, `family_of`).
+of failed runs and of their retries (`facts_of`, `retry_tree_of`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.failures.grouping import Relative
+from domain.failures.grouping import RetryNode
 from domain.filters import Conditions
 from domain.identifiers import failure_group_id
 from domain.state import Id, Integer, Text
@@ -36,7 +36,7 @@ _POSITIONS = """
             FROM jobs_events
             WHERE originator_id = ANY(%({values})s::uuid[]) AND notification_id <= %(ended_by)s
                 AND topic IN ('failure_group.opened', 'failure_group.recurred')
-        ) AS noted
+        ) AS recorded
     ))
 """
 """The positions of the failures that were recorded in some groups by the position.
@@ -46,34 +46,34 @@ array, as PostgreSQL expects few elements of it: so these are looked up one by o
 excluded (`IS TRUE`), put in a hash table, however many they are.
 """
 
-_NOTED = f"""(
+_IN_GROUPS = f"""(
     status IN ('failed', 'expired') AND completed_position IN ({_POSITIONS})
 )"""
 """Whether the failure that ended a run is one of these, if they are few: served by an index."""
 
-_NOTED_OF_MANY = f"(completed_position IN ({_POSITIONS})) IS TRUE"
+_IN_LARGE_GROUPS = f"(completed_position IN ({_POSITIONS})) IS TRUE"
 
-_NOTED_LATELY = """(
-    created_position > %(noted_after)s AND (completed_position IN (
+_RECENTLY_IN_LARGE_GROUPS = """(
+    created_position > %(recent_after)s AND (completed_position IN (
         SELECT unnest((
             SELECT array_agg(position) FROM (
                 SELECT json_array_elements_text(
                     convert_from(event.state, 'LATIN1')::json->'positions')::bigint AS position
-                FROM unnest(%(groups)s::uuid[], %(noted_versions)s::bigint[])
-                    AS noted (id, version)
+                FROM unnest(%(groups)s::uuid[], %(recent_versions)s::bigint[])
+                    AS recorded (id, version)
                 CROSS JOIN LATERAL (
                     SELECT state FROM jobs_events
-                    WHERE originator_id = noted.id AND originator_version >= noted.version
+                    WHERE originator_id = recorded.id AND originator_version >= recorded.version
                         AND topic IN ('failure_group.opened', 'failure_group.recurred')
                     OFFSET 0
                 ) AS event
-            ) AS noted
+            ) AS recorded
         ))
     )) IS TRUE
 )"""
 """The same for the newest runs, whose failures were all recorded in the newest events."""
 
-_NOT_NOTED = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
+_NOT_IN_GROUPS = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
 
 
 def is_own_retry(run: str) -> str:
@@ -146,13 +146,13 @@ async def are_large(connection: Connection, filters: Conditions) -> bool:
 
 
 @dataclass(frozen=True)
-class Lately:
-    """The newest events of large groups, and the runs whose failures are all in these.
+class RecentFailures:
+    """The newest events of large groups, and the runs whose failures these record.
 
     A failure is recorded after it happened, and so after its run was created.
 
     Attributes:
-        after: the runs are those created after this position.
+        after: all failures of runs created after this position are in these events.
         versions: of each group, the version of the first of these events.
     """
 
@@ -177,9 +177,9 @@ class _Newest(TypedDict):
     version: ReadOnly[int]
 
 
-async def lately(
+async def recent_failures(
     connection: Connection, filters: Conditions, before: int, events: int
-) -> Lately | None:
+) -> RecentFailures | None:
     """Return the newest events of the included groups; None if these are all their events.
 
     Args:
@@ -194,37 +194,37 @@ async def lately(
     after = max(one["position"] for one in newest)
     if not after:
         return None
-    return Lately(after, [one["version"] for one in newest])
+    return RecentFailures(after, [one["version"] for one in newest])
 
 
 def conditions(
-    filters: Conditions, *, are_large: bool, lately: Lately | None = None
+    filters: Conditions, *, are_large: bool, recent: RecentFailures | None = None
 ) -> Iterator[str]:
     """Yield the SQL conditions on a run's failure, and on its retries.
 
     Args:
         filters: all conditions.
         are_large: whether the included groups have many failures.
-        lately: the newest of these failures, if only the newest runs are read, as of now.
+        recent: the newest of these failures, if only the newest runs are read, as of now.
     """
     if filters.failures.included:
         yield _FAILURE.format(values="failures")
     if filters.failures.excluded:
         yield f"{_FAILURE.format(values='other_failures')} IS NOT TRUE"
     if filters.failure_groups.included:
-        yield _noted(are_large=are_large, lately=lately)
+        yield _in_groups(are_large=are_large, recent=recent)
     if filters.failure_groups.excluded:
-        yield _NOT_NOTED.format(values="other_groups")
+        yield _NOT_IN_GROUPS.format(values="other_groups")
     if filters.is_retried is True:
         yield _RETRIED
     if filters.is_retried is False:
         yield f"NOT {_RETRIED}"
 
 
-def _noted(*, are_large: bool, lately: Lately | None) -> str:
-    if lately is not None:
-        return _NOTED_LATELY
-    condition = _NOTED_OF_MANY if are_large else _NOTED
+def _in_groups(*, are_large: bool, recent: RecentFailures | None) -> str:
+    if recent is not None:
+        return _RECENTLY_IN_LARGE_GROUPS
+    condition = _IN_LARGE_GROUPS if are_large else _IN_GROUPS
     return condition.format(values="groups")
 
 
@@ -261,28 +261,28 @@ _OWN_RETRY_OF = f"""
         THEN (run.launch_context->>'retryOf')::uuid END AS retry_of
 """
 
-MAX_RELATIVES = 1_000
+MAX_TREE_RUNS = 1_000
 
-DEEPEST = 100
+MAX_DEPTH = 100
 
-FAMILY = f"""
+RETRY_TREE = f"""
     WITH RECURSIVE up AS (
         SELECT run.id, run.job_definition_id AS job, {_OWN_RETRY_OF}, 0 AS depth
         FROM job_runs AS run WHERE id = %(id)s
         UNION ALL
         SELECT run.id, up.job, {_OWN_RETRY_OF}, up.depth + 1
         FROM up JOIN job_runs AS run ON run.id = up.retry_of AND run.job_definition_id = up.job
-        WHERE up.depth < {DEEPEST}
+        WHERE up.depth < {MAX_DEPTH}
     ), down AS (
         (SELECT id, job, 0 AS depth FROM up ORDER BY up.depth DESC LIMIT 1)
         UNION ALL
         SELECT run.id, down.job, down.depth + 1 FROM down
         JOIN job_runs AS run ON run.launch_context->>'retryOf' = down.id::text
             AND run.job_definition_id = down.job AND {is_own_retry("run")}
-        WHERE down.depth < {DEEPEST}
+        WHERE down.depth < {MAX_DEPTH}
     )
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
-    FROM (SELECT id FROM down LIMIT {MAX_RELATIVES}) AS one JOIN job_runs AS run USING (id)
+    FROM (SELECT id FROM down LIMIT {MAX_TREE_RUNS}) AS one JOIN job_runs AS run USING (id)
 """
 """A run with the runs that it repeats, and all retries of these."""
 
@@ -296,7 +296,7 @@ class RunFacts(TypedDict):
     definition_version: ReadOnly[Integer]
 
 
-class _Relative(TypedDict):
+class _RetryRow(TypedDict):
     id: ReadOnly[str]
     retry_of: ReadOnly[str | None]
     status: ReadOnly[str]
@@ -316,17 +316,14 @@ async def facts_of(connection: Connection, run_ids: Sequence[UUID]) -> dict[UUID
     return {UUID(row["id"]): row for row in rows}
 
 
-async def family_of(connection: Connection, run_id: UUID) -> list[Relative]:
+async def retry_tree_of(connection: Connection, run_id: UUID) -> list[RetryNode]:
     """Return the run with the runs that it repeats, and all retries of these."""
-    rows = await read_rows(connection, _Relative, FAMILY, {"id": run_id})
-    relatives: dict[UUID, Relative] = {}
-    for row in rows:
-        relative = _relative(row)
-        relatives[relative.id] = relative
-    return list(relatives.values())
+    rows = await read_rows(connection, _RetryRow, RETRY_TREE, {"id": run_id})
+    # A run may be reached by several paths.
+    return list({row["id"]: _retry_node(row) for row in rows}.values())
 
 
-def _relative(row: _Relative) -> Relative:
+def _retry_node(row: _RetryRow) -> RetryNode:
     run_id = UUID(row["id"])
     retry_of: UUID | None = None
     if row["retry_of"] is not None:
@@ -334,4 +331,4 @@ def _relative(row: _Relative) -> Relative:
     succeeded_at: int | None = None
     if row["status"] == "succeeded":
         succeeded_at = row["completed_position"]
-    return Relative(run_id, retry_of, succeeded_at)
+    return RetryNode(run_id, retry_of, succeeded_at)

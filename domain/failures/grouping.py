@@ -102,12 +102,12 @@ def record_findings(
     return groups
 
 
-# Which runs a success makes up for: itself, and those that it was launched to repeat.
+# Which runs recover by a success: the run itself, and those that it was launched to repeat.
 
 
 @dataclass(frozen=True)
-class Relative:
-    """One of the runs that are retries of each other.
+class RetryNode:
+    """A run in a tree of runs and their retries.
 
     Attributes:
         retry_of: the run that it repeats, None for the first.
@@ -119,15 +119,15 @@ class Relative:
     succeeded_at: int | None
 
 
-def recovered_by(run_id: UUID, family: Iterable[Relative]) -> list[UUID]:
+def recovered_by(run_id: UUID, tree: Iterable[RetryNode]) -> list[UUID]:
     """Return the run and those that it repeats, as far as its success makes up for their failures.
 
     Where another retry of one of them succeeded before, it had recovered already, and so had those
     that it repeats.
     """
-    by_id: dict[UUID | None, Relative] = {}
-    retries: defaultdict[UUID | None, list[Relative]] = defaultdict(list)
-    for one in family:
+    by_id: dict[UUID | None, RetryNode] = {}
+    retries: defaultdict[UUID | None, list[RetryNode]] = defaultdict(list)
+    for one in tree:
         by_id[one.id] = one
         retries[one.retry_of].append(one)
     recovered: list[UUID] = []
@@ -141,7 +141,7 @@ def recovered_by(run_id: UUID, family: Iterable[Relative]) -> list[UUID]:
 
 
 def _has_recovered(
-    run: Relative, retries: Mapping[UUID | None, Sequence[Relative]], before: int
+    run: RetryNode, retries: Mapping[UUID | None, Sequence[RetryNode]], before: int
 ) -> bool:
     """Return whether a run, or one that repeats it, succeeded before a position."""
     seen: set[UUID] = set()

@@ -19,7 +19,7 @@ from domain.filters import Conditions, End, Label, Parameter
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject, canonical
 from projections import failure_search
-from projections.failure_search import Lately
+from projections.failure_search import RecentFailures
 from projections.job_runs import COLUMNS, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows, read_value, within_page
 
@@ -243,7 +243,7 @@ class RunFilter:
         order: of the list.
         conditions: all other conditions.
         of_large_groups: whether the failure groups of the conditions have many failures.
-        lately: the newest of these failures, if only the newest runs are read.
+        recent_failures: the newest of these failures, if only the newest runs are read.
     """
 
     definition_id: UUID | None = None
@@ -256,7 +256,7 @@ class RunFilter:
     order: Order = "created"
     conditions: Conditions = field(default_factory=Conditions)
     of_large_groups: bool = False
-    lately: Lately | None = None
+    recent_failures: RecentFailures | None = None
 
     @property
     def is_search(self) -> bool:
@@ -372,7 +372,7 @@ def conditions(runs: RunFilter) -> list[str]:
         for index in range(len(runs.excluded_ids))
     ]
     parts += failure_search.conditions(
-        runs.conditions, are_large=runs.of_large_groups, lately=runs.lately
+        runs.conditions, are_large=runs.of_large_groups, recent=runs.recent_failures
     )
     return [*parts, *_further(runs.conditions)]
 
@@ -481,9 +481,9 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
         "other_workers": sorted(filters.workers.excluded),
         **failure_search.values(filters),
     }
-    if runs.lately is not None:
-        values["noted_after"] = runs.lately.after
-        values["noted_versions"] = list(runs.lately.versions)
+    if runs.recent_failures is not None:
+        values["recent_after"] = runs.recent_failures.after
+        values["recent_versions"] = list(runs.recent_failures.versions)
     if filters.created_from is not None:
         values["created_from"] = to_iso(filters.created_from)
     if filters.created_before is not None:
@@ -614,10 +614,10 @@ async def _newest_of_groups(
     events = FEW_EVENTS
     while runs.of_large_groups and runs.order == "created":
         before = NOW if runs.before_position is None else runs.before_position
-        lately = await failure_search.lately(connection, runs.conditions, before, events)
-        if lately is None:
+        recent = await failure_search.recent_failures(connection, runs.conditions, before, events)
+        if recent is None:
             break
-        newest = replace(search, runs=replace(runs, lately=lately))
+        newest = replace(search, runs=replace(runs, recent_failures=recent))
         rows = await _page(connection, newest, limit, offset)
         if rows and rows[0]["in_page"] > limit:
             return rows

@@ -287,10 +287,10 @@ async def test_of_archived_runs_only_the_services_retries_count_as_such(
         async with part.pool.connection() as connection:
             for _ in range(2):
                 known = await failure_search.repeated_among(connection, [retried, claimed])
-                family = await failure_search.family_of(connection, claimed)
+                tree = await failure_search.retry_tree_of(connection, claimed)
                 assert known == {retried}
-                assert [one.id for one in family] == [claimed]
-                family = await failure_search.family_of(connection, retried)
-                assert {one.id for one in family} == {retried, again}
+                assert [one.id for one in tree] == [claimed]
+                tree = await failure_search.retry_tree_of(connection, retried)
+                assert {one.id for one in tree} == {retried, again}
                 await archive_now(database_url, archive)
     assert query(database_url, "SELECT count(*) FROM archived_runs") == [(4,)]

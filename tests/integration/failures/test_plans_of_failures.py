@@ -169,12 +169,12 @@ async def test_the_first_page_of_a_large_group_reads_its_newest_events(part: Par
             before = page[-1]["created_position"]
             assert (following is None) == (len(run_ids) == len(everything))
         assert run_ids == [run["id"] for run in everything]
-        newest = await failure_search.lately(
+        newest = await failure_search.recent_failures(
             connection, parsed_filter.conditions, NOW, lists.FEW_EVENTS
         )
-    values = page_values(RunSearch(replace(parsed_filter, lately=newest)), PAGE, 0)
+    values = page_values(RunSearch(replace(parsed_filter, recent_failures=newest)), PAGE, 0)
     values |= {"status_0": "failed", "status_1": "expired"}
-    query = lists.newest_first(replace(parsed_filter, lately=newest))
+    query = lists.newest_first(replace(parsed_filter, recent_failures=newest))
     [(explained,)] = _explained(part.url, query, values)
     nodes = _nodes(explained[0]["Plan"])
     assert explained[0]["Plan"]["Actual Rows"] == PAGE + 1

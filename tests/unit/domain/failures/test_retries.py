@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.failures.grouping import Relative, recovered_by
+from domain.failures.grouping import RetryNode, recovered_by
 
 FamilyMember = tuple[str, str, int | None]
 
@@ -37,9 +37,9 @@ def id_of(name: str) -> UUID:
 def test_a_success_makes_up_for_what_it_repeats_once(
     family: list[FamilyMember], success: str, names: str
 ) -> None:
-    relatives = [
-        Relative(id_of(name), id_of(origin) if origin else None, at) for name, origin, at in family
+    tree = [
+        RetryNode(id_of(name), id_of(origin) if origin else None, at) for name, origin, at in family
     ]
     expected = [id_of(name) for name in names]
-    assert recovered_by(id_of(success), relatives) == expected
-    assert recovered_by(id_of(success), relatives[::-1]) == expected
+    assert recovered_by(id_of(success), tree) == expected
+    assert recovered_by(id_of(success), tree[::-1]) == expected
