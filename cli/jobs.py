@@ -29,7 +29,7 @@ from cli.service import (
 from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
 from cli.times import AsOf, duration_of_option, position_or_moment
-from projections.simulation import FARTHEST_BACK, MAX_AT_A_TIME
+from projections.what_if import FARTHEST_BACK, MAX_AT_A_TIME
 from worker.executors.local.probe import probe_handlers
 from worker.executors.packages import collect_packages
 

@@ -19,7 +19,7 @@ from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.recorded_runs import read_job_history
 from projections.job_history import History
-from projections.simulation import present
+from projections.what_if import present
 
 CAPACITY = (
     "at most {most} ran at a time: whether workers had capacity for more is not recorded, and the"

@@ -24,11 +24,11 @@ from projections.job_history import (
     History,
     RecordedRow,
     RecordedRun,
-    Steps,
+    Timeline,
+    describes_all_turns,
     ms_of,
     run_of_history,
     run_of_row,
-    tells_all,
 )
 from projections.rows import Connection, read_rows, read_value
 
@@ -95,7 +95,7 @@ async def _runs_of_rows(
     """Return the runs that had not ended before a time.
 
     Returns:
-        The runs whose rows hold everything, and by id the rows of all others (`tells_all`).
+        The runs whose rows describe all their turns, and by id the rows of all others.
     """
     runs: list[RecordedRun] = []
     restarted: dict[UUID, RecordedRow] = {}
@@ -107,7 +107,7 @@ async def _runs_of_rows(
     }
     while rows := await read_rows(connection, _PagedRow, IN_RANGE, values):
         for row in rows:
-            if tells_all(row):
+            if describes_all_turns(row):
                 runs.append(run_of_row(row))
             else:
                 restarted[UUID(row["id"])] = row
@@ -137,7 +137,7 @@ async def _runs_of_histories(
 
 async def _read_limits(connection: Connection, files: LogFiles, job_id: UUID) -> History:
     """Return a history without runs that has the limits of a job, as they changed."""
-    history = History(0, 0, (), Steps())
+    history = History(0, 0, (), Timeline())
     job: JobDefinitionRow | None = None
     for event in await whole_histories(connection, files, [job_id]):
         if event.unreadable is not None:

@@ -1,6 +1,6 @@
 """A job's recorded past: its runs, each with its turns, and its limits. Pure.
 
-First a value over time (`Steps`), then the past (`History`); then how a run's row or its events
+First a value over time (`Timeline`), then the past (`History`); then how a run's row or its events
 become a `RecordedRun`. `simulation.py` simulates it. Times are milliseconds since 1970.
 """
 
@@ -21,7 +21,7 @@ from projections.envelope import Envelope
 T = TypeVar("T")
 
 
-class Steps(Generic[T]):
+class Timeline(Generic[T]):
     """A value over time, None before the first change.
 
     Attributes:
@@ -64,7 +64,7 @@ class Turn:
         due_at: when it is due.
         started_at: when it started, None if it did not.
         ended_at: when it ended, None if it did not.
-        given_up_at: until when it waits at most; None for ever.
+        waits_until: until when it waits at most; None for ever.
         was_handed_back: whether a stopping worker handed the run back, so that it keeps its queue
             position.
     """
@@ -72,7 +72,7 @@ class Turn:
     due_at: int
     started_at: int | None = None
     ended_at: int | None = None
-    given_up_at: int | None = None
+    waits_until: int | None = None
     was_handed_back: bool = False
 
 
@@ -112,10 +112,10 @@ class History:
     since: int
     until: int
     runs: Sequence[RecordedRun]
-    limits: Steps[int]
-    key_limits: Steps[int] = field(default_factory=Steps)
-    rates: Steps[RateLimit] = field(default_factory=Steps)
-    fairness_keys: Steps[str] = field(default_factory=Steps)
+    limits: Timeline[int]
+    key_limits: Timeline[int] = field(default_factory=Timeline)
+    rates: Timeline[RateLimit] = field(default_factory=Timeline)
+    fairness_keys: Timeline[str] = field(default_factory=Timeline)
 
     def changes(self) -> set[int]:
         """Return the times at which a limit changed."""
@@ -149,7 +149,7 @@ def ms_of(text: str) -> int:
     return ms_between(_EPOCH, from_iso(text))
 
 
-def tells_all(row: RecordedRow) -> bool:
+def describes_all_turns(row: RecordedRow) -> bool:
     """Return whether the row describes all turns, as there is at most one."""
     if row["execution"] == 0:
         return True
@@ -157,18 +157,18 @@ def tells_all(row: RecordedRow) -> bool:
 
 
 def run_of_row(row: RecordedRow) -> RecordedRun:
-    """Return the run of a row that `tells_all`."""
+    """Return the run of a row that `describes_all_turns`."""
     started_at = _ms_or_none(row["started_at"])
     ended_at = _ms_or_none(row["completed_at"])
-    given_up_at = _ms_or_none(row["start_deadline_at"])
+    waits_until = _ms_or_none(row["start_deadline_at"])
     if started_at is None:
-        given_up_at = _earlier(given_up_at, ended_at)
+        waits_until = _earlier(waits_until, ended_at)
         ended_at = None
     turn = Turn(
         due_at=ms_of(row["scheduled_at"]),
         started_at=started_at,
         ended_at=ended_at,
-        given_up_at=given_up_at,
+        waits_until=waits_until,
     )
     return _run(row, [turn])
 
@@ -201,7 +201,7 @@ def _take_event(turns: list[Turn], event: Envelope) -> None:
     match event.topic:
         case "job_run.requested":
             due_at = _ms_or_none(data["scheduled_at"]) or at
-            turns.append(Turn(due_at=due_at, given_up_at=_ms_or_none(data["start_deadline_at"])))
+            turns.append(Turn(due_at=due_at, waits_until=_ms_or_none(data["start_deadline_at"])))
         case "job_run.started":
             turns[-1] = replace(turns[-1], started_at=at)
         case "job_run.handed_back":
@@ -215,7 +215,7 @@ def _take_event(turns: list[Turn], event: Envelope) -> None:
         case "job_run.succeeded" | "job_run.canceled" | "job_run.start_deadline_passed":
             last = turns[-1]
             if last.started_at is None:
-                turns[-1] = replace(last, given_up_at=_earlier(last.given_up_at, at))
+                turns[-1] = replace(last, waits_until=_earlier(last.waits_until, at))
             else:
                 turns[-1] = replace(last, ended_at=at)
 

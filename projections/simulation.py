@@ -1,24 +1,19 @@
 """Simulates a job's past under another limit: the same arrivals and durations. Pure.
 
 First the job's state at one moment, and which turn a claim would start then; then the simulation
-(`simulate`), and the capacity that the workers had (`capacity_of`); last the answer to "what if"
-(`present`), which is what all of this is for.
+(`simulate`); last the capacity that the workers had (`capacity_of`). `what_if.py` compares them.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count, groupby
-from math import ceil
 from statistics import median_low
 from typing import Literal
 
-from domain.clock import to_iso
-from domain.json_values import Json, JsonObject
 from projections.flow.candidates import (
     NO_LIMITS,
     Candidate,
@@ -28,12 +23,7 @@ from projections.flow.candidates import (
     queue_position,
 )
 from projections.flow.selection import GroupKey, LimitState, RateWindow, group_of, refusals
-from projections.job_history import History, RecordedRun, Steps, Turn
-
-MAX_AT_A_TIME = 1_000_000
-"""The highest limit that can be tried."""
-
-FARTHEST_BACK = timedelta(days=3_650)
+from projections.job_history import History, RecordedRun, Timeline, Turn
 
 TurnKey = tuple[str, int]
 """A run's id, and which of its turns."""
@@ -267,7 +257,7 @@ class _Kind(IntEnum):
     """Kinds of events, in the order in which they take effect within a millisecond."""
 
     ENDS = 0
-    GIVES_UP = 1
+    EXPIRES = 1
     REOPENS = 2
     IS_DUE = 3
     STARTS = 4
@@ -321,12 +311,14 @@ class _JobState:
             self._held[_JOB, key] -= 1
             self.waiting.release(("key", key))
 
-    def apply(self, at: int, kind: _Kind, subject: Entry | str | None, limits: Steps[int]) -> None:
+    def apply(
+        self, at: int, kind: _Kind, subject: Entry | str | None, limits: Timeline[int]
+    ) -> None:
         """Apply an event of a turn or of a rate value, or a change of the limits."""
         match kind, subject:
             case _Kind.IS_DUE, Entry():
                 self.waiting.add(subject)
-            case _Kind.GIVES_UP, Entry():
+            case _Kind.EXPIRES, Entry():
                 self.waiting.remove(subject)
             case _Kind.STARTS, Entry():
                 self.start(subject, at)
@@ -403,7 +395,7 @@ class Start:
 class _Simulation:
     """One simulation: a queue of events, the next one first."""
 
-    def __init__(self, history: History, limits: Steps[int], capacity: Steps[int]) -> None:
+    def __init__(self, history: History, limits: Timeline[int], capacity: Timeline[int]) -> None:
         self._history = history
         self._limits = limits
         self._capacity = capacity
@@ -462,11 +454,11 @@ class _Simulation:
 
     def _wait(self, entry: Entry) -> None:
         waits_from = max(entry.due_at, self._history.since)
-        given_up_at = entry.turn.given_up_at
-        if given_up_at is not None:
-            if given_up_at <= waits_from:
+        waits_until = entry.turn.waits_until
+        if waits_until is not None:
+            if waits_until <= waits_from:
                 return
-            self._plan(given_up_at, _Kind.GIVES_UP, entry)
+            self._plan(waits_until, _Kind.EXPIRES, entry)
         self._plan(waits_from, _Kind.IS_DUE, entry)
 
     def _claim(self, at: int) -> None:
@@ -507,7 +499,9 @@ def _first_entry(run: RecordedRun, since: int) -> Entry | None:
     return None
 
 
-def simulate(history: History, limits: Steps[int], capacity: Steps[int]) -> Mapping[TurnKey, Start]:
+def simulate(
+    history: History, limits: Timeline[int], capacity: Timeline[int]
+) -> Mapping[TurnKey, Start]:
     """Return when each turn of a history would have started; those that would not are left out.
 
     It continues beyond the range until nothing waits any more, but nothing new arrives then.
@@ -544,11 +538,11 @@ def typical_ms(history: History) -> int:
 _Event = tuple[int, _Kind, Entry | str | None]
 
 
-def capacity_of(history: History) -> Steps[int]:
+def capacity_of(history: History) -> Timeline[int]:
     """Return how many runs of the job the workers could execute; none where it is not known."""
     state = _JobState(history)
     state.change_limits(history.since, history.limits.at(history.since))
-    capacity: Steps[int] = Steps()
+    capacity: Timeline[int] = Timeline()
     for at, together in groupby(_recorded_events(history), key=_moment_of):
         for _, kind, subject in together:
             state.apply(at, kind, subject, history.limits)
@@ -601,159 +595,8 @@ def _of_turn(turn: Turn) -> Iterator[tuple[int, _Kind]]:
         yield turn.started_at, _Kind.STARTS
         if turn.ended_at is not None:
             yield turn.ended_at, _Kind.ENDS
-    elif turn.given_up_at is None:
+    elif turn.waits_until is None:
         yield turn.due_at, _Kind.IS_DUE
-    elif turn.given_up_at > turn.due_at:
+    elif turn.waits_until > turn.due_at:
         yield turn.due_at, _Kind.IS_DUE
-        yield turn.given_up_at, _Kind.GIVES_UP
-
-
-# The answer to "what if": waits as they were, and as they would have been.
-
-
-@dataclass(frozen=True)
-class Waits:
-    """How long executions waited from the moment at which they were due, in milliseconds.
-
-    Attributes:
-        starts: how many there were; without any, the others are 0.
-    """
-
-    starts: int
-    median_ms: int
-    p95_ms: int
-    worst_ms: int
-    mean_ms: int
-
-    def present(self) -> JsonObject:
-        """Return them as programs see them."""
-        return {
-            "starts": self.starts,
-            "medianMs": self.median_ms,
-            "p95Ms": self.p95_ms,
-            "worstMs": self.worst_ms,
-            "meanMs": self.mean_ms,
-        }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Waits as they were, and as they would have been, of the same executions.
-
-    Attributes:
-        runs: how many runs these executions belong to.
-        recorded: as they were.
-        simulated: as simulated with nothing changed.
-        supposed: as simulated with the other limit. Executions that would have been given up, by
-            their start deadlines or because they were canceled, are left out.
-        given_up: how many these are.
-        deviation: the sum of all differences between `simulated` and `recorded`, as a share of all
-            recorded waits; None if nothing waited.
-        limits: the job's limits, each with the time from which on it held.
-        most_at_a_time: how many runs were under way at a time, at most.
-    """
-
-    runs: int
-    recorded: Waits
-    simulated: Waits
-    supposed: Waits
-    given_up: int
-    deviation: float | None
-    limits: Sequence[tuple[int, int | None]]
-    most_at_a_time: int
-
-    def present(self) -> JsonObject:
-        """Return it as programs see it."""
-        limits: list[Json] = [
-            {"since": _iso_of(at), "maxConcurrentRuns": most} for at, most in self.limits
-        ]
-        return {
-            "runs": self.runs,
-            "limits": limits,
-            "mostAtATime": self.most_at_a_time,
-            "recorded": self.recorded.present(),
-            "simulated": self.simulated.present(),
-            "deviation": self.deviation,
-            "supposed": self.supposed.present(),
-            "givenUp": self.given_up,
-        }
-
-
-def present(slug: str, limit: int | None, history: History) -> JsonObject:
-    """Return what a job's past would have been with another limit, as programs see it."""
-    return {
-        "job": slug,
-        "since": _iso_of(history.since),
-        "until": _iso_of(history.until),
-        "maxConcurrentRuns": limit,
-        **answer(history, limit).present(),
-    }
-
-
-def _iso_of(at: int) -> str:
-    return to_iso(datetime.fromtimestamp(at / 1_000, UTC))
-
-
-def answer(history: History, limit: int | None) -> Answer:
-    """Return what a history would have been with another limit all the time.
-
-    Args:
-        history: what really happened.
-        limit: how many runs of the job might have been under way at a time; None for any number.
-    """
-    capacity = capacity_of(history)
-    unchanged = simulate(history, history.limits, capacity)
-    supposed = simulate(history, Steps([(0, limit)]), capacity)
-    recorded = _recorded_starts(history)
-    return Answer(
-        runs=len({run_id for run_id, _ in recorded}),
-        recorded=_waits_of(recorded, recorded),
-        simulated=_waits_of(unchanged, recorded),
-        supposed=_waits_of(supposed, recorded),
-        given_up=len(recorded.keys() - supposed.keys()),
-        deviation=_deviation(recorded, unchanged),
-        limits=history.limits.within(history.since, history.until),
-        most_at_a_time=most_at_a_time(history),
-    )
-
-
-def _recorded_starts(history: History) -> dict[TurnKey, Start]:
-    """Return the starts that are compared: those of turns that became due in the range."""
-    return {
-        (run.id, index): Start(turn.due_at, turn.started_at)
-        for run in history.runs
-        for index, turn in enumerate(run.turns)
-        if turn.started_at is not None and turn.due_at >= history.since
-    }
-
-
-def _waits_of(starts: Mapping[TurnKey, Start], measured: Mapping[TurnKey, Start]) -> Waits:
-    waits = sorted(starts[turn].wait_ms for turn in measured if turn in starts)
-    if not waits:
-        return Waits(0, 0, 0, 0, 0)
-    return Waits(
-        starts=len(waits),
-        median_ms=_rank(waits, 50),
-        p95_ms=_rank(waits, 95),
-        worst_ms=waits[-1],
-        mean_ms=round(sum(waits) / len(waits)),
-    )
-
-
-def _rank(waits: Sequence[int], percent: int) -> int:
-    """Return the smallest wait that this share of the waits does not exceed."""
-    return waits[max(ceil(len(waits) * percent / 100), 1) - 1]
-
-
-def _deviation(
-    recorded: Mapping[TurnKey, Start], unchanged: Mapping[TurnKey, Start]
-) -> float | None:
-    waited_ms = sum(start.wait_ms for start in recorded.values())
-    if waited_ms <= 0:
-        return None
-    differs_ms = 0
-    for turn, start in recorded.items():
-        # A turn that does not start in the simulation counts as if it had not waited.
-        wait_ms = unchanged[turn].wait_ms if turn in unchanged else 0
-        differs_ms += abs(wait_ms - start.wait_ms)
-    return differs_ms / waited_ms
+        yield turn.waits_until, _Kind.EXPIRES

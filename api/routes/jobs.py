@@ -70,7 +70,7 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.runs.lists import RunFilter
-from projections.simulation import FARTHEST_BACK, MAX_AT_A_TIME, present
+from projections.what_if import FARTHEST_BACK, MAX_AT_A_TIME, present
 from runtime.tasks import QueueFullError, run_in_thread
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])

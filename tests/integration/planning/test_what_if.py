@@ -17,7 +17,7 @@ from eventlog import recorded_runs
 from eventlog.keys import LogFiles
 from eventlog.recorded_runs import read_job_history
 from projections.job_history import History, ms_of
-from projections.simulation import answer
+from projections.what_if import compare
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 
@@ -93,9 +93,9 @@ async def test_unchanged_a_simulation_agrees_with_what_was(part: Parts, tmp_path
     happened_at = [ms_of(event.at) for event in events if event.topic == "job_run.started"]
     assert sorted(simulated) == sorted(happened_at)
     assert len(simulated) == starts
-    assert sum(turn.given_up_at is not None for turn in turns) == 3
-    assert [most for _, most in answer(history, 1).limits] == [1, 2]
-    unchanged = answer(history, None)
+    assert sum(turn.waits_until is not None for turn in turns) == 3
+    assert [most for _, most in compare(history, 1).limits] == [1, 2]
+    unchanged = compare(history, None)
     assert unchanged.recorded.starts == unchanged.simulated.starts == starts
     assert unchanged.deviation is not None
     assert unchanged.deviation < 0.05
@@ -120,7 +120,7 @@ async def test_only_what_was_there_in_the_range_is_read(part: Parts) -> None:
     assert none is not None
     # One waits and one is under way.
     assert len(none.runs) == 2
-    assert answer(none, 1).runs == 0
+    assert compare(none, 1).runs == 0
 
 
 @pytest.mark.parametrize("rows_a_page", [1, 3, 500])
@@ -156,7 +156,7 @@ async def test_rates_and_fairness_are_part_of_the_past(part: Parts) -> None:
     history = await _read(part)
     assert order == ["a", "b", "a", "a", "a"]
     assert sorted(run.fair_value or "" for run in history.runs) == [*['"a"'] * 4, '"b"']
-    unchanged = answer(history, None)
+    unchanged = compare(history, None)
     assert unchanged.recorded.starts == 5
     # The third run of a tenant waits for the first one to leave the period, also in the simulation.
     assert unchanged.simulated.worst_ms >= 190

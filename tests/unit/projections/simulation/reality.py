@@ -6,7 +6,7 @@ from datetime import timedelta
 from random import Random
 
 from domain.jobs.policies import RateLimit
-from projections.job_history import History, RecordedRun, Steps, Turn
+from projections.job_history import History, RecordedRun, Timeline, Turn
 
 END = 100_000
 
@@ -147,10 +147,10 @@ def happened(
         0,
         END,
         runs,
-        Steps([(0, limit)]),
-        Steps([(0, of_key)]),
-        Steps([(0, rate and RateLimit(rate[0], timedelta(milliseconds=rate[1]), "tenant"))]),
-        Steps([(0, "tenant" if is_fair else None)]),
+        Timeline([(0, limit)]),
+        Timeline([(0, of_key)]),
+        Timeline([(0, rate and RateLimit(rate[0], timedelta(milliseconds=rate[1]), "tenant"))]),
+        Timeline([(0, "tenant" if is_fair else None)]),
     )
 
 
@@ -172,7 +172,7 @@ def _end(
 def _is_too_late(life: Life, tick: int) -> bool:
     if life.turns or life.deadline is None or life.deadline > tick:
         return False
-    life.turns.append(Turn(due_at=life.due_at, given_up_at=life.deadline))
+    life.turns.append(Turn(due_at=life.due_at, waits_until=life.deadline))
     return True
 
 
@@ -198,7 +198,7 @@ def _claim(
 
 def _turn(life: Life, tick: int) -> Turn:
     if not life.turns:
-        return Turn(due_at=life.due_at, started_at=tick, given_up_at=life.deadline)
+        return Turn(due_at=life.due_at, started_at=tick, waits_until=life.deadline)
     if life.pauses[len(life.turns) - 1] is not None:
         return Turn(due_at=life.came_at, started_at=tick)
     ended_at = life.turns[-1].ended_at

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from domain.jobs.policies import RateLimit
-from projections.job_history import History, RecordedRun, Steps, Turn
-from projections.simulation import TurnKey, answer, capacity_of, simulate
+from projections.job_history import History, RecordedRun, Timeline, Turn
+from projections.simulation import TurnKey, capacity_of, simulate
+from projections.what_if import compare
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
 ROUNDS = 40
@@ -27,9 +28,9 @@ def _starts(history: History) -> dict[TurnKey, int]:
 
 
 def _simulated(
-    history: History, limit: int | None, capacity: Steps[int] | None = None
+    history: History, limit: int | None, capacity: Timeline[int] | None = None
 ) -> dict[TurnKey, int]:
-    simulated = simulate(history, Steps([(0, limit)]), capacity or Steps())
+    simulated = simulate(history, Timeline([(0, limit)]), capacity or Timeline())
     return {turn: start.started_at for turn, start in simulated.items()}
 
 
@@ -50,7 +51,7 @@ def test_unchanged_it_is_what_was_whatever_capacity_workers_had(limit: int | Non
             is_fair=random.random() < 0.5,
         )
         assert _simulated(history, limit, capacity_of(history)) == _starts(history)
-        result = answer(history, limit)
+        result = compare(history, limit)
         assert result.deviation in {None, 0.0}
         assert (result.recorded, result.given_up) == (result.simulated, 0)
         assert result.supposed == result.simulated
@@ -112,14 +113,14 @@ def test_what_is_under_way_or_waits_at_the_beginning_counts() -> None:
     assert _simulated(late, 1) == {("a", 0): 10, ("b", 0): 40, ("c", 0): 50}
     # What was under way stays so, and holds its key; what waited starts at the beginning.
     assert _simulated(late, 2) == {("a", 0): 10, ("b", 0): 20, ("c", 0): 40}
-    result = answer(late, 2)
+    result = compare(late, 2)
     assert (result.runs, result.recorded.worst_ms, result.supposed.worst_ms) == (1, 25, 15)
 
 
 def test_what_was_given_up_before_the_beginning_does_not_wait() -> None:
-    given_up = RecordedRun("a", 0, None, [Turn(due_at=5, given_up_at=15)])
+    given_up = RecordedRun("a", 0, None, [Turn(due_at=5, waits_until=15)])
     for since in (15, 20):
-        assert _simulated(History(since, 100, [given_up], Steps()), None) == {}
+        assert _simulated(History(since, 100, [given_up], Timeline()), None) == {}
 
 
 def test_a_shorter_period_lets_what_waits_start() -> None:
@@ -129,14 +130,14 @@ def test_a_shorter_period_lets_what_waits_start() -> None:
         for number, turn in enumerate(turns)
     ]
     periods = [(0, timedelta(milliseconds=100)), (20, timedelta(milliseconds=10))]
-    rates = Steps([(at, RateLimit(1, period, None)) for at, period in periods])
-    history = History(0, 100, runs, Steps(), rates=rates)
+    rates = Timeline([(at, RateLimit(1, period, None)) for at, period in periods])
+    history = History(0, 100, runs, Timeline(), rates=rates)
     assert _simulated(history, None) == _starts(history)
 
 
 def test_waits_are_summed_up_by_nearest_rank() -> None:
     lives = [Life(f"{n:03}", due_at=1, works=[1], pauses=[]) for n in range(100)]
-    result = answer(happened(lives, 1), None)
+    result = compare(happened(lives, 1), None)
     recorded = result.recorded
     assert (recorded.starts, recorded.median_ms, recorded.p95_ms) == (100, 49, 94)
     assert (recorded.worst_ms, recorded.mean_ms) == (99, 50)
