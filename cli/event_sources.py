@@ -19,7 +19,7 @@ from eventlog.database.listener import Listener, Signal
 from eventlog.history.audit import Audit, EventFilter, Page
 from projections.envelope import Envelope
 from projections.rows import read_texts
-from projections.runs.lists import id_range
+from projections.runs.filters import id_range
 from runtime.tasks import Supervision
 
 POLL_S = 1.0

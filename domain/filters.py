@@ -2,7 +2,7 @@
 
 First the meaning of a filter (`Conditions`, all of which must hold); then one condition as text
 (`Word`); then the existing conditions, and how words become `Conditions` (`conditions_of`). Slugs
-and search texts are resolved in `projections.runs.lists`.
+and search texts are resolved in `projections.runs.filters`.
 """
 
 import re

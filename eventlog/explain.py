@@ -38,7 +38,7 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import IS_RUNNING, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows, read_value
 from projections.runs import lists
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from projections.table import rows_by_id
 
 # The explanation, and the facts that concern a run: now or at a position of the log.

@@ -45,7 +45,8 @@ from eventlog.history.as_of import open_past
 from projections import bulk, job_runs
 from projections.bulk import BulkRow
 from projections.runs import related
-from projections.runs.lists import NOW, first_of_page
+from projections.runs.filters import NOW
+from projections.runs.lists import first_of_page
 from projections.table import rows_by_id
 
 _REASON = Annotated[str, Field(min_length=1, max_length=1_000)]

@@ -69,7 +69,7 @@ from eventlog.recorded_runs import read_job_history
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from projections.what_if import FARTHEST_BACK, MAX_AT_A_TIME, present
 from runtime.tasks import QueueFullError, run_in_thread
 

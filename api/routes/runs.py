@@ -75,7 +75,7 @@ from projections import job_runs
 from projections.envelope import Envelope
 from projections.flow import unfinished
 from projections.job_runs import RunRow
-from projections.runs.lists import Order, jobs_matching, run_filter
+from projections.runs.filters import Order, jobs_matching, run_filter
 from runtime.tasks import run_until_one_ends
 from worker.logs.run_logs import Stream, StreamFilter
 

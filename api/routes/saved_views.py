@@ -14,7 +14,7 @@ from domain.filters import MAX_WORDS
 from domain.saved_views import MAX_FILTER, MAX_NAME, MAX_VIEWS, ViewContent
 from eventlog.history.as_of import open_past
 from projections import saved_views
-from projections.runs.lists import Order
+from projections.runs.filters import Order
 
 
 @with_columns(saved_views.SavedViewRow, saved_views.SHOWN)

@@ -29,7 +29,7 @@ from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from eventlog.database.costly_reads import CostlyReads
 from eventlog.history.as_of import open_past
-from projections.runs.lists import jobs_matching
+from projections.runs.filters import jobs_matching
 from projections.runs.of_schedules import MAX_EVENTS, of_schedules
 from projections.runs.over_time import (
     MANY_COUNTS,

@@ -30,7 +30,7 @@ from projections.job_runs import RunRow
 from projections.rows import Connection
 from projections.runs import lists
 from projections.runs.attempts import AttemptFolder
-from projections.runs.lists import Jobs, RunFilter, jobs_labelled, jobs_named_like
+from projections.runs.filters import Jobs, RunFilter, jobs_labelled, jobs_named_like
 from projections.table import rows_by_id
 
 MAX_BYTES = 4_194_304

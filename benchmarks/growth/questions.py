@@ -28,7 +28,7 @@ from projections import job_definitions
 from projections.flow import unfinished
 from projections.rows import Connection, read_one, read_value
 from projections.runs import lists
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from tests.support.logs import select_anew
 
 

@@ -43,13 +43,8 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import PAGE_BYTES, Connection, read_ids, read_rows, read_value
 from projections.runs import lists, past
-from projections.runs.lists import (
-    RunFilter,
-    RunSearch,
-    matches_many_ids,
-    resolve_search,
-    run_filter,
-)
+from projections.runs.filters import RunFilter, RunSearch, resolve_search, run_filter
+from projections.runs.lists import matches_many_ids
 from projections.runs.past import PastJob, PastRuns, RunPosition
 from projections.saved_views import SavedViewRow
 from projections.schedules import TABLE as SCHEDULES

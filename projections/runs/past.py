@@ -25,14 +25,14 @@ from domain.json_values import JsonObject
 from projections.job_definitions import OF_MODULES, JobDefinitionRow
 from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, read_ids, read_one, read_rows, read_value
-from projections.runs.lists import (
+from projections.runs.filters import (
     MATCHES,
     NAMED_LIKE,
     NO_IDS,
     RunFilter,
     RunSearch,
-    conditions,
     page_values,
+    sql_conditions,
 )
 
 ALIVE: tuple[str, ...] = tuple(status for status in STATUSES if status not in FINAL)
@@ -130,7 +130,7 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False, columns: str = "i
 
 
 def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
-    base = " AND ".join(["created_position <= %(position)s", *conditions(runs)])
+    base = " AND ".join(["created_position <= %(position)s", *sql_conditions(runs)])
     matching = base
     ended_condition = base
     branch = _branch
@@ -162,7 +162,7 @@ def _searched_branch(condition: str) -> str:
     # OFFSET 0 makes the planner use the range of ids, which has few runs.
     return f"""(
         SELECT id, created_position FROM (
-            SELECT part.* FROM unnest(%(found)s::uuid[]) AS job (id)
+            SELECT part.* FROM unnest(%(searched_jobs)s::uuid[]) AS job (id)
             CROSS JOIN LATERAL (
                 SELECT id, created_position FROM job_runs
                 WHERE job_definition_id = job.id AND {condition}
@@ -270,8 +270,8 @@ async def jobs_for(
     connection: Connection, runtimes: Sequence[str], position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
     """Return the jobs that had one of these runtimes at the position."""
-    values = {**_values_then(position, changed), "wanted": list(runtimes)}
-    return await read_ids(connection, f"{_JOBS_THEN} WHERE runtime = ANY(%(wanted)s)", values)
+    values = {**_values_then(position, changed), "values": list(runtimes)}
+    return await read_ids(connection, f"{_JOBS_THEN} WHERE runtime = ANY(%(values)s)", values)
 
 
 async def jobs_of_modules(
@@ -286,8 +286,8 @@ async def jobs_labelled(
     connection: Connection, label: Label, position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
     """Return the jobs that required a label of workers at the position."""
-    values = {**_values_then(position, changed), "name": label.name, "wanted": list(label.values)}
-    query = f"{_JOBS_THEN} WHERE worker_labels ->> %(name)s = ANY(%(wanted)s)"
+    values = {**_values_then(position, changed), "name": label.name, "values": list(label.values)}
+    query = f"{_JOBS_THEN} WHERE worker_labels ->> %(name)s = ANY(%(values)s)"
     return await read_ids(connection, query, values)
 
 

@@ -31,7 +31,7 @@ from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.envelope import Envelope
 from projections.messages import messages
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from projections.tables import TABLES
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, Parts, parts, query, registered

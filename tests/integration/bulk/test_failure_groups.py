@@ -12,7 +12,8 @@ from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Origin
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import open_past
-from projections.runs.lists import list_runs, run_filter
+from projections.runs.filters import run_filter
+from projections.runs.lists import list_runs
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs.seals import edit

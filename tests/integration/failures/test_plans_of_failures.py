@@ -15,7 +15,7 @@ from eventlog import failures
 from eventlog.history.as_of import open_past
 from projections import failure_search
 from projections.runs import lists, past
-from projections.runs.lists import NOW, RunFilter, RunSearch, page_values, run_filter
+from projections.runs.filters import NOW, RunFilter, RunSearch, page_values, run_filter
 from projections.runs.past import PastRuns
 from tests.support.logs import TESTER, Parts, registered
 

@@ -9,7 +9,7 @@ from domain.ports import Row
 from eventlog.history.as_of import Past
 from projections.job_runs import RunRow
 from projections.rows import Connection
-from projections.runs.lists import run_filter
+from projections.runs.filters import run_filter
 
 MAX_RUNS = 50
 """Runs that are asked for."""

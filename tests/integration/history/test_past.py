@@ -17,7 +17,7 @@ from domain.ports import Row
 from eventlog.history.as_of import Past, open_past
 from eventlog.history.run_changes import Checkpoints
 from projections.envelope import Envelope
-from projections.runs.lists import Order, RunFilter
+from projections.runs.filters import Order, RunFilter
 from projections.tables import BY_SUBJECT
 from tests.integration.history.matching import MAX_RUNS, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query

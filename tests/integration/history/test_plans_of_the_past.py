@@ -22,7 +22,7 @@ from eventlog.database.connection import configure
 from eventlog.history.as_of import Past, open_past
 from eventlog.history.run_changes import MIN_DISTANCE, Checkpoints
 from projections.job_runs import TABLE
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.long_logs import fill
 

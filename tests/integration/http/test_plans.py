@@ -13,7 +13,8 @@ from projections import job_definitions
 from projections.flow import claims, unfinished
 from projections.flow.candidates import QUEUE_START
 from projections.runs import lists, related
-from projections.runs.lists import RunFilter, newest_first
+from projections.runs.filters import RunFilter
+from projections.runs.lists import newest_first
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
 

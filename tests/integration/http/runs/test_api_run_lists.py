@@ -8,7 +8,7 @@ import pytest
 
 from projections import job_definitions
 from projections.runs import lists
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from tests.integration.shared_api import Json, SharedApi, at_once
 from tests.support.logs import parts
 

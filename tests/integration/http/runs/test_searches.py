@@ -13,7 +13,7 @@ from eventlog.keys import LogFiles
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows
 from projections.runs import lists
-from projections.runs.lists import RunFilter
+from projections.runs.filters import RunFilter
 from tests.support.databases import Filled
 from tests.support.logs import parts
 from tests.support.sample_logs.long_logs import fill
