@@ -101,9 +101,9 @@ def conditions_for(action: Action, words: Sequence[str]) -> Conditions:
 
 
 def _empty_issues(words: Sequence[str]) -> list[Issue]:
-    """Return an issue for each condition without a value, in which a script's variable was empty.
+    """Return an issue for each condition without a value: perhaps a script's variable was empty.
 
-    Lists ignore it; here it would mean more runs than somebody meant. Conditions of operations that
+    Lists ignore it; here it would select more runs than were meant. Conditions of operations that
     have started are not checked again.
     """
     if [*words] == [EVERYTHING]:
@@ -348,9 +348,8 @@ AIM_MS = 8.0
 vary, and others should wait for no more than 20 milliseconds."""
 
 MIN_BATCH = 20
-"""The smallest batch. In a smaller one the fixed cost of the commit dominates, which on an
-overloaded machine exceeds the aim alone: smaller batches would hardly hold the lock for less time,
-and all of them together several times as long."""
+"""The smallest batch. In smaller ones the fixed cost of the commit dominates: each would hold the
+lock hardly for less time, and all of them together for several times as long."""
 
 MAX_BATCH = 200
 

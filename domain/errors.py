@@ -23,11 +23,11 @@ class Issue:
     rule: str = ""
 
     def recorded(self, personal: Collection[str] = ()) -> str:
-        """Return what the log may keep of it: the place and the rule, nothing of the input.
+        """Return the issue as the log may keep it: the path and the rule, nothing of the input.
 
         Args:
-            personal: pointers to personal values. Of what is below one of them only the pointer is
-                kept, for a member's name may be a person's.
+            personal: pointers to personal values. A path below one is cut there, as the name of a
+                member may be a person's.
         """
         path = self.path
         for pointer in personal:
@@ -38,7 +38,7 @@ class Issue:
 
 
 class DomainError(Exception):
-    """Base of the errors that clients are answered with.
+    """Base of the errors that clients receive.
 
     Attributes:
         code: a stable snake_case word for programs.
@@ -51,7 +51,7 @@ class DomainError(Exception):
         self.message = message
 
     def recorded(self, personal: Collection[str] = ()) -> str:  # noqa: ARG002 - for those below
-        """Return what the log may keep of it, as the message may quote the input.
+        """Return the error as the log may keep it: its message may quote the input.
 
         Args:
             personal: as in `Issue.recorded`.
@@ -79,7 +79,7 @@ def refuse(issues: Sequence[Issue]) -> None:
 
 
 class TooCostlyError(DomainError):
-    """A query exceeds what one client may cost; it was canceled, or not even begun.
+    """A query costs more than one client may; it was canceled, or not begun.
 
     Attributes:
         issues: what makes it costly, with the remedy.
@@ -131,10 +131,10 @@ class QuarantinedError(ConflictError):
 
 
 class MissingReadsError(DomainError):
-    """A decision under the log's lock depends on what takes too long to read there.
+    """A decision under the log's lock needs something that takes too long to read there.
 
     Attributes:
-        reads: to be called without the lock; then the decision is made again.
+        reads: call these without the lock, and then decide again.
     """
 
     def __init__(self, reads: Sequence[Callable[[], Awaitable[object]]]) -> None:

@@ -50,7 +50,7 @@ class Label:
 
 @dataclass(frozen=True)
 class End:
-    """A condition on a run's end, which no run meets before it has ended.
+    """A condition on a run's end; a run that has not ended does not meet it.
 
     Attributes:
         name: of the condition, such as `endedAfter`.

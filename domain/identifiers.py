@@ -10,7 +10,7 @@ _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
 
 
 class UniqueSlot(NamedTuple):
-    """What only one run of a job holds at a time where its runs are unique: parameters' values."""
+    """The values of a unique job's key: only one of its runs holds a slot at a time."""
 
     definition_id: UUID
     value: str

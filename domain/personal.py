@@ -194,11 +194,11 @@ def _inside(part: Json) -> Iterator[tuple[str, Json]]:
             yield f"/{escape(key)}", value
 
 
-# Of a subject the log has only its erasure.
+# The log has one event of a subject: its erasure.
 #
-# Its id is that of the key by which its data were encrypted: random, and without meaning once the
-# key is gone. As long as the aggregate has version 0, the key is in use; units that use the key
-# expect that version (`domain.ports.Unit.personal`).
+# The id is that of the key that encrypted its data: random, and without meaning once the key is
+# gone. As long as the aggregate has version 0, the key is in use; units that use the key expect
+# that version (`domain.ports.Unit.personal`).
 
 
 class SubjectState(TypedDict):

@@ -47,21 +47,19 @@ class Unit:
 
     Attributes:
         expects: versions that other aggregates must still have, as the decision depends on them.
-        heads: positions that the last events of some aggregates must still have, as the decision
-            depends on the state after them. A log that was restored to an earlier position may have
-            reached the same version in another way.
-        continues: the aggregate whose correlation id the aggregates share that are created here.
-        personal: those parameters of the requested run, the unit's first event, that are personal
-            data: each with its subject's name, or with the id of the key that it was encrypted by
-            before. They are stored encrypted; the unit is refused like one with an outdated
-            `expects` if a subject is erased before it is appended.
+        heads: positions that the last events of some aggregates must still have. A log that was
+            restored to an earlier position may have reached the same version in another way.
+        continues: an aggregate; those that the unit creates get its correlation id.
+        personal: the personal parameters of the requested run, the unit's first event, each with
+            its subject's name, or the id of the key that encrypted it before. They are stored
+            encrypted; if a subject is erased before, the unit is refused as by `expects`.
         slot_claims: of runs of the unit; it is refused with SlotTakenError unless each slot is
             free, or held by the run that it replaces.
-        known_as: ids by which the client can look up the outcome, the most telling one first; empty
-            if these are `aggregate_ids`.
-        decided_at: the present by which it was decided. If that lies in the future, as the
-            database's clock was set back, the unit is refused like one with an outdated `expects`.
-        aggregate_ids: whose events these are, each once, in order.
+        known_as: ids by which the client can look up the outcome, the best one first; empty for
+            `aggregate_ids`.
+        decided_at: when it was decided. If that lies in the future, as the database's clock was
+            set back, the unit is refused as by `expects`.
+        aggregate_ids: the aggregates of the events, each once, in order.
     """
 
     events: Sequence[StoredEvent]
@@ -96,8 +94,8 @@ class Saved:
         positions: the events' positions in the log, in the unit's order.
         rows: the projections' rows by aggregate id, exactly as these events left them; rows that
             existed before lack large columns that were not read.
-        held_ms: for how long the append lock was held for them, 0 if that is not known. Units that
-            share a commit share it in proportion to their numbers of events.
+        held_ms: how long the append lock was held for them, 0 if unknown; units of one commit share
+            its time by their numbers of events.
     """
 
     positions: Sequence[int] = ()
@@ -149,9 +147,9 @@ class Claimant:
     Attributes:
         slots: how many runs it can start.
         bypassed: runs that it must not get.
-        bypasses_more: whether there are more of these, which are not remembered.
+        bypasses_more: whether there are more such runs than these.
         offer: what it executes; None for anything.
-        likely: the only run that it will probably get; a hint.
+        likely: the one run that it will probably get; a hint.
     """
 
     worker_id: str
@@ -185,8 +183,8 @@ class Locked(Protocol):
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
         """Return the states of these aggregates, in this order; unknown ones are left out.
 
-        So are the last ones where all together are too large to be read under the lock. No history
-        is read there, as it may be of any length.
+        The last ones are left out, too, if all are too large to be read together under the lock.
+        No history is read there, as it may be of any length.
 
         Args:
             kind: of aggregate: the first word of its topics.

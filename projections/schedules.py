@@ -192,7 +192,7 @@ async def next_after(connection: Connection, now: str) -> str | None:
     return next(iter(await read_texts(connection, NEXT, {"now": now})), None)
 
 
-CROWDED = """
+FIRST_PEAK = """
     SELECT next_at FROM schedules
     WHERE next_at > %(now)s::timestamptz AND next_at <= %(until)s::timestamptz
     GROUP BY next_at HAVING count(*) >= %(least)s ORDER BY next_at LIMIT 1
@@ -202,7 +202,7 @@ CROWDED = """
 async def first_peak(connection: Connection, now: str, until: str, least: int) -> str | None:
     """Return the first time in (now, until] at which at least this number of ticks fire."""
     values = {"now": now, "until": until, "least": least}
-    return next(iter(await read_texts(connection, CROWDED, values)), None)
+    return next(iter(await read_texts(connection, FIRST_PEAK, values)), None)
 
 
 DECIDED_AHEAD = """

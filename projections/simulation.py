@@ -114,7 +114,7 @@ class _Waiting:
         self._enqueue(entry)
 
     def remove(self, entry: Entry) -> None:
-        """Remove a turn; if it had been released, release the next one in its stead."""
+        """Remove a turn; if it had been released, release the next one instead."""
         waiting = self._entries.get(entry.run.id)
         if waiting is not None and waiting.key == entry.key:
             del self._entries[entry.run.id]

@@ -32,7 +32,7 @@ class DecisiveRow(ProjectedRow):
 
 
 class DecisiveRow2(ProjectedRow):
-    """The same for a table from whose rows decisions need more than at first."""
+    """As `DecisiveRow`, for tables whose rows have had to hold more since."""
 
     state2_version: ReadOnly[BigInt | None]
 

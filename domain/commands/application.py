@@ -45,8 +45,7 @@ A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
 
 MAX_TRIES = 100
-"""How often a decision is made again, without what cannot be read or with what it lacked. Each try
-needs fewer of these, but there may be very many."""
+"""How often a decision is made again, with what it lacked or without what cannot be read."""
 
 MAX_PINNED_BYTES = 4_194_304
 """Versions of definitions kept in memory, as JSON; others cost a look-up."""
@@ -136,8 +135,8 @@ class LogRepository(Application[UUID]):
         if not missing:
             return loaded
         if self.quarantine.has_forgotten:
-            # All of them together may never have been read: as more turn out to be unreadable,
-            # those before are forgotten. The first missing one comes first the next time.
+            # They may never all be known: the quarantine forgets one for each that it adds. So
+            # return those before the first missing one, with which the next call begins.
             before = takewhile(lambda one: one != missing[0], states)
             first = {one: loaded[one] for one in before if one in loaded}
             if first:
@@ -218,7 +217,7 @@ class LogRepository(Application[UUID]):
         return cast("JobDefinition", definition).spec
 
     async def retry_or_give_up(self, act: Callable[[], Awaitable[T]]) -> T | None:
-        """Act as `retry_with_reads` does; return None if that gave up after quarantining some."""
+        """Act as `retry_with_reads` does; return None if it gave up, but quarantined some."""
         added_before = self.quarantine.added
         try:
             return await self.retry_with_reads(act)
@@ -228,10 +227,9 @@ class LogRepository(Application[UUID]):
         return None
 
     async def retry_with_reads(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Act; act again without what turns out to be unreadable, and with what had to be read.
+        """Act; act again once what was lacking is read, and what is unreadable is quarantined.
 
-        After `MAX_TRIES` it gives up: where very many are unreadable, the quarantine forgets the
-        oldest.
+        After `MAX_TRIES` it gives up: there may be more of these than the quarantine remembers.
         """
         try:
             for _ in range(MAX_TRIES - 1):

@@ -338,7 +338,7 @@ async def launch_past_ticks(
     done = Backfilled(continue_from=missing.continue_from)
     for portion in _portions(missing.ticks[:MAX_BACKFILLED]):
         done.runs += await _launch(application, schedule_id, portion, origin)
-        await asyncio.sleep(0)  # Others have waited for this one.
+        await asyncio.sleep(0)  # Let other tasks run.
     for tick in missing.ticks[MAX_BACKFILLED : MAX_BACKFILLED + 1]:
         done.continue_from = tick.due_at
     return done

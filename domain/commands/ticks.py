@@ -51,7 +51,7 @@ MAX_EXPECTED = 3
 
 @dataclass
 class Change:
-    """A schedule that changes, with what that depends on and what changes with it.
+    """A change of a schedule, with what it depends on and what changes with it.
 
     Attributes:
         definition: of its job, None if there is none.
@@ -164,7 +164,7 @@ async def gather_facts(
 async def record_ends(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
-    """Record which runs have ended; of runs that were not read, the rows tell."""
+    """Record which open runs have ended, by their rows where the runs were not read."""
     unread = [run_id for change in changes for run_id in change.unread_runs()]
     statuses: dict[UUID, str] = {}
     if unread:
@@ -506,7 +506,7 @@ class Ticking:
             for change in await self._decided(able, at, since):
                 unit = await unit_of(self._application, change, SYSTEM, expects_runs=True)
                 prepared[change.schedule.id] = _compact(unit)
-                await asyncio.sleep(0)  # Others have waited for this one.
+                await asyncio.sleep(0)  # Let other tasks run.
         return prepared
 
     async def _read(self, schedule_ids: Sequence[UUID]) -> AsyncIterator[list[Change]]:
@@ -534,7 +534,7 @@ class Ticking:
                     change.schedule.replan(now)
                 if change.schedule.pending_events:
                     decided.append(change)
-            await asyncio.sleep(0)  # Others have waited for this one.
+            await asyncio.sleep(0)  # Let other tasks run.
         return decided
 
 

@@ -41,8 +41,8 @@ _BLANKS = re.compile(r"\s+")
 _FRAME = re.compile(
     r'^[ \t]*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE
 )
-"""It matches within one line: `\\s` would match on through all empty lines that follow, from each
-of them."""
+"""It matches within one line: with `\\s` it would scan all empty lines that follow, from each of
+them."""
 
 _FOREIGN = re.compile(
     r"[\\/](?:site-packages|dist-packages|apphub_jobs)[\\/]"

@@ -48,8 +48,8 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     CACHED = ("spec", "buffered", "carried")
 
     already_launched = cast("Collection[datetime]", frozenset())
-    """The due times of ticks that are decided again although they have a run or wait for one. No
-    event tells them: commands look them up before a decision."""
+    """Due times of ticks that are decided again, but have a run or wait for one. No part of the
+    state: commands look them up before a decision."""
 
     Event = schedule_events.ScheduleEvent
     Registered = schedule_events.Registered
@@ -121,7 +121,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def calendar_runs(self) -> list[str]:
-        """Its open runs that ticks launched: those that `overlap` is about."""
+        """Its open runs that ticks launched; `overlap` counts only these."""
         manual = set(self.manual_runs)
         return [run_id for run_id in self.open_runs if run_id not in manual]
 
@@ -183,8 +183,8 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     def revise(self, changes: dict[str, Any], now: datetime) -> None:
         """Make a new version, unless nothing would change.
 
-        Ticks that have fired must be decided before, by the version of their time. A tick that is
-        due and has not fired keeps its time, and is decided by the new version.
+        Ticks that have fired must have been decided by the version before. A tick that is due and
+        has not fired keeps its time, and is decided by the new version.
 
         Args:
             changes: new values of fields of `ScheduleSpec`.

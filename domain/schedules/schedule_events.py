@@ -290,7 +290,7 @@ class TickBuffered(TickEvent):
 
 
 class Replanned(ScheduleEvent):
-    """The next tick fires at another time than was known: the zone's rules or the clock changed."""
+    """The next tick fires at another time than planned: the zone's rules or the clock changed."""
 
     TOPIC = "schedule.replanned"
     next_at: datetime | None

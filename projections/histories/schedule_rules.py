@@ -42,7 +42,7 @@ class LivingSchedule:
 
     @property
     def redecides_ticks(self) -> bool:
-        """Return whether ticks are decided once more, for the clock was set back."""
+        """Return whether ticks are decided again, as the clock was set back."""
         return self.next_at is not None and self.next_at <= self.decided_until
 
 
@@ -73,7 +73,7 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
     """A tick is decided once, in order; one that is buffered, late or repeated, once more."""
     due_at = cast("str", event.data["due_at"])
     if _is_backfill(event):
-        # That none is launched twice the log sees to, for its run has an id of its own.
+        # The log lets none be launched twice: the run's id is derived from the tick.
         if due_at <= schedule.decided_until:
             return None
         return f"a tick due until {schedule.decided_until}, not {due_at}"
@@ -81,7 +81,7 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
     may_wait = event.topic != "schedule.tick_buffered"
     if is_new or (may_wait and due_at in schedule.buffered):
         return None
-    # A tick that comes again has a run already or none: a second one would have the same id.
+    # Nor can a tick that is decided again have two runs: both would have the same id.
     if due_at in schedule.carried or schedule.redecides_ticks:
         return None
     return f"a tick due after {schedule.decided_until}, or one that waits, not {due_at}"

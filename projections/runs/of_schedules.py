@@ -104,12 +104,5 @@ async def of_schedules(
 
 
 def _present(name: str, row: _OfSchedule) -> JsonObject:
-    counts: JsonObject = {
-        "pending": row["pending"],
-        "running": row["running"],
-        "succeeded": row["succeeded"],
-        "failed": row["failed"],
-        "canceled": row["canceled"],
-        "expired": row["expired"],
-    }
+    counts: JsonObject = {status: row[status] for status in STATUSES}
     return {"schedule": name, "since": row["since"], "counts": counts, "last": [*row["last"]]}
