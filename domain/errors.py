@@ -99,6 +99,12 @@ class ConflictError(DomainError):
     """The command contradicts the state of the thing it names."""
 
 
+def key_reused() -> ConflictError:
+    """Return the error for an idempotency key that belongs to another request."""
+    message = "this Idempotency-Key came with another body before; use a new key for a new request"
+    return ConflictError("idempotency_key_reused", message)
+
+
 class StaleExecutionError(ConflictError):
     """A worker reports for an execution that is not, or no longer, its own: the fence held."""
 

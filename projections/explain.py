@@ -390,15 +390,8 @@ def _rate_limited(run: Candidate, facts: Facts) -> Reason:
         f"{started} started within {in_words(rate.period_ms)},"
         f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
-    return Reason("rate_limited", message, True, _since(run, facts), details)
-
-
-def _since(run: Candidate, facts: Facts) -> str | None:
-    """Return since when the run waits for its rate, as far as is known: since it was due."""
-    due_at = from_iso(run["scheduled_at"])
-    if due_at > from_iso(facts.now):
-        return None
-    return to_iso(due_at)
+    # As far as is known, it has waited for that since it was due.
+    return Reason("rate_limited", message, True, blocked_since(run, (), facts), details)
 
 
 def waiting(run: RunRow, facts: Facts) -> list[Reason]:

@@ -95,13 +95,15 @@ class LogRepository(Application[UUID]):
         self._folded.clear()
         self._earlier.clear()
 
-    async def find(self, aggregate_class: type[A], aggregate_id: UUID) -> A | None:
+    async def find(
+        self, aggregate_class: type[A], aggregate_id: UUID, locked: Locked | None = None
+    ) -> A | None:
         """Return the aggregate, None if there is none of this class.
 
         Raises:
             QuarantinedError: this version of the program cannot read it.
         """
-        loaded = await self.load(aggregate_class, [aggregate_id])
+        loaded = await self.load(aggregate_class, [aggregate_id], locked)
         self.quarantine.check([aggregate_id])
         return loaded.get(aggregate_id)
 
@@ -278,13 +280,18 @@ class LogApplication(LogRepository):
         self.random = random
         self.followers = RunFollowers(followers)
 
-    async def definition(self, definition_id: UUID) -> JobDefinition:
+    async def definition(self, definition_id: UUID, locked: Locked | None = None) -> JobDefinition:
         """Return a definition, or raise NotFoundError `job_not_found`."""
-        return existing(await self.find_definition(definition_id))
+        definition = await self.find_definition(definition_id, locked)
+        if definition is None:
+            raise NotFoundError("job_not_found", "job not found")
+        return definition
 
-    async def find_definition(self, definition_id: UUID) -> JobDefinition | None:
+    async def find_definition(
+        self, definition_id: UUID, locked: Locked | None = None
+    ) -> JobDefinition | None:
         """Return a definition, None if there is none, or it was deleted."""
-        definition = await self.find(JobDefinition, definition_id)
+        definition = await self.find(JobDefinition, definition_id, locked)
         return None if definition is None or definition.is_deleted else definition
 
     async def run(self, run_id: UUID) -> JobRun:
@@ -315,6 +322,14 @@ class LogApplication(LogRepository):
         known_as = list(map(public_id, changed))
         unit = Unit(stored, origin, heads=heads, known_as=known_as, decided_at=decided_at)
         return await self.log_port.append(unit)
+
+    async def row_after(self, saved: Saved, kind: str, aggregate_id: UUID) -> Row | None:
+        """Return an aggregate's row after a save, also if it has not changed."""
+        row = saved.rows.get(aggregate_id)
+        if row is not None:
+            return row
+        states = await self.log_port.states_of(kind, [aggregate_id])
+        return states[aggregate_id].row
 
     async def decide_and_save(
         self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin
@@ -367,13 +382,6 @@ class LogApplication(LogRepository):
 def public_id(aggregate: Aggregate) -> str:
     """Return the id by which clients ask for an aggregate."""
     return aggregate.public_id if isinstance(aggregate, Stateful) else str(aggregate.id)
-
-
-def existing(definition: JobDefinition | None) -> JobDefinition:
-    """Return a definition, or raise NotFoundError if there is none, or it was deleted."""
-    if definition is None or definition.is_deleted:
-        raise NotFoundError("job_not_found", "job not found")
-    return definition
 
 
 def seen_heads(aggregates: Iterable[Aggregate]) -> dict[UUID, int]:

@@ -32,6 +32,7 @@ from domain.errors import (
     NotFoundError,
     QuarantinedError,
     VersionConflictError,
+    key_reused,
     refuse,
 )
 from domain.filters import PARAMETERS, Conditions
@@ -180,11 +181,7 @@ class BulkOperations:
         if not isinstance(operation, BulkOperation):
             return None
         if not operation.order.is_same(order):
-            message = (
-                "this Idempotency-Key came with another body before;"
-                " use a new key for a new request"
-            )
-            raise ConflictError("idempotency_key_reused", message)
+            raise key_reused()
         return StartedOperation(own_id, None)
 
     async def _begin(self, own_id: UUID, order: Order, origin: Origin) -> StartedOperation:
@@ -209,9 +206,7 @@ class BulkOperations:
         """
 
         async def decide(locked: Locked) -> Sequence[Aggregate]:
-            loaded = await self._application.load(BulkOperation, [operation_id], locked)
-            self._application.quarantine.check([operation_id])
-            operation = loaded.get(operation_id)
+            operation = await self._application.find(BulkOperation, operation_id, locked)
             if operation is None:
                 raise NotFoundError("bulk_not_found", "bulk operation not found")
             operation.abort(reason, locked.now)

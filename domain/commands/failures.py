@@ -92,10 +92,7 @@ class Failures:
             return [group]
 
         saved = await self._application.decide_and_save(decide, origin)
-        row = saved.rows.get(group_id)
-        if row is None:  # It did not change.
-            states = await self._application.log_port.states_of(FailureGroup.TOPIC, [group_id])
-            row = states[group_id].row
+        row = await self._application.row_after(saved, FailureGroup.TOPIC, group_id)
         if row is None:
             raise NotFoundError("failure_not_found", "failure not found")
         return row

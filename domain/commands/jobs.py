@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.commands.application import MAX_DECISIONS, LogApplication, existing, seen_heads
+from domain.commands.application import MAX_DECISIONS, LogApplication, seen_heads
 from domain.commands.uniqueness import SlotQueues, claim_slot, repeated, slot_of, with_replaced
 from domain.errors import (
     ConflictError,
@@ -25,6 +25,7 @@ from domain.errors import (
     RunIsThereError,
     SlotTakenError,
     VersionConflictError,
+    key_reused,
 )
 from domain.identifiers import UniqueSlot
 from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
@@ -128,9 +129,7 @@ class Definitions(LogApplication):
         definition_id = identifiers.definition_id(slug)
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            loaded = await self.load(JobDefinition, [definition_id], locked)
-            self.quarantine.check([definition_id])
-            definition = existing(loaded.get(definition_id))
+            definition = await self.definition(definition_id, locked)
             has_unfinished_runs = await locked.has_unfinished_runs(definition_id)
             definition.delete(locked.now, has_unfinished_runs=has_unfinished_runs)
             return [definition]
@@ -387,8 +386,5 @@ async def launched_before(
         )
         raise ConflictError("idempotency_key_reused", message)
     if run.request_digest != launch.digest:
-        message = (
-            "this Idempotency-Key came with another body before; use a new key for a new request"
-        )
-        raise ConflictError("idempotency_key_reused", message)
+        raise key_reused()
     return Launched(run_id, None)

@@ -52,9 +52,7 @@ class SavedViews:
 
         async def decide(locked: Locked) -> Sequence[Aggregate]:
             view_id = saved_view_id(name)
-            loaded = await self._application.load(SavedView, [view_id], locked)
-            self._application.quarantine.check([view_id])
-            view = loaded.get(view_id)
+            view = await self._application.find(SavedView, view_id, locked)
             is_new = view is None or view.is_deleted
             if is_new and await locked.count_saved_views() >= MAX_VIEWS:
                 message = f"there are {MAX_VIEWS} saved views; delete one first"

@@ -202,7 +202,7 @@ class Schedules(Ticking):
         schedule_id = identifiers.schedule_id(slug)
         return await _missing_ticks(self._application, schedule_id, begin, min(end, now))
 
-    # Deciding ------------------------------------------------------------------------------------
+    # Deciding
 
     async def _decide_and_act(
         self,
@@ -287,11 +287,7 @@ class Schedules(Ticking):
 
     async def _row(self, schedule_id: UUID, saved: Saved) -> Row:
         """Return the schedule's row, also if it has not changed."""
-        row = saved.rows.get(schedule_id)
-        if row is not None:
-            return row
-        states = await self._application.log_port.states_of(Schedule.TOPIC, [schedule_id])
-        row = states[schedule_id].row
+        row = await self._application.row_after(saved, Schedule.TOPIC, schedule_id)
         if row is None:
             raise NotFoundError("schedule_not_found", "schedule not found")
         return row

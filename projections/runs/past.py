@@ -97,7 +97,7 @@ async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
     return await read_value(connection, int, query, {"checkpoint": checkpoint})
 
 
-# Lists -------------------------------------------------------------------------------------------
+# Lists.
 
 
 def jobs_of_search(search: RunSearch) -> list[UUID] | None:
@@ -440,7 +440,7 @@ def _older(group: ChangedRuns, checkpoint: int) -> list[int]:
     return [created for created in group.created if created <= checkpoint]
 
 
-# By job ------------------------------------------------------------------------------------------
+# Counts by job.
 
 
 _BY_JOB = f"""
