@@ -194,10 +194,6 @@ def _exit_code(run: RunRow, _: Evidence) -> JsonObject:
     return {"exitCode": None if code is None else int(code)}
 
 
-def _signal(run: RunRow, _: Evidence) -> JsonObject:
-    return {"signal": _match_in_message(run, _SIGNAL)}
-
-
 def _memory(run: RunRow, evidence: Evidence) -> JsonObject:
     peak_mb = _match_in_message(run, _PEAK)
     return {
@@ -212,30 +208,14 @@ def _match_in_message(run: RunRow, pattern: re.Pattern[str]) -> str | None:
     return None if match is None else match[1]
 
 
-def _silent_since(_: RunRow, evidence: Evidence) -> JsonObject:
-    return {"silentSince": evidence.last_beat_at}
-
-
-def _time_limit(run: RunRow, _: Evidence) -> JsonObject:
-    return {"timeoutMs": run["timeout_ms"]}
-
-
-def _start_deadline(run: RunRow, _: Evidence) -> JsonObject:
-    return {"startDeadlineAt": run["start_deadline_at"]}
-
-
-def _entry_point(run: RunRow, _: Evidence) -> JsonObject:
-    return {"entryPoint": run["entry_point"]}
-
-
 _DETAILS: dict[str, Callable[[RunRow, Evidence], JsonObject]] = {
     "exit": _exit_code,
-    "signal": _signal,
+    "signal": lambda run, _: {"signal": _match_in_message(run, _SIGNAL)},
     "out_of_memory": _memory,
-    "worker_lost": _silent_since,
-    "execution_timeout": _time_limit,
-    "start_deadline": _start_deadline,
-    "no_handler": _entry_point,
+    "worker_lost": lambda _, evidence: {"silentSince": evidence.last_beat_at},
+    "execution_timeout": lambda run, _: {"timeoutMs": run["timeout_ms"]},
+    "start_deadline": lambda run, _: {"startDeadlineAt": run["start_deadline_at"]},
+    "no_handler": lambda run, _: {"entryPoint": run["entry_point"]},
 }
 
 

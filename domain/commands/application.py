@@ -76,8 +76,8 @@ class LogRepository(Application[UUID]):
         self.quarantine = Quarantine()
         self._pinned = LruCache[tuple[UUID, int], JobSpec](MAX_PINNED_BYTES)
         # What decisions under the lock lacked, until they are made again.
-        self._folded: dict[UUID, Aggregate] = {}
-        self._earlier: dict[tuple[UUID, int], JobSpec] = {}
+        self._replayed: dict[UUID, Aggregate] = {}
+        self._earlier_specs: dict[tuple[UUID, int], JobSpec] = {}
         super().__init__()
 
     def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
@@ -92,8 +92,8 @@ class LogRepository(Application[UUID]):
         """Forget what is remembered of the log: it may be another one."""
         self.quarantine.clear()
         self._pinned.clear()
-        self._folded.clear()
-        self._earlier.clear()
+        self._replayed.clear()
+        self._earlier_specs.clear()
 
     async def find(
         self, aggregate_class: type[A], aggregate_id: UUID, locked: Locked | None = None
@@ -126,10 +126,10 @@ class LogRepository(Application[UUID]):
         for aggregate_id, state in states.items():
             aggregate: Aggregate | None = _of_row(aggregate_class, aggregate_id, state.row)
             if aggregate is None:
-                aggregate = self._of_history(aggregate_id, state)
+                aggregate = self._replayed_at(aggregate_id, state)
             if aggregate is None and aggregate_id not in self.quarantine:
                 if locked is None:
-                    aggregate = await self.folded(aggregate_id)
+                    aggregate = await self.replay(aggregate_id)
                 else:
                     missing.append(aggregate_id)
             if isinstance(aggregate, aggregate_class):
@@ -143,29 +143,29 @@ class LogRepository(Application[UUID]):
             first = {one: loaded[one] for one in before if one in loaded}
             if first:
                 return first
-        raise MissingReadsError([partial(self._fold, missing)])
+        raise MissingReadsError([partial(self._replay_all, missing)])
 
     def cached_run(self, run_id: UUID) -> JobRun | None:
         """Return a running run as this process last wrote it, if it did; it may be outdated."""
         return _of_row(JobRun, run_id, self.log_port.cached_run(run_id))
 
-    def _of_history(self, aggregate_id: UUID, state: State) -> Aggregate | None:
-        """Return the aggregate that `_fold` has kept for this decision, if it is up to date."""
-        folded = self._folded.get(aggregate_id)
-        if folded is None or folded.version != state.version:
+    def _replayed_at(self, aggregate_id: UUID, state: State) -> Aggregate | None:
+        """Return the aggregate that was replayed for this decision, if it is up to date."""
+        replayed = self._replayed.get(aggregate_id)
+        if replayed is None or replayed.version != state.version:
             return None
-        return deepcopy(folded)
+        return deepcopy(replayed)
 
-    async def _fold(self, ids: Iterable[UUID]) -> None:
+    async def _replay_all(self, ids: Iterable[UUID]) -> None:
         for aggregate_id in ids:
-            aggregate = await self.folded(aggregate_id)
+            aggregate = await self.replay(aggregate_id)
             if aggregate is not None:
-                self._folded[aggregate_id] = aggregate
+                self._replayed[aggregate_id] = aggregate
 
-    async def folded(
+    async def replay(
         self, aggregate_id: UUID, is_enough: Callable[[Aggregate], bool] = lambda _: False
     ) -> Aggregate | None:
-        """Return an aggregate as its events make it, all of them or the first that are enough.
+        """Return an aggregate made from its events: all, or the first ones that are enough.
 
         None if it has none, or if it cannot be read; then it is quarantined.
         """
@@ -193,7 +193,7 @@ class LogRepository(Application[UUID]):
             QuarantinedError: the definition cannot be read.
         """
         key = (definition_id, version)
-        kept = self._pinned.get(key) or self._earlier.get(key)
+        kept = self._pinned.get(key) or self._earlier_specs.get(key)
         if kept is not None:
             return kept
         loaded = await self.load(JobDefinition, [definition_id], locked)
@@ -208,13 +208,13 @@ class LogRepository(Application[UUID]):
         return spec
 
     async def _fetch_spec(self, definition_id: UUID, version: int) -> None:
-        self._earlier[definition_id, version] = await self.pinned_spec(definition_id, version)
+        self._earlier_specs[definition_id, version] = await self.pinned_spec(definition_id, version)
 
     async def _earlier_spec(self, definition_id: UUID, version: int) -> JobSpec:
         def has_version(aggregate: Aggregate) -> bool:
             return cast("JobDefinition", aggregate).current == version
 
-        definition = await self.folded(definition_id, has_version)
+        definition = await self.replay(definition_id, has_version)
         self.quarantine.check([definition_id])
         return cast("JobDefinition", definition).spec
 
@@ -246,8 +246,8 @@ class LogRepository(Application[UUID]):
                         raise
             return await act()
         finally:
-            self._folded.clear()
-            self._earlier.clear()
+            self._replayed.clear()
+            self._earlier_specs.clear()
 
 
 def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A | None:

@@ -176,7 +176,7 @@ class BulkOperations:
 
     async def _started_before(self, own_id: UUID, order: Order) -> StartedOperation | None:
         # From its first event, not its row: jsonb writes some numbers differently.
-        operation = await self._application.folded(own_id, lambda _: True)
+        operation = await self._application.replay(own_id, lambda _: True)
         self._application.quarantine.check([own_id])
         if not isinstance(operation, BulkOperation):
             return None

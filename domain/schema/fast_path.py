@@ -186,10 +186,6 @@ _SIMPLE = (str, int, type(None))
 """Types whose values are equal only within the type; true and 1 differ by their classes."""
 
 
-def _const(argument: Json) -> _Check:
-    return _enum([argument])
-
-
 def _required(argument: Json) -> _Check:
     if not isinstance(argument, list):
         raise _NotPlainError
@@ -248,15 +244,11 @@ def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check
     return keyword
 
 
-def _format(argument: Json) -> _Check:
-    return lambda value: not is_impossible_moment(argument, value)
-
-
 _KEYWORDS: dict[str, Callable[[Json], _Check]] = {
     "type": _type,
-    "format": _format,
+    "format": lambda name: lambda value: not is_impossible_moment(name, value),
     "enum": _enum,
-    "const": _const,
+    "const": lambda value: _enum([value]),
     "required": _required,
     "minimum": _bounded_number(operator.ge),
     "maximum": _bounded_number(operator.le),

@@ -86,19 +86,11 @@ def _changes(entry: JsonObject, event: Envelope) -> JsonObject:
     return changed
 
 
-def _failed(data: JsonObject) -> JsonObject:
-    return {"outcome": "failed", **_why(data)}
-
-
 def _timed_out(data: JsonObject) -> JsonObject:
     outcome = "timed_out"
     if data["failure_reason"] == "handler":
         outcome = "expired"
     return {"outcome": outcome, **_why(data)}
-
-
-def _lost(data: JsonObject) -> JsonObject:
-    return {"outcome": "lost", **_why({**data, "failure_reason": "worker_lost"})}
 
 
 def _canceled(data: JsonObject) -> JsonObject:
@@ -119,9 +111,12 @@ def _why(data: JsonObject) -> JsonObject:
 
 _OUTCOMES: dict[str, Callable[[JsonObject], JsonObject]] = {
     "job_run.succeeded": lambda _: {"outcome": "succeeded"},
-    "job_run.attempt_failed": _failed,
+    "job_run.attempt_failed": lambda data: {"outcome": "failed", **_why(data)},
     "job_run.attempt_timed_out": _timed_out,
-    "job_run.attempt_lost": _lost,
+    "job_run.attempt_lost": lambda data: {
+        "outcome": "lost",
+        **_why({**data, "failure_reason": "worker_lost"}),
+    },
     "job_run.handed_back": lambda _: {"outcome": "handed_back"},
     "job_run.canceled": _canceled,
 }

@@ -70,7 +70,7 @@ async def test_a_recorded_log_gives_the_rows_that_it_promises_and_its_aggregates
     ids = {UUID(event["originator_id"]) for event in files.read_lines(recording / "events.jsonl")}
 
     async with parts(database_url) as part:
-        loaded = {one: await part.jobs.folded(one) for one in ids}
+        loaded = {one: await part.jobs.replay(one) for one in ids}
         assert None not in loaded.values()
         for kind in (JobDefinition, JobRun, Repository, Build):
             await check_equal_to_history(part, kind, loaded)

@@ -46,7 +46,7 @@ async def test_without_the_right_master_key_nothing_is_read_or_written(
         for call in (
             part.jobs.launch("job", Launch(parameters=GIVEN), TESTER),
             part.subjects.erase(ALICE, None, TESTER),
-            part.jobs.folded(run_id),
+            part.jobs.replay(run_id),
             part.reader.histories([run_id]),
             part.reader.after(0),
             shop.verify(),
