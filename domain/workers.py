@@ -22,7 +22,7 @@ VALUE = r"^[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,199}$"
 MAX_LABELS = 32
 
 
-def labels_of(texts: Iterable[str]) -> dict[str, str]:
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
     """Return labels that were typed as `name=value`.
 
     Raises:

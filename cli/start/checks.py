@@ -14,7 +14,7 @@ from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
 from cli.start.hidden_files import hidden_files
 from cli.start.service import AllOptions
 from domain.json_values import JsonObject
-from domain.workers import labels_of
+from domain.workers import parse_labels
 from worker.executors.packages import Access
 
 
@@ -29,7 +29,7 @@ def check(options: AllOptions) -> None:
     hosts_of(options.serving, tokens)
     origins_of(options.serving, tokens)
     proxies_of(options.serving)
-    exit_on_error(lambda: labels_of(options.working.label or ()))
+    exit_on_error(lambda: parse_labels(options.working.label or ()))
     database_url(options.storage)
 
 

@@ -33,7 +33,7 @@ from cli.process.worker import work
 from cli.start.hidden_files import hidden_files
 from cli.start.options import WorkOptions
 from cli.start.tracing import traced_as
-from domain.workers import labels_of
+from domain.workers import parse_labels
 from worker.executors.ray.executor import RayCluster, RayUnavailableError, require_ray
 from worker.worker import WorkerSettings
 
@@ -133,7 +133,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
     files = hidden_files(storage, working, subject_key)
     files.warn()
     cluster = exit_on_error(ray.cluster)
-    labels = exit_on_error(lambda: labels_of(working.label or ()))
+    labels = exit_on_error(lambda: parse_labels(working.label or ()))
     packages = exit_on_error(lambda: _packages(working, files, feed))
     if cluster is None:  # On a cluster the nodes' variables count.
         warn_of_unset_variables(packages.values(), os.environ)

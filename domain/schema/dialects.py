@@ -13,11 +13,11 @@ from jsonschema import FormatChecker, exceptions, validators
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
-from domain.clock import is_impossible_moment
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical, escape
 from domain.schema import keywords
 from domain.schema.budget import MAX_STEPS, OverBudgetError, spend
+from domain.schema.formats import is_impossible_moment
 from domain.schema.keywords import MEMBERS_A_STEP, Checking, steps_to_resolve
 from domain.schema.patterns import PatternError, check_pattern
 

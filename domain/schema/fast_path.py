@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from domain.clock import is_impossible_moment
 from domain.json_values import Json, JsonObject, canonical
 from domain.schema.budget import MAX_STEPS
+from domain.schema.formats import is_impossible_moment
 
 _Check = Callable[[Any], bool]
 
