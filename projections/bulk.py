@@ -12,16 +12,8 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.bulk import BulkOperation, BulkState
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections.rows import (
-    Connection,
-    columns_of,
-    presented,
-    read_first,
-    read_rows,
-    shown_columns,
-    within_page,
-)
-from projections.table import STATES, DecisiveRow, TableOf
+from projections.rows import Connection, columns_of, presented, read_first, read_rows, within_page
+from projections.table import DecisiveRow, TableOf, shown_columns
 
 
 class BulkRow(DecisiveRow, BulkState):
@@ -30,9 +22,7 @@ class BulkRow(DecisiveRow, BulkState):
 
 COLUMNS = columns_of(BulkRow)
 
-_HIDDEN = {"as_of", "left_before", "created_position", "aggregate_version", "position", *STATES}
-
-SHOWN = shown_columns(BulkRow, hidden=_HIDDEN)
+SHOWN = shown_columns(BulkRow, {"as_of", "left_before", "created_position"})
 
 
 TABLE: TableOf[BulkRow] = TableOf(

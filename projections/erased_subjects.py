@@ -6,8 +6,8 @@ It does not have the subjects' names.
 from domain.json_values import JsonObject
 from domain.personal import Subject, SubjectState
 from domain.ports import Row
-from projections.rows import columns_of, presented, shown_columns
-from projections.table import ProjectedRow, TableOf
+from projections.rows import columns_of, presented
+from projections.table import ProjectedRow, TableOf, shown_columns
 
 
 class ErasedSubjectRow(ProjectedRow, SubjectState):
@@ -16,7 +16,7 @@ class ErasedSubjectRow(ProjectedRow, SubjectState):
 
 COLUMNS = columns_of(ErasedSubjectRow)
 
-SHOWN = shown_columns(ErasedSubjectRow, hidden={"aggregate_version", "position"})
+SHOWN = shown_columns(ErasedSubjectRow)
 
 
 TABLE: TableOf[ErasedSubjectRow] = TableOf(

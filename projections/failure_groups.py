@@ -15,8 +15,8 @@ from domain import identifiers
 from domain.failures.group import FailureGroup, GroupState, Opened, Recurred
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
-from projections.rows import Connection, columns_of, presented, read_rows, shown_columns
-from projections.table import STATES, DecisiveRow2, TableOf, rows_by_id
+from projections.rows import Connection, columns_of, presented, read_rows
+from projections.table import DecisiveRow2, TableOf, rows_by_id, shown_columns
 
 
 class FailureGroupRow(DecisiveRow2, GroupState):
@@ -25,9 +25,7 @@ class FailureGroupRow(DecisiveRow2, GroupState):
 
 COLUMNS = columns_of(FailureGroupRow)
 
-_HIDDEN = {"aggregate_id", "created_at", "updated_at", "aggregate_version", "position", *STATES}
-
-SHOWN = shown_columns(FailureGroupRow, hidden=_HIDDEN)
+SHOWN = shown_columns(FailureGroupRow, {"aggregate_id", "created_at", "updated_at"})
 
 
 TABLE: TableOf[FailureGroupRow] = TableOf(

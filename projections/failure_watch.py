@@ -3,8 +3,8 @@
 from domain.failures.watch import FailureWatch, WatchState
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections.rows import columns_of, presented, shown_columns
-from projections.table import STATES, DecisiveRow, TableOf
+from projections.rows import columns_of, presented
+from projections.table import DecisiveRow, TableOf, shown_columns
 
 
 class FailureWatchRow(DecisiveRow, WatchState):
@@ -13,9 +13,7 @@ class FailureWatchRow(DecisiveRow, WatchState):
 
 COLUMNS = columns_of(FailureWatchRow)
 
-_HIDDEN = {"aggregate_id", "created_at", "updated_at", "aggregate_version", "position", *STATES}
-
-SHOWN = shown_columns(FailureWatchRow, hidden=_HIDDEN)
+SHOWN = shown_columns(FailureWatchRow, {"aggregate_id", "created_at", "updated_at"})
 
 
 TABLE: TableOf[FailureWatchRow] = TableOf(

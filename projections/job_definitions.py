@@ -11,16 +11,8 @@ from domain.jobs.definition import DefinitionState, JobDefinition
 from domain.json_values import JsonObject
 from domain.personal import MARK, marks
 from domain.ports import Row
-from projections.rows import (
-    Connection,
-    columns_of,
-    presented,
-    read_first,
-    read_ids,
-    read_rows,
-    shown_columns,
-)
-from projections.table import STATES, DecisiveRow2, TableOf
+from projections.rows import Connection, columns_of, presented, read_first, read_ids, read_rows
+from projections.table import DecisiveRow2, TableOf, shown_columns
 
 
 class JobDefinitionRow(DecisiveRow2, DefinitionState):
@@ -29,14 +21,12 @@ class JobDefinitionRow(DecisiveRow2, DefinitionState):
 
 COLUMNS = columns_of(JobDefinitionRow)
 
-_HIDDEN = {"deleted_at", "aggregate_version", "position", *STATES}
-
 # `unique` is a keyword of SQL.
 _RENAMED = {"uniqueRuns": "unique"}
 
 SHOWN = {
     _RENAMED.get(name, name): column
-    for name, column in shown_columns(JobDefinitionRow, _HIDDEN).items()
+    for name, column in shown_columns(JobDefinitionRow, {"deleted_at"}).items()
 }
 
 

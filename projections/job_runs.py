@@ -16,8 +16,8 @@ from domain.jobs.run_events import RunState
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.state import BigInt
-from projections.rows import columns_of, presented, shown_columns
-from projections.table import STATES, DecisiveRow, TableOf
+from projections.rows import columns_of, presented
+from projections.table import DecisiveRow, TableOf, shown_columns
 
 
 class RunRow(DecisiveRow, RunState):
@@ -50,9 +50,6 @@ _HIDDEN = {
     "unique_until",
     "traceparent",
     "started_by",
-    "aggregate_version",
-    "position",
-    *STATES,
 }
 
 SHOWN = shown_columns(RunRow, _HIDDEN)

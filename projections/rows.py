@@ -4,7 +4,7 @@ A row is psycopg's dictionary, typed as a `TypedDict`: `row["attempt"]` is an in
 copied. SQL, JSON and the API's models of a table follow from its row's type (`domain.state`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -95,17 +95,6 @@ def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
 def columns_of(row_type: type[Row]) -> dict[str, str]:
     """Return the names of the columns, each with its PostgreSQL type."""
     return {column.name: column.kind for column in columns_in(row_type)}
-
-
-def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:
-    """Return all columns but the hidden ones, by their names in clients' JSON."""
-    names = [column.name for column in columns_in(row_type) if column.name not in hidden]
-    return {_camel(name): name for name in names}
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:

@@ -4,8 +4,8 @@ from domain.identifiers import saved_view_id
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.saved_views import SavedView, ViewState
-from projections.rows import Connection, columns_of, presented, read_rows, read_value, shown_columns
-from projections.table import STATES, DecisiveRow, TableOf
+from projections.rows import Connection, columns_of, presented, read_rows, read_value
+from projections.table import DecisiveRow, TableOf, shown_columns
 
 
 class SavedViewRow(DecisiveRow, ViewState):
@@ -14,9 +14,7 @@ class SavedViewRow(DecisiveRow, ViewState):
 
 COLUMNS = columns_of(SavedViewRow)
 
-SHOWN = shown_columns(
-    SavedViewRow, hidden={"aggregate_id", "aggregate_version", "position", *STATES}
-)
+SHOWN = shown_columns(SavedViewRow, hidden={"aggregate_id"})
 
 
 TABLE: TableOf[SavedViewRow] = TableOf(

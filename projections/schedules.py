@@ -26,10 +26,9 @@ from projections.rows import (
     read_one,
     read_rows,
     read_texts,
-    shown_columns,
     within_page,
 )
-from projections.table import STATES, DecisiveRow2, TableOf, rows_by_id
+from projections.table import DecisiveRow2, TableOf, rows_by_id, shown_columns
 
 
 class ScheduleRow(DecisiveRow2, ScheduleState):
@@ -38,9 +37,7 @@ class ScheduleRow(DecisiveRow2, ScheduleState):
 
 COLUMNS = columns_of(ScheduleRow)
 
-_HIDDEN = {"aggregate_id", "decided_until", "carried", "aggregate_version", "position", *STATES}
-
-SHOWN = shown_columns(ScheduleRow, hidden=_HIDDEN)
+SHOWN = shown_columns(ScheduleRow, {"aggregate_id", "decided_until", "carried"})
 
 
 TABLE: TableOf[ScheduleRow] = TableOf(

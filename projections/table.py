@@ -1,6 +1,6 @@
 """The description of a projected table: its rows are written, rebuilt and verified by it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Generic, TypeVar, cast
@@ -9,7 +9,7 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.ports import Row
-from domain.state import BigInt, Changes, Evolve, PlainEvent
+from domain.state import BigInt, Changes, Evolve, PlainEvent, columns_in
 from projections.rows import Connection
 
 
@@ -42,6 +42,20 @@ STATES = ("state1_version", "state2_version")
 load aggregates has one of them. Its meaning never changes: if decisions need another column, or
 there is another kind or shape of event, the table gets the next one instead, or, if few aggregates
 have such events, in addition (docs/evolving-events.md)."""
+
+_INTERNAL = frozenset({"aggregate_version", "position", *STATES})
+
+
+def shown_columns(row_type: type[Row], hidden: Collection[str] = ()) -> dict[str, str]:
+    """Return the columns that clients see, by their names in JSON."""
+    names = [column.name for column in columns_in(row_type)]
+    return {_camel(name): name for name in names if name not in _INTERNAL and name not in hidden}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
 
 P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
