@@ -16,7 +16,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError, InvalidInputError, Issue, refuse
 from domain.identifiers import definition_id
-from domain.jobs.policies import RateLimit, RetryPolicy, Unique, policy_issues
+from domain.jobs.policies import RateLimit, RetryPolicy, Unique
 from domain.json_values import Json, JsonObject, canonical, differing
 from domain.personal import MARK, mark_issues, marks
 from domain.state import (
@@ -161,7 +161,7 @@ class JobSpec:
         if self.output_schema is not None:
             issues += schema_issues(self.output_schema, "/outputSchema")
         issues += mark_issues(schema, self.default_parameters, self.open_parameters)
-        issues += policy_issues(self.retry_policy)
+        issues += RetryPolicy.from_json(self.retry_policy).issues()
         if self.uniqueness is not None:
             if is_built_in_entry_point(self.entry_point):
                 message = f"the service itself launches runs of {self.entry_point}; leave it out"

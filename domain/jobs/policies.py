@@ -66,14 +66,12 @@ class RetryPolicy:
             return int(delay_ms)
         return delay
 
-
-def policy_issues(policy: Mapping[str, Json] | None) -> list[Issue]:
-    """Return an issue where the first delay exceeds the longest."""
-    parsed = RetryPolicy.from_json(policy)
-    if parsed.initial_delay_ms > parsed.max_delay_ms:
-        message = f"initialDelayMs must be at most maxDelayMs ({parsed.max_delay_ms})"
+    def issues(self) -> list[Issue]:
+        """Return an issue if the first delay exceeds the longest."""
+        if self.initial_delay_ms <= self.max_delay_ms:
+            return []
+        message = f"initialDelayMs must be at most maxDelayMs ({self.max_delay_ms})"
         return [Issue("/retryPolicy/initialDelayMs", message, "maximum")]
-    return []
 
 
 def _whole(value: Json, default: int) -> int:

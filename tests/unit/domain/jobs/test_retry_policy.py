@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs.policies import RetryPolicy, policy_issues
+from domain.jobs.policies import RetryPolicy
 from domain.json_values import JsonObject
 
 FIXED = RetryPolicy(strategy="fixed", initial_delay_ms=1_000, max_delay_ms=10_000)
@@ -105,7 +105,7 @@ def test_no_delay_is_negative_or_longer_than_the_longest(
 
 
 def test_the_first_delay_may_not_exceed_the_longest() -> None:
-    (issue,) = policy_issues({"initialDelayMs": 11, "maxDelayMs": 10})
+    (issue,) = RetryPolicy.from_json({"initialDelayMs": 11, "maxDelayMs": 10}).issues()
     assert (issue.path, issue.keyword) == ("/retryPolicy/initialDelayMs", "maximum")
 
 
@@ -113,11 +113,11 @@ def test_the_first_delay_may_not_exceed_the_longest() -> None:
     "policy", [None, {}, {"initialDelayMs": 10, "maxDelayMs": 10}, {"initialDelayMs": 86_400_000}]
 )
 def test_a_first_delay_up_to_the_longest_is_fine(policy: dict[str, int | str] | None) -> None:
-    assert policy_issues(policy) == []
+    assert RetryPolicy.from_json(policy).issues() == []
 
 
 def test_a_longest_delay_below_the_default_first_one_shortens_it() -> None:
-    assert policy_issues({"maxDelayMs": 999}) == []
+    assert RetryPolicy.from_json({"maxDelayMs": 999}).issues() == []
     assert (
         RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(1, lambda: 0.0)
         == 999
