@@ -33,8 +33,9 @@ from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
 from domain.schedules.calendar import ScheduleSpec, year_issues
+from domain.schedules.past_ticks import VERSIONS, PastTick, PastTicks
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, PastTick, PastTicks
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS
 
 
 @dataclass(frozen=True)

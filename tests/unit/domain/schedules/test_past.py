@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from domain.schedules.past_ticks import VERSIONS, PastTicks
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import VERSIONS, PastTicks, decide_ticks
+from domain.schedules.ticks import decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec, new_events
 from tests.unit.given import NOON, at
 
