@@ -9,7 +9,7 @@ from api.http.limits import MAX_BODY_BYTES
 from apphub_jobs import JobRunContext
 from apphub_jobs.process.program import MAX_REPORT_BYTES, NotJsonError, ReportBudget
 from apphub_jobs.testing.service import call
-from domain.jobs import run_events as of_the_service
+from domain.jobs import reports as of_the_service
 
 
 def report(**parts: object) -> dict[str, object]:
