@@ -43,7 +43,7 @@ SYSTEM = Origin(actor="system")
 class Unit:
     """Events that are appended together or not at all.
 
-    Never changed. Not frozen, for each append makes one, and that would take three times as long.
+    Never changed. Not frozen: each append makes one, and that would take three times as long.
 
     Attributes:
         expects: versions that other aggregates must still have, as the decision depends on them.

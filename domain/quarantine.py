@@ -1,8 +1,8 @@
 """Quarantine: aggregates that this process cannot read, and leaves to others.
 
-The others may have a newer version. The quarantine is not stored: what a program cannot read it can
-never read, as histories only grow, and each process finds out for itself. First the quarantine,
-then how scans skip what is in it (`SkipCursor`).
+The others may have a newer version. The quarantine is not stored: each process finds out what it
+cannot read, and can never read that, as histories only grow. First the quarantine, then how scans
+skip what is in it (`SkipCursor`).
 """
 
 import logging

@@ -252,7 +252,7 @@ RECOVERED = f"""
 """
 """Whether a run that succeeded may have recovered from failures; null if there is no such run.
 
-No EXISTS, for which PostgreSQL may hash all runs, at each search.
+Without EXISTS: for that, PostgreSQL may hash all runs at each search.
 """
 
 _OWN_RETRY_OF = f"""

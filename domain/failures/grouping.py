@@ -120,10 +120,9 @@ class RetryNode:
 
 
 def recovered_by(run_id: UUID, tree: Iterable[RetryNode]) -> list[UUID]:
-    """Return the run and those that it repeats, as far as its success makes up for their failures.
+    """Return the runs that recover by a run's success: itself, and those that it repeats.
 
-    Where another retry of one of them succeeded before, it had recovered already, and so had those
-    that it repeats.
+    One that had recovered before, by another retry, does not count, nor do those that it repeats.
     """
     by_id: dict[UUID | None, RetryNode] = {}
     retries: defaultdict[UUID | None, list[RetryNode]] = defaultdict(list)

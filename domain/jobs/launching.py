@@ -104,7 +104,7 @@ GROUPS = "groups"
 class Launch:
     """A client's request to launch a run; None means 'as the definition says'.
 
-    Never changed. Not frozen, for that would take three times as long to make.
+    Never changed. Not frozen: that would take three times as long to make.
 
     Attributes:
         body: the request as sent, normalised; requests under one idempotency key must have the

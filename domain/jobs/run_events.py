@@ -118,8 +118,8 @@ FAIR = "fair"
 """The group of runs with one value of `fairnessKey`: one of them starts in each round."""
 
 UNIQUE_UNTIL = "unique_until_"
-"""The group of runs of which `unique` allows one, until its start or its end: `unique_until_start`,
-`unique_until_end`."""
+"""The prefix of the groups in which `unique` allows one run: `unique_until_start`, until it starts,
+and `unique_until_end`, until it ends."""
 
 
 class RunState(TypedDict):
@@ -252,7 +252,7 @@ class Requested(RunEvent, Aggregate.Created):
     def apply(self, aggregate: Stateful[Any]) -> None:
         super().apply(aggregate)
         erased = vars(self).get("erased")
-        if erased:  # No column, for it depends on the keys that are left.
+        if erased:  # Not a column: it depends on which keys still exist.
             aggregate.state = {**aggregate.state, "erased": erased}
 
 

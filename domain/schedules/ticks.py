@@ -130,11 +130,11 @@ def _skipped(reason: SkipReason) -> Verdict:
 # All due ticks of a schedule.
 
 MAX_TICKS = 100
-"""Ticks that are decided one by one in one go, as they block the event loop. Consecutive ticks that
-are skipped for one reason are only counted, however many they are."""
+"""Ticks that one call decides one by one, as that blocks the event loop. Consecutive ticks that are
+skipped for one reason are only counted, however many they are."""
 
 MAX_LAUNCHES = 10
-"""Launches in one go, as they are appended as one unit, under the log's lock."""
+"""Launches of one call, as they are appended as one unit, under the log's lock."""
 
 
 @dataclass

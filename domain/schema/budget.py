@@ -2,8 +2,8 @@
 
 Effort is counted in steps of about a microsecond, not in time, so that a verdict does not depend on
 the machine. The least effort of a regular expression is counted in advance, too. Its backtracking
-can only be limited by time, for its engine counts nothing else: by the processor time of the
-thread, so that other load changes nothing.
+can only be limited by time, as its engine counts nothing: by the processor time of the thread, so
+that other load does not matter.
 
 Where others wait, as on an event loop, a check is first made `briefly`: with fewer steps, and for a
 few milliseconds at most.

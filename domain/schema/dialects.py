@@ -228,7 +228,7 @@ def _issue(error: exceptions.ValidationError, path: str) -> Issue:
 
 
 MAX_REASONS = 5
-"""Alternatives of `anyOf` and `oneOf` of which a message says why they do not hold."""
+"""Alternatives of `anyOf` and `oneOf` that a message explains, at most."""
 
 
 def _reasons(error: exceptions.ValidationError) -> str:
