@@ -50,9 +50,9 @@ async def test_of_an_operation_that_is_over_nothing_is_kept(
     quarantine = scene.part.jobs.quarantine
     worker = BulkWorker(scene.steps, OpenOperations(scene.part.pool, quarantine))
     assert await worker.step() == 0
-    assert {key[0] for key in scene.steps._left} == set(operation_ids)
+    assert {key[0] for key in scene.steps._remaining} == set(operation_ids)
     aborted, overtaken = operation_ids
     await scene.operations.abort(aborted, "stop", TESTER)
     await Scene(scene.part).steps.process_next(overtaken)
     assert await worker.step() > 0
-    assert scene.steps._left == {}
+    assert scene.steps._remaining == {}
