@@ -5,6 +5,7 @@ has at least one event if any is left. Then states: the rows of aggregates, with
 their histories, by which an outdated row is noticed.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +18,7 @@ from typing_extensions import ReadOnly
 from domain.jobs.run_events import RUN_TOPIC
 from domain.personal import ERASED, erased_from
 from domain.ports import Row, State
-from eventlog.archive.reading import HistoryRow, resolve_marks, take_bytes
+from eventlog.archive.reading import HistoryRow, first_at, take_bytes
 from eventlog.database.sql import ARCHIVE_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE, IDS, NO_ARCHIVE_MARK
 from eventlog.keys import LogFiles
 from eventlog.personal import plain_states
@@ -110,37 +111,25 @@ async def read_part(  # noqa: PLR0913 - what a part is
     stored = await read_rows(connection, _Row, query, values)
     if not stored:
         return Part((), None)
-    last_version = stored[0]["last_version"]
+    first = stored[0]
+    last_version = first["last_version"]
     rows: Sequence[EventRow] = stored
-    if last_version is None:
-        [mark] = stored
-        last_version = len(mark["positions"])
-        rows = await _archived(connection, files, mark, after, after + limit)
-    if not rows or rows[-1]["originator_version"] >= last_version:
+    if first["archive"] is not None:
+        positions = first["positions"]
+        last_version = len(positions)
+        rows = await _archived(
+            connection, files, first["archive"], positions[after : after + limit]
+        )
+    if not rows or rows[-1]["originator_version"] == last_version:
         return Part(rows, None)
     return Part(rows, rows[-1]["originator_version"])
 
 
-ARCHIVED_AT_ONCE = 32
-"""Archived events that are read together: their size is only known afterwards."""
-
-
 async def _archived(
-    connection: Connection, files: LogFiles, mark: HistoryRow, after: int, last: int
+    connection: Connection, files: LogFiles, archive: int, positions: Sequence[int]
 ) -> list[EventRow]:
-    """Return an archived history's events with versions in (after, last], up to a part's size."""
-    rows: list[EventRow] = []
-    size = 0
-    for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
-        end = min(first + ARCHIVED_AT_ONCE, last)
-
-        def select(mark: HistoryRow, first: int = first, end: int = end) -> Sequence[int]:
-            return mark["positions"][first:end]
-
-        rows += await resolve_marks(connection, files.archive, [mark], select)
-        size = sum(len(row["state"]) for row in rows)
-        if size >= BYTES_A_PART:
-            break
+    """Return the first archived events at these positions, up to a part's size."""
+    rows = await first_at(connection, files.archive, {archive: positions}, BYTES_A_PART)
     return take_bytes(rows, BYTES_A_PART)
 
 
@@ -214,11 +203,17 @@ async def read_parts(
             size += len(row["state"])
             counts[aggregate_id] += 1
             continue
+        if size >= BYTES_A_PART:
+            continue
         after, before = ranges[aggregate_id]
-        end = min(before - 1, sum(1 for number in row["positions"] if number <= position))
-        archived = await _archived(connection, files, row, after, min(end, after + limit))
+        positions = row["positions"][: before - 1]
+        del positions[bisect_right(positions, position) :]
+        archived = await _archived(
+            connection, files, row["archive"], positions[after : after + limit]
+        )
         rows += archived
-        if after + len(archived) < end:
+        size += sum(len(event["state"]) for event in archived)
+        if after + len(archived) < len(positions):
             unread.add(aggregate_id)
     if size >= BYTES_A_PART:
         unread.update(ranges)

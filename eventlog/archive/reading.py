@@ -138,20 +138,8 @@ class HistoryRow(EventRow):
     positions: ReadOnly[list[int]]
 
 
-SelectPositions = Callable[[HistoryRow], Sequence[int]]
-"""Selects which of a mark's positions to read; the n-th is that of the run's n-th event."""
-
-
-def all_positions(mark: HistoryRow) -> Sequence[int]:
-    """Select a run's whole history."""
-    return mark["positions"]
-
-
 async def resolve_marks(
-    connection: Connection,
-    directory: Path | None,
-    rows: Sequence[HistoryRow],
-    select: SelectPositions = all_positions,
+    connection: Connection, directory: Path | None, rows: Sequence[HistoryRow]
 ) -> list[EventRow]:
     """Return rows of a query for histories, with marks replaced by their archived events.
 
@@ -159,29 +147,70 @@ async def resolve_marks(
         connection: to the database.
         directory: of archive files.
         rows: what the query has returned.
-        select: which events of an archived history to return.
 
     Raises:
         ArchiveError: archived events cannot be read.
     """
-    positions_of_row: dict[int, Sequence[int]] = {}
     positions_by_archive: dict[int, list[int]] = {}
-    for number, row in enumerate(rows):
-        archive = row["archive"]
-        if archive is not None:
-            positions = select(row)
-            positions_of_row[number] = positions
-            positions_by_archive.setdefault(archive, []).extend(positions)
-    if not positions_of_row:
+    for row in rows:
+        if row["archive"] is not None:
+            positions_by_archive.setdefault(row["archive"], []).extend(row["positions"])
+    if not positions_by_archive:
         return list(rows)
     events = await events_at(connection, directory, positions_by_archive)
     result: list[EventRow] = []
-    for number, row in enumerate(rows):
+    for row in rows:
         if row["archive"] is None:
             result.append(row)
         else:
-            result.extend(to_event_row(events[position]) for position in positions_of_row[number])
+            result.extend(to_event_row(events[position]) for position in row["positions"])
     return result
+
+
+EVENTS_AT_ONCE = 32
+"""Archived events that are read together: their size is only known afterwards."""
+
+
+async def first_at(  # noqa: PLR0913 - a page, and what it leaves out
+    connection: Connection,
+    directory: Path | None,
+    positions_by_archive: Mapping[int, Sequence[int]],
+    max_bytes: int,
+    limit: int | None = None,
+    matches: Callable[[EventRow], bool] = lambda _: True,
+) -> list[EventRow]:
+    """Return the first of the archived events at these positions that match, as rows.
+
+    Args:
+        connection: to the database.
+        directory: of archive files.
+        positions_by_archive: the positions, by the archive's number.
+        max_bytes: once the events' states have this many bytes, no more are read.
+        limit: number of events; None for no limit.
+        matches: whether an event is returned; all are by default.
+
+    Raises:
+        ArchiveError: they cannot be read.
+    """
+    archives: dict[int, int] = {}
+    for archive, positions in positions_by_archive.items():
+        archives.update(dict.fromkeys(positions, archive))
+    in_order = sorted(archives)
+    rows: list[EventRow] = []
+    size = 0
+    for start in range(0, len(in_order), EVENTS_AT_ONCE):
+        chunk: dict[int, list[int]] = {}
+        for position in in_order[start : start + EVENTS_AT_ONCE]:
+            chunk.setdefault(archives[position], []).append(position)
+        events = await events_at(connection, directory, chunk)
+        for position in sorted(events):
+            row = to_event_row(events[position])
+            if matches(row):
+                rows.append(row)
+                size += len(row["state"])
+        if size >= max_bytes or (limit is not None and len(rows) >= limit):
+            break
+    return rows[:limit]
 
 
 async def events_at(

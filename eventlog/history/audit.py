@@ -4,7 +4,7 @@ First the filter (`EventFilter`), which is parsed from a query or the command li
 which reads page by page, in log order.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -18,9 +18,9 @@ from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import NUL
 from domain.topics import EVENTS
-from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions, to_event_row
+from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions
 from eventlog.archive.reading import (
-    events_at,
+    first_at,
     first_between,
     last_up_to,
     merge_by_position,
@@ -218,8 +218,6 @@ several pages, and not one long query."""
 SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
 """The same limit for archived events, in blocks."""
 
-EXPORT_PAGE = 2_000
-
 PAGE_BYTES = 4_194_304
 """Bytes of states after which a page ends: an event may have a megabyte."""
 
@@ -276,16 +274,6 @@ class Audit:
         if has_more or is_full(page_rows, PAGE_BYTES):
             end = events[-1].position
         return Page(events, end, head)
-
-    async def everything(
-        self, event_filter: EventFilter, after: int = 0
-    ) -> AsyncIterator[list[Envelope]]:
-        """Yield all matching events, page by page, up to the log's present end."""
-        position: int | None = after
-        while position is not None:
-            page = await self.page(event_filter, position, EXPORT_PAGE)
-            yield page.events
-            position = page.next
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
         """Return the names of the events' aggregates, by id; those without a name are left out."""
@@ -410,16 +398,14 @@ async def _read_archived(
         return await first_between(
             connection, archive, after, until, limit, event_filter.matches, PAGE_BYTES
         )
-    if not positions_by_archive:
-        return []
-    events = await events_at(connection, archive, positions_by_archive)
-    rows: list[EventRow] = []
-    for position in sorted(events):
-        if position > after and (until is None or position <= until):
-            row = to_event_row(events[position])
-            if event_filter.matches(row):
-                rows.append(row)
-    return rows[:limit]
+    in_span: dict[int, list[int]] = {}
+    for number, positions in positions_by_archive.items():
+        in_span[number] = [
+            position
+            for position in positions
+            if position > after and (until is None or position <= until)
+        ]
+    return await first_at(connection, archive, in_span, PAGE_BYTES, limit, event_filter.matches)
 
 
 async def _read_stored(

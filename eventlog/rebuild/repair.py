@@ -19,15 +19,14 @@ import psycopg
 from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.files import to_event_row
-from eventlog.archive.reading import events_at
+from eventlog.archive.reading import first_at
 from eventlog.database import sql
 from eventlog.keys import LogFiles
 from eventlog.personal import CiphertextError, event_of, first_plain_states, plain_states
 from eventlog.rebuild import staging
 from eventlog.rebuild.fold_versions import RECORD_REPAIR
 from eventlog.rebuild.log_by_aggregate import FOLD_COLUMNS
-from projections.envelope import EventRow
+from eventlog.rehydration import BYTES_A_PART
 from projections.rows import Connection, as_row, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
 from projections.tables import FoldError, folded_on, topic_prefix
@@ -312,20 +311,14 @@ async def fold_to_present(
             else:
                 marks.append((archive, row))
     for archive, mark in marks:
-        archived = await _archived_events(connection, files, archive, mark)
-        plain = await _decrypted(plain_states(connection, master_keys, map(event_of, archived)))
-        for event in archived:
-            _fold_row(table, folded_rows, event, plain)
+        positions = mark["positions"][mark["version"] :]
+        while positions:  # In parts: an archived history may be as long.
+            archived = await first_at(connection, files.archive, {archive: positions}, BYTES_A_PART)
+            plain = await _decrypted(plain_states(connection, master_keys, map(event_of, archived)))
+            for event in archived:
+                _fold_row(table, folded_rows, event, plain)
+            positions = positions[len(archived) :]
     return folded_rows
-
-
-async def _archived_events(
-    connection: Connection, files: LogFiles, archive: int, mark: _HistoryRow
-) -> list[EventRow]:
-    """Return the events of an archived history that are not folded yet."""
-    positions = mark["positions"][mark["version"] :]
-    documents = await events_at(connection, files.archive, {archive: positions})
-    return [to_event_row(documents[position]) for position in positions]
 
 
 async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:

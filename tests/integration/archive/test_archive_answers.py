@@ -23,7 +23,7 @@ from eventlog.database.connection import Database, borrowed
 from eventlog.explain import explain_past
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import open_past
-from eventlog.history.audit import Audit, EventFilter, position_before
+from eventlog.history.audit import EventFilter, position_before
 from eventlog.history.reader import Replay
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
@@ -35,7 +35,7 @@ from projections.runs.filters import RunFilter
 from projections.tables import TABLES
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from tests.support.sample_logs.archives import archive_now, files_in
+from tests.support.sample_logs.archives import archive_now, exported, files_in
 from tests.support.sample_logs.histories import SLUGS, make_history
 from tests.support.sample_logs.seals import SealedLog
 from tests.support.slow import slow
@@ -101,7 +101,6 @@ async def think(part: Parts, random: Random) -> Questions:
 
 async def answers(part: Parts, questions: Questions) -> dict[str, Any]:
     """Ask everything that the log answers."""
-    audit = Audit(part.pool, part.files)
     return {
         "log": await _log(part),
         "histories": no_archives(await part.reader.histories(questions.run_ids)),
@@ -113,13 +112,11 @@ async def answers(part: Parts, questions: Questions) -> dict[str, Any]:
             for key, run in (await part.jobs.load(JobRun, questions.run_ids)).items()
         },
         "filtered": {
-            name: await _export(audit, event_filter)
+            name: await _export(part, event_filter)
             for name, event_filter in _filters(questions).items()
         },
         "times": [await _position_at(part, moment) for moment in questions.times],
-        "since": [
-            await _export(audit, EventFilter(since=moment)) for moment in questions.times[:5]
-        ],
+        "since": [await _export(part, EventFilter(since=moment)) for moment in questions.times[:5]],
         "past": [await _past(part, position, questions) for position in questions.positions],
         "why": await _why(part, questions),
         "stream": await _stream(part, questions.positions[1:5]),
@@ -152,14 +149,8 @@ def _filters(questions: Questions) -> dict[str, EventFilter]:
     }
 
 
-async def _export(audit: Audit, event_filter: EventFilter) -> list[Envelope]:
-    events: list[Envelope] = []
-    position: int | None = 0
-    while position is not None:
-        page = await audit.page(event_filter, position, 29)
-        events += page.events
-        position = page.next
-    return no_archives(events)
+async def _export(part: Parts, event_filter: EventFilter) -> list[Envelope]:
+    return no_archives(await exported(part, event_filter, 29))
 
 
 async def _past(part: Parts, position: int, questions: Questions) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from domain.jobs.launching import Launch
 from eventlog.archive import role
 from eventlog.archive.archiver import ARCHIVE_LOCK
 from eventlog.database import sql
-from eventlog.history.audit import Audit, EventFilter
 from projections.envelope import Envelope
 from tests.integration.archive.test_archiving import event
 from tests.support.logs import TESTER, Parts, parts, query
@@ -22,6 +21,7 @@ from tests.support.processes import Process, eventually, started
 from tests.support.sample_logs.archives import (
     archive_now,
     equal_to_log,
+    exported,
     files_in,
     make_role,
     run_command,
@@ -201,8 +201,7 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
         return [event for event in events if event.position <= until]
 
     async def export(part: Parts, until: int) -> list[Envelope]:
-        pages = Audit(part.pool, part.files).everything(EventFilter())
-        return [event async for page in pages for event in page if event.position <= until]
+        return [event for event in await exported(part) if event.position <= until]
 
     async with parts(database_url, archive=directory) as part:
         head = await part.reader.head()

@@ -2,11 +2,20 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
-from tests.support.logs import parts
+from domain.jobs.launching import Launch
+from domain.jobs.run_events import Report
+from eventlog import rehydration
+from eventlog.archive import reading
+from eventlog.archive.files import ArchiveError
+from eventlog.history.audit import Audit, EventFilter
+from eventlog.rehydration import END, read_parts
+from projections.envelope import EventRow
+from tests.support.logs import TESTER, parts
 from tests.support.processes import started
 from tests.support.sample_logs.archives import archive_now, ended_run, files_in, run_command
 
@@ -63,6 +72,55 @@ def test_a_file_that_is_not_what_was_written_is_named(
             assert answer.json()["code"] == "archive_unavailable"
             assert path.name in answer.json()["error"]
         assert client.get(f"/job-runs/{run_id}").status_code == 200
+
+
+async def test_a_page_reads_only_the_files_of_its_own_events(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "EVENTS_AT_ONCE", 3)
+    async with parts(database_url, archive=tmp_path) as part:
+        first_id = await ended_run(part)
+        [file] = await archive_now(database_url, tmp_path)
+        assert file.events == 3
+        retried = await part.jobs.retry(first_id, TESTER)
+        [claim] = await part.executions.claim("worker", 1)
+        await part.executions.succeed(retried.run_id, claim.holder, None, Report())
+        await archive_now(database_url, tmp_path)
+        [requested, *_] = await part.reader.histories([first_id])
+        event_filter = EventFilter.parse(correlation=str(requested.correlation_id))
+        audit = Audit(part.pool, part.files)
+        whole = (await audit.page(event_filter, 0, 10)).events
+        assert [event.aggregate_id for event in whole] == [first_id] * 3 + [retried.run_id] * 3
+        files_in(tmp_path)[1].unlink()
+        page = await audit.page(event_filter, 0, 2)
+        assert page.events == whole[:2]
+        assert page.next == whole[1].position
+        with pytest.raises(ArchiveError, match="is missing"):
+            await audit.page(event_filter, page.next, 2)
+
+
+async def test_parts_of_archived_histories_are_limited_together(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehydration, "BYTES_A_PART", 10_000)
+    async with parts(database_url, archive=tmp_path) as part:
+        launch = Launch(parameters={"text": "x" * 2_000})
+        ranges = {await ended_run(part, launch): (0, END) for _ in range(20)}
+        histories = await part.reader.histories(list(ranges))
+        await archive_now(database_url, tmp_path)
+        rows: list[EventRow] = []
+        async with part.pool.connection() as connection:
+            while ranges:
+                read = await read_parts(connection, part.files, ranges)
+                assert sum(len(row["state"]) for row in read.rows) < 25_000
+                for row in read.rows:
+                    ranges[UUID(row["originator_id"])] = (row["originator_version"], END)
+                for run_id in read.ended:
+                    del ranges[run_id]
+                rows += read.rows
+    assert sorted(row["notification_id"] for row in rows) == sorted(
+        event.position for event in histories
+    )
 
 
 def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_path: Path) -> None:

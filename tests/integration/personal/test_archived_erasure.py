@@ -20,7 +20,7 @@ from migrations import runner
 from projections.envelope import Envelope
 from projections.runs import lists
 from tests.support.logs import TESTER, Parts, query
-from tests.support.sample_logs.archives import archive_now, files_in
+from tests.support.sample_logs.archives import archive_now, exported, files_in
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
 
@@ -46,9 +46,7 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
         "page": requested(
             (await audit.page(EventFilter(aggregate_id=run_id), 0, 10)).events, run_id
         ),
-        "export": requested(
-            [event async for page in audit.everything(EventFilter()) for event in page], run_id
-        ),
+        "export": requested(await exported(part), run_id),
     }
     steps = await Replay(part.reader).steps(
         [event for event in log if event.aggregate_id == run_id]

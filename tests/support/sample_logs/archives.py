@@ -15,9 +15,11 @@ from domain.jobs.run_events import Report
 from eventlog.archive.archiver import ArchivedFile, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
+from eventlog.history.audit import Audit, EventFilter
 from eventlog.keys import LogFiles
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
+from projections.envelope import Envelope
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.processes import Process, started
@@ -63,6 +65,20 @@ async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
     [claim] = await part.executions.claim("worker", 1)
     await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())
     return run_id
+
+
+async def exported(
+    part: Parts, event_filter: EventFilter | None = None, limit: int = 2_000
+) -> list[Envelope]:
+    """Return the matching events, or all, read page by page as an export does."""
+    audit = Audit(part.pool, part.files)
+    events: list[Envelope] = []
+    position: int | None = 0
+    while position is not None:
+        page = await audit.page(event_filter or EventFilter(), position, limit)
+        events += page.events
+        position = page.next
+    return events
 
 
 def files_in(directory: Path) -> list[Path]:
