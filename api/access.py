@@ -11,7 +11,6 @@ import hmac
 import ipaddress
 import json
 import logging
-import stat
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from starlette.requests import HTTPConnection
 
 from api.origins import Origins
 from domain.errors import OverloadedError
+from runtime.files import is_open_to_others
 
 logger = logging.getLogger(__name__)
 
@@ -245,7 +245,8 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
             raise ValueError(f"{path}: token {number} is empty, or begins or ends with blanks")
         if not token.isprintable():
             raise ValueError(f"{path}: token {number} holds a character that cannot be printed")
-    _warn_if_others_can_read(path)
+    if is_open_to_others(path):
+        logger.warning("%s holds tokens and is open to other users: chmod 600 it", path)
     return tokens
 
 
@@ -265,16 +266,6 @@ def _principal(entry: Mapping[str, object]) -> Principal:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise _FileError("a principal is a printable name that is not blank")
     return Principal(name, _ROLES[str(entry["role"])])
-
-
-def _warn_if_others_can_read(path: Path) -> None:
-    mode = path.stat().st_mode
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        logger.warning(
-            "%s holds tokens and is open to other users (mode %03o): chmod 600 it",
-            path,
-            stat.S_IMODE(mode),
-        )
 
 
 _ROLES = {"read": False, "write": True}

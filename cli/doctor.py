@@ -44,6 +44,7 @@ from cli.start.options import Pythons
 from cli.start.tracing import collector_of, tracing_problem
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
+from eventlog.database.server_check import MINIMUM_VERSION
 from migrations import runner
 from runtime.files import UnusableDirectoryError
 from runtime.logs import mask_secrets
@@ -53,9 +54,6 @@ from worker.executors.packages import list_interpreters
 State = Literal["ok", "warning", "wrong"]
 
 LOW_SPACE_MB = 1_000
-
-MINIMUM_SERVER = 150_000
-"""PostgreSQL 15, as libpq counts versions."""
 
 OWN_DATABASE = "or use a PostgreSQL of your own: --database-url"
 
@@ -137,7 +135,7 @@ def database(url: str | None, account: str | None) -> Check:
         reason = without_secrets(str(error).strip(), url)
         return Check("database", "wrong", reason, "check --database-url")
     message = f"PostgreSQL {version // 10_000} at {url_without_password(url)}"
-    if version < MINIMUM_SERVER:
+    if version < MINIMUM_VERSION:
         return Check("database", "wrong", message, "use PostgreSQL 15 or newer")
     if schema is not None and schema > runner.HEAD:
         message = f"{message}, schema {schema} of a newer version than this"
@@ -210,18 +208,21 @@ def confinement() -> Iterator[Check]:
 
 
 def git() -> Check:
-    """Check that git is installed, which reads repositories."""
+    """Check that git, which reads repositories, is installed and can be run."""
     program_path = shutil.which("git")
     if program_path is None:
         message = "git is not installed: no app can be ingested"
         return Check("git", "wrong", message, "apt-get install git")
-    version = subprocess.run(  # noqa: S603 - a program of the system
-        [program_path, "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=GIT_TIMEOUT_S,
-    )
+    try:
+        version = subprocess.run(  # noqa: S603 - a program of the system
+            [program_path, "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=GIT_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("git", "wrong", f"git cannot be run: {error}", "install it again")
     return Check("git", "ok", version.stdout.strip())
 
 

@@ -26,6 +26,9 @@ POLL_S = 1.0
 
 MAX_PAGE = 1_000
 
+NAMES_KEPT = 10_000
+"""Names in memory after a page: `events tail` may see the events of runs for months."""
+
 
 @dataclass(frozen=True)
 class SourceOptions(KeyedLogOptions):
@@ -120,7 +123,10 @@ class ServiceSource:
                 with suppress(NotFoundError):
                     run = self._client.run(str(event.aggregate_id))
                     self._names[event.aggregate_id] = run.document.slug
-        return self._names
+        names = self._names.copy()
+        while len(self._names) > NAMES_KEPT:
+            self._names.pop(next(iter(self._names)))
+        return names
 
     async def head(self) -> int:
         """Request the log's last position."""

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from cli import composition  # noqa: F401 - the catalog has tables, too
 from cli.database import migrated_database
 from cli.options import DatabaseOptions, command, failure
 from projections.tables import TABLES
+from runtime.files import write_atomically
 
 sql_app = typer.Typer()
 
@@ -71,7 +73,7 @@ def _private_address(directory: Path, url: str) -> dict[str, Any]:
     with psycopg.connect(url) as connection:
         # One at a time: PostgreSQL lets no two change the same role or the same rights.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (READER,))
-        password = _password(directory / PASSWORD_FILE)
+        password = reader_password(directory / PASSWORD_FILE)
         row = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
         verb = "CREATE" if row is None else "ALTER"
         connection.execute(
@@ -84,14 +86,11 @@ def _private_address(directory: Path, url: str) -> dict[str, Any]:
     return _read_only({**conninfo_to_dict(url), "user": READER, "password": password})
 
 
-def _password(file: Path) -> str:
+def reader_password(file: Path) -> str:
     """Return the role's password, made at its first use; only its owner may read the file."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text()
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(secrets.token_urlsafe(24))
+    if not file.exists():
+        with suppress(FileExistsError):  # Another process has just made it.
+            write_atomically(file, secrets.token_urlsafe(24).encode(), mode=0o600, replace=False)
     return file.read_text()
 
 

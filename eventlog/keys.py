@@ -1,14 +1,13 @@
 """A log's files beside its database: private keys, and the directory of archives.
 
-First private files; then the master key, which wraps the subjects' keys; then the paths of all
-files that readers of a log need (`LogFiles`). Uses no other part of the log.
+First the master key, which wraps the subjects' keys; then the paths of all files that readers of a
+log need (`LogFiles`). Uses no other part of the log.
 """
 
 import hmac
 import logging
 import re
 import secrets
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,27 +19,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import SubjectKeysUnavailableError
-from runtime.files import write_atomically
+from runtime.files import is_open_to_others, write_atomically
 
 logger = logging.getLogger(__name__)
-
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-def write_private(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write a file, whole or not at all, that only its owner can read and write.
-
-    Raises:
-        FileExistsError: the file exists, and `replace` is false; it is left alone.
-        OSError: it cannot be written; a file that existed is unchanged.
-    """
-    write_atomically(path, content, mode=0o600, replace=replace)
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Return whether the file's permissions let users other than its owner do anything."""
-    return bool(path.stat().st_mode & _OTHERS)
-
 
 # The master key, in a file: it wraps the subjects' keys, which are in the database.
 #
@@ -182,7 +163,7 @@ class MasterKeyFile:
         """
         content = _HEADER + "".join([f"{key.secret.hex()}\n" for key in keys])
         try:
-            write_private(self.path, content.encode("ascii"), replace=replace)
+            write_atomically(self.path, content.encode("ascii"), mode=0o600, replace=replace)
         except FileExistsError:
             logger.debug("another process has just made %s; its key is as good", self.path)
         except OSError as error:

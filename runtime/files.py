@@ -53,13 +53,15 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-_GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+def is_open_to_others(path: Path) -> bool:
+    """Return whether its permissions let users other than its owner do anything."""
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def make_private_directory(directory: Path) -> None:
     """Make a directory that its owner alone can access; restrict an existing one likewise."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_mode & _GROUP_AND_OTHERS:
+    if is_open_to_others(directory):
         with suppress(PermissionError):  # Another user owns it, and decides.
             directory.chmod(0o700)
 

@@ -5,13 +5,12 @@ identity: a process that lacks the log of a run tells by it that the worker writ
 Last the names of all logs, for backups.
 """
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from runtime.files import make_private_directory
+from runtime.files import make_private_directory, write_atomically
 from runtime.tasks import Supervision
 from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
 from worker.logs.run_logs import DirectoryLogs, LogKeeper, RunLogs, RunLogsUnavailableError
@@ -83,18 +82,9 @@ def _directory_id(directory: Path) -> str:
     file = directory / ID_NAME
     if not file.exists():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make_id(file)
+        with suppress(FileExistsError):  # Another process has just made it.
+            write_atomically(file, f"{uuid4()}\n".encode(), replace=False)
     return file.read_text(encoding="utf-8").strip()
-
-
-def _make_id(file: Path) -> None:
-    """Make the file such that it appears complete, and only once."""
-    new_id = uuid4()
-    unfinished = file.with_name(f"{ID_NAME}.{new_id}")
-    unfinished.write_text(f"{new_id}\n", encoding="utf-8")
-    with suppress(FileExistsError):
-        os.link(unfinished, file)
-    unfinished.unlink()
 
 
 def list_logs(url: str | None, data_dir: Path) -> dict[str, int]:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -31,8 +31,6 @@ FORMAT = "apphub-jobs archive 1"
 EVENTS_A_BLOCK = 256
 BYTES_A_BLOCK = 262_144
 """A block ends at the first of the two limits: to read one event, a whole block is read."""
-
-HASHED_AT_ONCE = 1_048_576
 
 Document = dict[str, Any]
 """An event in an archive file: what `encoding.to_document` returns."""
@@ -202,19 +200,16 @@ def file_problem(
     if directory is None:
         return ArchiveError(file, "cannot be checked: there is no archive directory")
     path = directory / file
-    digest = sha256()
-    size = 0
     try:
         with path.open("rb") as content:
-            while chunk := content.read(HASHED_AT_ONCE):
-                digest.update(chunk)
-                size += len(chunk)
+            actual_hash = file_digest(content, "sha256").hexdigest()
+            size = content.tell()
     except OSError as error:
         return unreadable(path, error)
     if size != size_bytes:
         return damaged(path, f"it has {size} bytes, not {size_bytes}")
-    if digest.hexdigest() != sha256_hex:
-        return damaged(path, f"its SHA-256 is {digest.hexdigest()}, not {sha256_hex}")
+    if actual_hash != sha256_hex:
+        return damaged(path, f"its SHA-256 is {actual_hash}, not {sha256_hex}")
     return None
 
 

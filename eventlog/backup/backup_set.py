@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
@@ -295,20 +295,17 @@ class BackupSet:
 
     def _check(self, file: SetFile) -> None:
         path = self.directory / file.name
-        digest = sha256()
-        size = 0
         try:
             with path.open("rb") as content:
-                while chunk := content.read(READ_AT_ONCE):
-                    digest.update(chunk)
-                    size += len(chunk)
+                actual_hash = file_digest(content, "sha256").hexdigest()
+                size = content.tell()
         except OSError as error:
             raise BackupError(
                 f"{path} cannot be read ({error.strerror}): take another set"
             ) from None
-        if (size, digest.hexdigest()) != (file.size_bytes, file.sha256):
+        if (size, actual_hash) != (file.size_bytes, file.sha256):
             raise BackupError(
-                f"{path} is damaged: it has {size} bytes and the SHA-256 {digest.hexdigest()},"
+                f"{path} is damaged: it has {size} bytes and the SHA-256 {actual_hash},"
                 f" and was written with {file.size_bytes} bytes and {file.sha256}; take another set"
             )
 

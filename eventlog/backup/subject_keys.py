@@ -8,16 +8,16 @@ what was erased in between. These keys are wrapped by the master key, which is i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.backup.backup_set import BackupError
 from eventlog.database.sql import LOG_ID
-from eventlog.keys import MasterKeyFile, write_private
+from eventlog.keys import MasterKeyFile
 from eventlog.personal import INSERT_MASTER, MASTER, MasterRow
 from projections.rows import Connection, read_first, read_rows, read_value
+from runtime.files import write_atomically
 
 FORMAT = "apphub-jobs subject keys 1"
 
@@ -76,7 +76,7 @@ class SubjectKeys:
         if path.exists() and read_subject_keys(path).log_id != self.log_id:
             raise BackupError(f"{path} has the keys of another log: name another file by --keys")
         document = {"format": FORMAT, **vars(self)}
-        write_private(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), replace=True)
+        write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), mode=0o600)
 
     def check_master(self, file: MasterKeyFile) -> None:
         """Check that the file of the master key opens these keys.
@@ -116,7 +116,6 @@ def read_subject_keys(path: Path) -> SubjectKeys:
         document = orjson.loads(path.read_bytes())
         if document.pop("format") != FORMAT:
             raise BackupError(f"{path} is of another format than {FORMAT!r}")
-        document["keys"] = cast("list[KeyRow]", document["keys"])
         return SubjectKeys(**document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"{path}, the keys of personal data, cannot be read: {error}") from None

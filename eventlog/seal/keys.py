@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from eventlog.keys import is_open_to_others, write_private
+from runtime.files import is_open_to_others, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +74,7 @@ def create_keys(path: Path) -> SealKeys:
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-    write_private(path, text, replace=False)
+    write_atomically(path, text, mode=0o600, replace=False)
     return SealKeys((private.public_key(),), private)
 
 
