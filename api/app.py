@@ -142,10 +142,7 @@ def _lifespan(
         async with AsyncExitStack() as stack:
             service = await stack.enter_async_context(running(settings, followers))
             parts = ExtensionParts(extensions, service)
-            hub = await stack.enter_async_context(_hub(service, parts))
-            await stack.enter_async_context(_watcher(service))
-            await stack.enter_async_context(_sealer(service))
-            await stack.enter_async_context(_token_watch(service))
+            hub = await _start_parts(stack, service, parts)
             app.state.service = service
             app.state.parts = parts
             app.state.readiness = _readiness(service, hub)
@@ -176,53 +173,28 @@ def _scrapes(service: Service, hub: Hub) -> Scrapes:
     return Scrapes(service.pool, service.metrics, counts, service.jobs.quarantine, positions)
 
 
-@asynccontextmanager
-async def _hub(service: Service, parts: ExtensionParts) -> AsyncIterator[Hub]:
+async def _start_parts(stack: AsyncExitStack, service: Service, parts: ExtensionParts) -> Hub:
+    """Start what an API has besides the parts of every process; the stack stops it."""
+    settings = service.settings
+    supervision = service.supervision
     hub = Hub(service.reader, service.listener, parts)
-    startup_wait = StartupWait(service.settings.wait_for_database_s)
-    await startup_wait.wait_async(lambda: hub.start(service.supervision))
+    startup_wait = StartupWait(settings.wait_for_database_s)
+    await startup_wait.wait_async(lambda: hub.start(supervision))
+    stack.push_async_callback(hub.stop)
     service.continuity.on_log_replaced(hub.end_all)
-    try:
-        yield hub
-    finally:
-        await hub.stop()
-
-
-@asynccontextmanager
-async def _watcher(service: Service) -> AsyncIterator[None]:
-    """Watch for lost and late runs here as well: there may be no worker left that does."""
+    # There may be no worker left that watches for lost and late runs.
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     watcher = Watcher(observer, service.sweeps, service.heartbeats, service.work())
-    watcher.start(service.supervision)
-    try:
-        yield
-    finally:
-        await watcher.stop()
-
-
-@asynccontextmanager
-async def _sealer(service: Service) -> AsyncIterator[None]:
-    """Seal the log here: only the API has the key, for workers run other people's code."""
-    if service.settings.sealing is None:
-        yield
-        return
-    signal = service.listener.signal()
-    sealer = Sealer(service.pool, service.files.archive, signal, service.settings.sealing)
-    await sealer.start(service.supervision)
-    try:
-        yield
-    finally:
-        await sealer.stop()
-
-
-@asynccontextmanager
-async def _token_watch(service: Service) -> AsyncIterator[None]:
-    """Notice within a second that a token was revoked, even if no request arrives."""
-    if service.settings.tokens is None:
-        yield
-        return
-    watch = service.supervision.start("tokens", service.settings.tokens.watch)
-    try:
-        yield
-    finally:
-        await watch.end()
+    watcher.start(supervision)
+    stack.push_async_callback(watcher.stop)
+    if settings.sealing is not None:
+        # Only the API has the key: workers run other people's code.
+        signal = service.listener.signal()
+        sealer = Sealer(service.pool, service.files.archive, signal, settings.sealing)
+        await sealer.start(supervision)
+        stack.push_async_callback(sealer.stop)
+    if settings.tokens is not None:
+        # A revoked token is noticed within a second, even if no request arrives.
+        watch = supervision.start("tokens", settings.tokens.watch)
+        stack.push_async_callback(watch.end)
+    return hub

@@ -1,4 +1,4 @@
-"""The queries of `/metrics`, none of which reads a whole table, however large the database is.
+"""The queries of `/metrics` and `/ready`, none of which reads a whole table.
 
 Totals of runs come from the table `run_statistics`, waiting runs from the first entries of the
 indexes of pending runs; running runs are no more than there are slots. Followers of the log store
@@ -203,9 +203,10 @@ class LogPositions(TypedDict):
     counted: ReadOnly[int]
 
 
+_SEALED = "(SELECT position FROM log_seals ORDER BY number DESC LIMIT 1)"
+
 _POSITIONS = f"""
-    SELECT ({sql.HEAD}) AS head,
-        (SELECT position FROM log_seals ORDER BY number DESC LIMIT 1) AS sealed,
+    SELECT ({sql.HEAD}) AS head, {_SEALED} AS sealed,
         coalesce((SELECT position FROM run_statistics_progress), 0) AS counted
 """
 
@@ -215,6 +216,31 @@ async def read_positions(connection: Connection) -> LogPositions:
     return await read_one(connection, LogPositions, _POSITIONS)
 
 
+class SealProgress(TypedDict):
+    """How far the log is sealed.
+
+    Attributes:
+        position: the log's last position.
+        sealed_position: the last position under a seal; None if there is no seal.
+        seals: number of seals.
+    """
+
+    position: ReadOnly[int]
+    sealed_position: ReadOnly[int | None]
+    seals: ReadOnly[int]
+
+
+_SEAL_PROGRESS = f"""
+    SELECT ({sql.HEAD}) AS position, {_SEALED} AS sealed_position,
+        coalesce((SELECT number FROM log_seals ORDER BY number DESC LIMIT 1), 0) AS seals
+"""
+
+
+async def read_seal_progress(connection: Connection) -> SealProgress:
+    """Return how far the log is sealed."""
+    return await read_one(connection, SealProgress, _SEAL_PROGRESS)
+
+
 class WaitTime(TypedDict):
     """For how many seconds the first event after a position has been in the log; 0 for none."""
 
@@ -222,12 +248,17 @@ class WaitTime(TypedDict):
     seconds: ReadOnly[float]
 
 
-_WAITED = f"""
-    SELECT position, coalesce((
+def _waited_after(position: str) -> str:
+    """Return the SQL of how long the first event after a position has been in the log."""
+    return f"""(
         SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8
-        FROM {sql.EVENTS_TABLE} WHERE notification_id > position
+        FROM {sql.EVENTS_TABLE} WHERE notification_id > {position}
         ORDER BY notification_id LIMIT 1
-    ), 0) AS seconds
+    )"""
+
+
+_WAITED = f"""
+    SELECT position, coalesce({_waited_after("position")}, 0) AS seconds
     FROM unnest(%(positions)s::bigint[]) AS position
 """
 
@@ -236,6 +267,33 @@ async def waited_after(connection: Connection, positions: Sequence[int]) -> dict
     """Return, by position, for how many seconds the first event after it has been in the log."""
     rows = await read_rows(connection, WaitTime, _WAITED, {"positions": list(positions)})
     return {row["position"]: row["seconds"] for row in rows}
+
+
+class FollowerLag(TypedDict):
+    """How late readers and sealers are.
+
+    Attributes:
+        schema: version of the database's schema; None if it has none.
+        unread_s: for how many seconds the first unread event has been in the log; None if there is
+            none.
+        unsealed_s: the same of the first unsealed event.
+    """
+
+    schema: ReadOnly[str | None]
+    unread_s: ReadOnly[float | None]
+    unsealed_s: ReadOnly[float | None]
+
+
+_LAG = f"""
+    SELECT (SELECT version_num FROM alembic_version) AS schema,
+        {_waited_after("%(read_position)s")} AS unread_s,
+        {_waited_after(f"coalesce({_SEALED}, 0)")} AS unsealed_s
+"""
+
+
+async def follower_lag(connection: Connection, read_position: int) -> FollowerLag:
+    """Return how late readers and sealers are; the reader has read up to `read_position`."""
+    return await read_one(connection, FollowerLag, _LAG, {"read_position": read_position})
 
 
 class DueTicks(TypedDict):

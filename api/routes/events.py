@@ -9,8 +9,8 @@ from api.http.dependencies import ConnectionDep, MayRead, ServiceDep, connection
 from api.http.errors import JsonResponse, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, Shape, failures
-from eventlog.database.progress import read_seal_progress
 from eventlog.history.audit import EventFilter
+from eventlog.measures import read_seal_progress
 
 
 class Subject(Shape):

@@ -26,6 +26,9 @@ MAX_QUEUED_CHARACTERS = 8_388_608
 """The same by the length of their JSON: an event may have two megabytes, since a run's parameters
 may have one and stand in it twice."""
 
+POLL_S = 1.0
+"""Longest delay of an event whose notification was lost."""
+
 
 class Arrival(NamedTuple):
     """The state of the hub when a client connected.
@@ -266,9 +269,9 @@ class Hub:
                 replay = Replay(self._reader)
             if self._subscribers:
                 if not await self._deliver_next(replay):
-                    await self._reader.wait_for_events(self._signal)
+                    await self._signal.wait(POLL_S)
                 continue
-            await self._reader.wait_for_events(self._signal)
+            await self._signal.wait(POLL_S)
             if not self._subscribers:
                 await self._skip()
             # The replay's rows are not needed, and may hold personal data that is being erased.

@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import borrowed
-from eventlog.database.progress import FollowerLag, follower_lag
+from eventlog.measures import FollowerLag, follower_lag
 from migrations.runner import HEAD
 from projections.rows import Connection
 from runtime.tasks import TaskState

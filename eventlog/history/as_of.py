@@ -389,22 +389,17 @@ class PastRunSelector(RunSelector):
             borrowed(self._pool) as connection,
             open_past(connection, self._files, position) as past,
         ):
-            positions = await _newest_positions(connection, past, conditions, before, limit)
+            runs = await run_filter(connection, past, conditions)
+            if runs is None:
+                return []
+            runs = replace(runs, before_position=before)
+            positions = await past.newest_positions(runs, limit)
         return [_selected_run(run_position) for run_position in positions[:limit]]
 
     @override
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
         async with borrowed(self._pool) as connection:
             return await failure_search.repeated_among(connection, run_ids)
-
-
-async def _newest_positions(
-    connection: Connection, past: Past, conditions: Conditions, before: int | None, limit: int
-) -> list[RunPosition]:
-    runs = await run_filter(connection, past, conditions)
-    if runs is None:
-        return []
-    return await past.newest_positions(replace(runs, before_position=before), limit)
 
 
 def _selected_run(run_position: RunPosition) -> SelectedRun:

@@ -32,7 +32,6 @@ from eventlog.archive.reading import (
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.continuity import Continuity
-from eventlog.database.listener import Signal
 from eventlog.database.sql import EVENTS_TABLE
 from eventlog.history import statements
 from eventlog.history.statements import LastRow, NewestRow, StoredRow
@@ -52,9 +51,6 @@ loop."""
 
 CHUNK_BYTES = 4_194_304
 """The same, by the size of their states: one may have a megabyte."""
-
-POLL_S = 1.0
-"""Longest delay of an event whose notification was lost."""
 
 
 class Reader:
@@ -118,10 +114,6 @@ class Reader:
                 last = rows[-1]
                 self._record(last, sha256(last["state"]).digest(), breaks)
             return await envelopes(connection, self._master_keys, rows)
-
-    async def wait_for_events(self, signal: Signal) -> None:
-        """Wait for a notification, for `POLL_S` at most."""
-        await signal.wait(POLL_S)
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
@@ -258,6 +250,8 @@ class Replay:
     async def _load_rows(self, events: Sequence[Envelope]) -> None:
         """Fold the earlier events of aggregates whose row is not in memory."""
         missing = self._missing(events)
+        for key in missing:
+            self._drop(key)
         while missing:  # In parts: one run's history may be longer than memory.
             ranges: dict[UUID, tuple[int, int]] = {}
             for key, before in missing.items():
@@ -280,12 +274,9 @@ class Replay:
         for event in events:
             if event.subject in BY_SUBJECT and event.aggregate_id not in self._unreadable:
                 firsts.setdefault(event.aggregate_id, event.version)
-        missing: dict[UUID, int] = {}
-        for key, version in firsts.items():
-            if self._version(key) != version - 1:
-                missing[key] = version
-                self._drop(key)
-        return missing
+        return {
+            key: version for key, version in firsts.items() if self._version(key) != version - 1
+        }
 
     async def _remove_erased(self, events: Sequence[Envelope]) -> None:
         """Remove personal values that were erased since their rows were folded.

@@ -62,7 +62,7 @@ def fall_asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     async def sleep_on(_: Hub) -> None:
         pass
 
-    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    monkeypatch.setattr("api.stream.hub.POLL_S", 600)
     monkeypatch.setattr(Listener, "_wake", wake_and_say_so)
     monkeypatch.setattr(Hub, "_skip", sleep_on)
     return hears
@@ -244,7 +244,7 @@ async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
 async def test_who_comes_while_the_hub_lets_a_moment_pass_hears_what_came_before(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    monkeypatch.setattr("api.stream.hub.POLL_S", 600)
     monkeypatch.setattr("api.stream.hub.SKIP_AFTER_S", 0)
     # As if the database were away then: it does not learn where the log ends.
     monkeypatch.setattr("api.stream.hub.READ_HEAD_TIMEOUT_S", 0)

@@ -1,7 +1,7 @@
 """What keeps a process from serving, from what the database and its tasks show."""
 
 from api.views.status import LATE_S, reasons_of_progress, reasons_of_tasks
-from eventlog.database.progress import FollowerLag
+from eventlog.measures import FollowerLag
 from migrations.runner import HEAD
 from runtime.tasks import TaskState
 
