@@ -48,18 +48,15 @@ MAX_WORKERS = 1_000
 MAX_PAST_RUNS = 500
 """Running runs of a past moment that are read, and likewise pending ones."""
 
-NO_FLEET = "which workers lived at that time, and what each had to do: that is not kept"
+NO_WORKERS = "which workers were alive then, and how busy they were: that is not recorded"
 
-NO_STARTS = "how many had started within the period of its job's rateLimit: that is not kept"
+NO_STARTS = "how many runs had started within the rateLimit's period: that is not recorded"
 
 NO_ENDED_STARTS = (
-    "whose turn was last, where that run had ended: turns are told from those under way"
-    " and those that waited"
+    "whose turn was last, if that run had ended: only runs that had not ended then are read"
 )
 
-TOO_MANY = (
-    f"all runs that come first: only those that may start soonest are read, {MAX_BEFORE} at most"
-)
+TOO_MANY = f"all runs that come first: only the {MAX_BEFORE} that may start soonest are read"
 
 _UNDER_WAY = f"""
     SELECT id, job_definition_id, concurrency_value, worker_id, started_at, {LIMIT_COLUMNS}
@@ -187,7 +184,7 @@ def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
 
 
 async def _past_facts(past: Past, run: RunRow, now: str) -> Facts:
-    unknown = [NO_FLEET]
+    unknown = [NO_WORKERS]
     if run["status"] != "pending":
         return Facts(now=now)
     running, next_running = await past.runs(RunFilter(statuses=["running"]), MAX_PAST_RUNS, 0)
