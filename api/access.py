@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import stat
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -246,7 +247,8 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
         if not token.isprintable():
             raise ValueError(f"{path}: token {number} holds a character that cannot be printed")
     if is_open_to_others(path):
-        logger.warning("%s holds tokens and is open to other users: chmod 600 it", path)
+        message = "%s holds tokens and is open to other users (mode %03o): chmod 600 it"
+        logger.warning(message, path, stat.S_IMODE(path.stat().st_mode))
     return tokens
 
 
