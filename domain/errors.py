@@ -136,14 +136,27 @@ class QuarantinedError(ConflictError):
         super().__init__("quarantined", message)
 
 
+@dataclass(frozen=True)
+class MissingRead:
+    """Something that a decision under the log's lock lacks.
+
+    Attributes:
+        read: reads it, without the lock, and keeps it for the decision.
+        forget: called once the decision has been made.
+    """
+
+    read: Callable[[], Awaitable[None]]
+    forget: Callable[[], None]
+
+
 class MissingReadsError(DomainError):
     """A decision under the log's lock needs something that takes too long to read there.
 
     Attributes:
-        reads: call these without the lock, and then decide again.
+        reads: make these, and then decide again.
     """
 
-    def __init__(self, reads: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    def __init__(self, reads: Sequence[MissingRead]) -> None:
         super().__init__("not_at_hand", "something must be read before this is decided")
         self.reads = reads
 

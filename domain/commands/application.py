@@ -21,7 +21,13 @@ from eventsourcing.utils import Environment
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.errors import MissingReadsError, NotFoundError, QuarantinedError, VersionConflictError
+from domain.errors import (
+    MissingRead,
+    MissingReadsError,
+    NotFoundError,
+    QuarantinedError,
+    VersionConflictError,
+)
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.lru_cache import LruCache
@@ -42,6 +48,7 @@ from domain.run_followers import Effect, RunFollower, RunFollowers
 from domain.state import Stateful, rehydrate
 
 A = TypeVar("A", bound=Aggregate)
+K = TypeVar("K")
 T = TypeVar("T")
 
 MAX_TRIES = 100
@@ -75,7 +82,7 @@ class LogRepository(Application[UUID]):
         self.log_port = log
         self.quarantine = Quarantine()
         self._pinned = LruCache[tuple[UUID, int], JobSpec](MAX_PINNED_BYTES)
-        # What decisions under the lock lacked, until they are made again.
+        # What decisions under the lock lacked, each until it has been made.
         self._replayed: dict[UUID, Aggregate] = {}
         self._earlier_specs: dict[tuple[UUID, int], JobSpec] = {}
         super().__init__()
@@ -143,7 +150,8 @@ class LogRepository(Application[UUID]):
             first = {one: loaded[one] for one in before if one in loaded}
             if first:
                 return first
-        raise MissingReadsError([partial(self._replay_all, missing)])
+        replay, forget = partial(self._replay_all, missing), partial(_drop, self._replayed, missing)
+        raise MissingReadsError([MissingRead(replay, forget)])
 
     def cached_run(self, run_id: UUID) -> JobRun | None:
         """Return a running run as this process last wrote it, if it did; it may be outdated."""
@@ -202,7 +210,10 @@ class LogRepository(Application[UUID]):
         spec = definition.spec
         if definition.current != version:
             if locked is not None:
-                raise MissingReadsError([partial(self._fetch_spec, definition_id, version)])
+                fetch = partial(self._fetch_spec, definition_id, version)
+                raise MissingReadsError(
+                    [MissingRead(fetch, partial(_drop, self._earlier_specs, [key]))]
+                )
             spec = await self._earlier_spec(definition_id, version)
         self._pinned.keep(key, spec, spec.size_bytes())
         return spec
@@ -233,21 +244,28 @@ class LogRepository(Application[UUID]):
 
         After `MAX_TRIES` it gives up: there may be more of these than the quarantine remembers.
         """
+        reads: list[MissingRead] = []
         try:
             for _ in range(MAX_TRIES - 1):
                 added_before = self.quarantine.added
                 try:
                     return await act()
                 except MissingReadsError as missing:
-                    for read in missing.reads:
-                        await read()
+                    reads += missing.reads
+                    for one in missing.reads:
+                        await one.read()
                 except QuarantinedError:
                     if self.quarantine.added == added_before:
                         raise
             return await act()
         finally:
-            self._replayed.clear()
-            self._earlier_specs.clear()
+            for one in reads:
+                one.forget()
+
+
+def _drop(kept: dict[K, Any], keys: Iterable[K]) -> None:
+    for key in keys:
+        kept.pop(key, None)
 
 
 def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A | None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from eventsourcing.domain import Aggregate
 
 from catalog.commands import Catalog
 from catalog.repository import App, repository_id
@@ -44,6 +45,21 @@ async def launched(part: Parts, count: int) -> list[UUID]:
         ids.append((await part.jobs.launch(slug, launch, TESTER)).run_id)
     assert len(query(part.url, AS_BEFORE)) == count
     return ids
+
+
+async def test_what_a_claim_had_to_read_outlives_decisions_beside_it(
+    part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await launched(part, 3)
+    replay = part.jobs.replay
+
+    async def replay_beside_a_sweep(run_id: UUID) -> Aggregate | None:
+        aggregate = await replay(run_id)
+        await part.sweeps.expire_overdue()
+        return aggregate
+
+    monkeypatch.setattr(part.jobs, "replay", replay_beside_a_sweep)
+    assert [claim.run.id for claim in await part.executions.claim("w", 3)] == ids
 
 
 async def test_runs_that_an_older_version_has_launched_are_claimed_and_retried(part: Parts) -> None:
