@@ -135,6 +135,11 @@ class Offer:
     labels: frozenset[tuple[str, str]] = frozenset()
     isolation: Isolation = "process"
 
+    @property
+    def claimed_entry_points(self) -> frozenset[str]:
+        """The entry points whose runs it claims, also those whose runs it only fails."""
+        return self.entry_points | self.abandoned
+
 
 WorkerState = Literal["alive", "draining", "lost"]
 """A worker works, or may claim nothing more, or is lost."""
@@ -149,7 +154,7 @@ class Claimant:
         bypassed: runs that it must not get.
         bypasses_more: whether there are more such runs than these.
         offer: what it executes; None for anything.
-        likely: the one run that it will probably get; a hint.
+        expected_run: the one run that it will probably get; a hint.
     """
 
     worker_id: str
@@ -157,7 +162,7 @@ class Claimant:
     bypassed: Sequence[UUID]
     bypasses_more: bool
     offer: Offer | None = None
-    likely: UUID | None = None
+    expected_run: UUID | None = None
 
 
 class RandomSource(Protocol):

@@ -1,316 +1,49 @@
-"""What a claim reads: candidates and limits, in pipelined statements.
+"""What a claim reads of limits, and how it selects runs by them: `LimitReader`.
 
-First how a process follows the pending queue: its changes since a position (`request_touched`), the
-whole queue where it begins (`read_queue`), and its front (`request_front`). Then the limits of
-candidates (`LimitReader`, `select_runs`): what the decision has not read yet is read, until it is
-final. Last the reads of a claim as a whole (`ClaimReads`).
+A limit is read only where a candidate needs it, and mostly in the round trip that takes the lock:
+
+    before the lock    what the queue in memory shows to be unread is requested
+        foresee                 as if fairness groups had no other runs than those in memory
+        request                 the limits themselves; or, where the last claim was foreseen,
+        request_confirmation    only what shows whether the foreseen runs start
+    under the lock     an answer counts only if this claim would request the same
+        take_pipelined, confirm    the foreseen runs start; if that is not certain:
+        select                     select, request, take, until nothing is unread
+
+docs/claims.md explains and counts this; docs/performance.md has the figures, under "Who waits for
+whom in a backlog". Last come the reads of a claim as a whole (`ClaimReads`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import cast
 from uuid import UUID
 
-import orjson
-from typing_extensions import ReadOnly, TypedDict
-
 from domain.jobs.policies import RateLimit
-from domain.jobs.run_events import RUN_TOPIC, Progressed, Succeeded
-from domain.json_values import JsonObject
 from domain.ports import Offer
-from domain.workers import Isolation
-from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip
+from eventlog.database.sql import text_array
 from eventlog.entry_points import unoffered
-from eventlog.rebuild.fold_versions import COUNT_REPAIRS
-from projections.flow import claims
-from projections.flow.candidates import (
-    ANY_PLAN,
-    CANDIDATE_COLUMNS,
-    JOB_LIMIT,
-    LIMIT_COLUMNS,
-    Candidate,
-    Contender,
-    JobLimits,
-    Key,
-    QueuePosition,
-    Requirements,
-    UnservedJobs,
-)
+from eventlog.queue_reads import FrontRead
+from projections.flow.candidates import ANY_PLAN, Candidate, Key, QueuePosition
 from projections.flow.fairness import (
     GROUP_RUNS_AT_PRESENT,
     NEXT_VALUES,
     ONE_PLAN,
+    ExpectedValues,
     FairnessGroupReader,
-    ForeseenTurns,
     GroupQuery,
 )
-from projections.flow.pending_queue import FirstOfPriority, LowWaterMark, PendingQueue, TouchedRun
+from projections.flow.limits import GroupKey, LimitState, group_of, next_read_size
+from projections.flow.pending_queue import PendingQueue
 from projections.flow.rates import STARTED, RateWindowReader, StartedRow, rate_limits, window_query
-from projections.flow.selection import (
-    GroupKey,
-    LimitState,
-    Selection,
-    group_of,
-    grown,
-    select_candidates,
-)
-from projections.job_definitions import TABLE as DEFINITIONS
-from projections.job_runs import IS_PENDING, IS_RUNNING
+from projections.flow.selection import Selection, select_candidates
 from projections.rows import Connection, as_rows
 
-# What has changed in the queue since a position of the log.
-
-EVENTS_AT_A_TIME = 2_000
-"""Events that one statement reads."""
-
-_STATE = f"""
-    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({COUNT_REPAIRS}), 0) AS repairs,
-    clock_timestamp() AS now
-"""
-
-TOUCHED = f"""
-    WITH new AS (
-        SELECT notification_id, originator_id, topic FROM {sql.EVENTS_TABLE}
-        WHERE notification_id > (SELECT %(after)s::bigint)
-        ORDER BY notification_id LIMIT {EVENTS_AT_A_TIME}
-    ), touched AS (
-        SELECT originator_id AS id, topic ^@ '{DEFINITIONS.subject}.' AS is_job,
-            bool_or(topic = '{Succeeded.TOPIC}') AS has_succeeded
-        FROM new
-        WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{Progressed.TOPIC}'
-           OR topic ^@ '{DEFINITIONS.subject}.'
-        GROUP BY 1, 2
-    ), log AS (
-        SELECT coalesce(max(notification_id), (SELECT %(after)s::bigint)) AS position,
-            count(*) = {EVENTS_AT_A_TIME} AS is_cut, {_STATE}
-        FROM new
-    ), changed AS (
-        SELECT run.*, {LIMIT_COLUMNS}, NULL::jsonb AS worker_labels,
-            NULL::text AS isolation FROM touched CROSS JOIN LATERAL (
-            SELECT {CANDIDATE_COLUMNS}, status FROM job_runs WHERE id = touched.id LIMIT 1
-        ) AS run WHERE NOT (touched.is_job OR touched.has_succeeded)
-        UNION ALL
-        SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'succeeded', NULL, NULL, NULL,
-            NULL, NULL, NULL
-        FROM touched WHERE has_succeeded
-        UNION ALL
-        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            job.max_concurrent_runs, job.concurrency_limit, job.rate_limit, job.fairness_key,
-            job.worker_labels, job.isolation
-        FROM touched CROSS JOIN LATERAL (
-            SELECT id, {JOB_LIMIT}, concurrency_limit, rate_limit, fairness_key, worker_labels,
-                isolation
-            FROM job_definitions AS job WHERE id = touched.id LIMIT 1
-        ) AS job WHERE touched.is_job
-    )
-    SELECT log.*, changed.* FROM log FULL JOIN changed ON false ORDER BY position
-"""
-"""One row that says how far the log goes; then, without a position, the runs that events after a
-position have touched, and the jobs, which have no status, as they are now. What has succeeded is
-not looked up: nothing follows that."""
-
-
-class State(TypedDict):
-    """How far the log goes, and whether its changes can be followed from an earlier position."""
-
-    position: ReadOnly[int]
-    is_cut: ReadOnly[bool]
-    archived_to: ReadOnly[int]
-    repairs: ReadOnly[int]
-    now: ReadOnly[str]
-
-
-class TouchedRow(State):
-    """A run or, without a status, a job that an event has touched; the first row is neither."""
-
-    id: ReadOnly[str | None]
-    status: ReadOnly[str | None]
-    max_concurrent_runs: ReadOnly[int | None]
-    concurrency_limit: ReadOnly[int | None]
-    rate_limit: ReadOnly[JsonObject | None]
-    fairness_key: ReadOnly[str | None]
-    worker_labels: ReadOnly[dict[str, str] | None]
-    isolation: ReadOnly[Isolation | None]
-
-
-def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:
-    """Request what has changed since the queue's position."""
-    return trip.add(TOUCHED, {"after": queue.position})
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What events have touched: runs, and the limits and requirements of jobs, by job id."""
-
-    runs: list[TouchedRun] = field(default_factory=list)
-    limits: dict[str, JobLimits] = field(default_factory=dict)
-    requirements: dict[str, Requirements] = field(default_factory=dict)
-
-
-def changes_in(rows: Iterable[TouchedRow]) -> Changes:
-    """Return the changes in the answer to `TOUCHED`."""
-    changes = Changes()
-    for row in rows:
-        if row["id"] is None:
-            continue
-        if row["status"] is not None:
-            changes.runs.append(cast("TouchedRun", row))
-            continue
-        changes.limits[row["id"]] = {
-            "max_concurrent_runs": row["max_concurrent_runs"],
-            "concurrency_limit": row["concurrency_limit"],
-            "rate_limit": row["rate_limit"],
-            "fairness_key": row["fairness_key"],
-        }
-        changes.requirements[row["id"]] = Requirements(
-            row["worker_labels"] or {}, row["isolation"] or "process"
-        )
-    return changes
-
-
-# The whole pending queue, where a process begins.
-
-PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
-
-UNDER_WAY = f"""
-    SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE {IS_RUNNING}
-"""
-
-JOBS_WITH_REQUIREMENTS = """
-    SELECT id, worker_labels, isolation FROM job_definitions WHERE worker_labels <> '{}'
-    UNION
-    SELECT id, worker_labels, isolation FROM job_definitions WHERE isolation = 'shared'
-"""
-"""The jobs that require labels of workers, or share processes: two indexes hold nothing else."""
-
-FIRST_OF_PRIORITIES = f"""
-    WITH RECURSIVE first AS (
-        (SELECT priority, scheduled_at, id FROM job_runs WHERE {IS_PENDING}
-         ORDER BY priority DESC, scheduled_at, id LIMIT 1)
-        UNION ALL
-        SELECT next.* FROM first CROSS JOIN LATERAL (
-            SELECT priority, scheduled_at, id FROM job_runs
-            WHERE {IS_PENDING} AND priority < first.priority
-            ORDER BY priority DESC, scheduled_at, id LIMIT 1
-        ) AS next
-    )
-    SELECT priority, scheduled_at, id FROM first
-"""
-"""The first pending run of each priority; a few of two hundred priorities are in use."""
-
-
-class JobWithRequirements(TypedDict):
-    """A job that requires something of workers."""
-
-    id: ReadOnly[str]
-    worker_labels: ReadOnly[dict[str, str]]
-    isolation: ReadOnly[Isolation]
-
-
-def requirements_by_job(jobs: Iterable[JobWithRequirements]) -> dict[str, Requirements]:
-    """Return the requirements in the answer to `JOBS_WITH_REQUIREMENTS`, by job id."""
-    return {job["id"]: Requirements(job["worker_labels"], job["isolation"]) for job in jobs}
-
-
-async def read_queue(connection: Connection, offer: Offer | None) -> tuple[State, PendingQueue]:
-    """Read the pending queue anew, for a worker with this offer.
-
-    This scans consumed rows once.
-    """
-    trip = RoundTrip(connection)
-    present = trip.add(PRESENT_STATE)
-    running = trip.add(UNDER_WAY)
-    firsts = trip.add(FIRST_OF_PRIORITIES)
-    jobs = trip.add(JOBS_WITH_REQUIREMENTS)
-    await trip.send()
-    [state] = as_rows(State, present.rows)
-    requirements = requirements_by_job(as_rows(JobWithRequirements, jobs.rows))
-    queue = PendingQueue(
-        state["position"],
-        as_rows(Contender, running.rows),
-        as_rows(FirstOfPriority, firsts.rows),
-        offer,
-        UnservedJobs(offer, requirements),
-    )
-    return state, queue
-
-
-# The front of the queue: the first due runs from low-water marks on.
-
-
-@dataclass(frozen=True)
-class FrontRead:
-    """A read of the first due runs from low-water marks on."""
-
-    answer: Answer
-    marks: Mapping[int, LowWaterMark]
-    limit: int
-
-
-def request_front(trip: RoundTrip, queue: PendingQueue, slots: int) -> FrontRead | None:
-    """Request the first due runs that are not in memory; None where all are."""
-    marks = queue.unread_marks
-    if not marks:
-        return None
-    limit = claims.front_size(slots)
-    values = {"marks": as_json(marks), "offered": array_of_claimed(queue.offer)}
-    scope, jobs = queue.unserved_jobs.job_scope()
-    if scope != "all_jobs":
-        values["jobs"] = as_ids(jobs)
-    return FrontRead(trip.add(claims.front_of_queue(limit, scope), values), marks, limit)
-
-
-def as_ids(jobs: Iterable[str]) -> str:
-    """Return ids as the text of an array."""
-    return "{" + ",".join(sorted(jobs)) + "}"
-
-
-def as_json(marks: Mapping[int, LowWaterMark]) -> str:
-    """Return low-water marks as a parameter."""
-    listed: list[JsonObject] = [
-        {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
-        for priority, (scheduled_at, run_id) in marks.items()
-    ]
-    return orjson.dumps(listed).decode()
-
-
-def array_of_claimed(offer: Offer | None) -> str:
-    """Return all entry points whose runs a worker claims, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    return _cached_array(offer.entry_points | offer.abandoned)
-
-
-def array_of_executed(offer: Offer | None) -> str:
-    """Return the entry points that a worker executes, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    return _cached_array(offer.entry_points)
-
-
-@lru_cache(maxsize=16)
-def _cached_array(names: frozenset[str]) -> str:
-    return as_array(names)
-
-
-def as_array(names: frozenset[str]) -> str:
-    """Return texts as PostgreSQL writes an array of them."""
-    return "{" + ",".join(map(_quoted, sorted(names))) + "}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-# The limits of candidates: what the decision needs is read, until it is final.
-
 LOOK_AHEAD = 64
-"""Candidates whose rate windows are read together with one that is needed."""
+"""Due runs at the front of the queue that are looked at beyond those that are needed: their rate
+windows are read with one that is needed, and a claim is foreseen by them."""
 
 
 @dataclass(frozen=True)
@@ -321,20 +54,20 @@ class LimitReads:
         rate_limits: the limits of the rate windows that are read, by rate key.
         windows: the answer for all of them.
         groups: the answer for each fairness group.
-        turns: what groups are expected to start, each with its answer.
+        next_values: the values that groups are expected to start, each with its answer.
     """
 
     rate_limits: Mapping[Key, RateLimit] = field(default_factory=dict)
     windows: Answer = field(default_factory=Answer)
     groups: Mapping[GroupQuery, Answer] = field(default_factory=dict)
-    turns: Sequence[tuple[ForeseenTurns, Answer]] = ()
+    next_values: Sequence[tuple[ExpectedValues, Answer]] = ()
 
 
 NO_LIMIT_READS = LimitReads()
 
 
 class LimitReader:
-    """Reads the limits of one claim, as of the moment of its lock."""
+    """Reads the limits of one claim, and selects by them: one before the lock, another under it."""
 
     def __init__(
         self,
@@ -361,7 +94,7 @@ class LimitReader:
         self.groups = FairnessGroupReader(slots, frozenset() if in_order else executed)
         self._queue = queue
         self._slots = slots
-        self._most_first = LOOK_AHEAD + slots
+        self._looks_at = LOOK_AHEAD + slots
         self._pipelined = pipelined
 
     def limits(self, known_until: QueuePosition | None) -> LimitState:
@@ -383,8 +116,8 @@ class LimitReader:
             due: runs in memory.
             last_values: the values that were started last of groups, as far as they are known.
         """
-        first = self._first(due)
-        groups = self.groups.foresee(selection.unread_groups, first, last_values)
+        first = [*islice(due, self._looks_at)]
+        groups = self.groups.groups_in_memory(selection.unread_groups, first, last_values)
         foreseen = select_candidates(first, replace(limits, groups=groups), self._slots)
         unread = {**selection.unread_groups, **foreseen.unread_groups}
         return replace(foreseen, unread_groups=unread)
@@ -413,14 +146,41 @@ class LimitReader:
         groups = self._request_groups(trip, queries.values())
         # The runs of a group are not there yet, but their starts count if those of one run do.
         needed = rate_limits(chain(selection.unread_windows, selection.unread_groups.values()))
-        if not needed:
+        windows = self._windows_to_read(needed, candidates, recent) if needed else {}
+        if not windows:
             return LimitReads(groups=groups)
-        more = {**recent, **rate_limits(islice(candidates, LOOK_AHEAD)), **needed}
-        self._take_pipelined_windows(more)
+        return LimitReads(windows, trip.add(STARTED, window_query(windows)), groups)
+
+    def _request_groups(
+        self, trip: RoundTrip, queries: Collection[GroupQuery]
+    ) -> dict[GroupQuery, Answer]:
+        pipelined = self._pipelined.groups
+        answers = {query: pipelined[query] for query in queries if query in pipelined}
+        missing = [query for query in queries if query not in answers]
+        if missing:
+            trip.add(ONE_PLAN)
+            for query in missing:
+                arrays = {
+                    "saturated_keys": text_array(query.saturated_keys),
+                    "full_values": text_array(query.full_values),
+                    "heads": text_array(query.heads),
+                }
+                answers[query] = trip.add(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
+            trip.add(ANY_PLAN)
+        return answers
+
+    def _windows_to_read(
+        self,
+        needed: Mapping[Key, RateLimit],
+        candidates: Iterable[Candidate],
+        recent: Mapping[Key, RateLimit],
+    ) -> dict[Key, RateLimit]:
+        """Return the needed windows and others to read with them; none if these were pipelined."""
+        together = {**recent, **rate_limits(islice(candidates, LOOK_AHEAD)), **needed}
+        self._take_pipelined_windows(together)
         if not self.windows.unread(needed):
-            return LimitReads(groups=groups)
-        missing = {**self._windows_behind_full_ones(candidates), **self.windows.unread(more)}
-        return LimitReads(missing, trip.add(STARTED, window_query(missing)), groups)
+            return {}
+        return {**self._windows_behind_full_ones(candidates), **self.windows.unread(together)}
 
     def _windows_behind_full_ones(self, candidates: Iterable[Candidate]) -> dict[Key, RateLimit]:
         """Return the first unread windows, more of them the more windows turned out to be full."""
@@ -429,7 +189,7 @@ class LimitReader:
             return {}
         runs = chain(candidates, self.groups.runs())
         unread = self.windows.unread(rate_limits(runs))
-        return dict(islice(unread.items(), grown(full)))
+        return dict(islice(unread.items(), next_read_size(full)))
 
     def request_confirmation(
         self, trip: RoundTrip, foreseen: Selection, last_values: Mapping[GroupKey, str | None]
@@ -445,69 +205,12 @@ class LimitReader:
             return NO_LIMIT_READS
         needed = self.windows.unread(rate_limits(foreseen.unread_windows))
         windows = trip.add(STARTED, window_query(needed)) if needed else Answer()
-        turns: list[tuple[ForeseenTurns, Answer]] = []
+        next_values: list[tuple[ExpectedValues, Answer]] = []
         for group in filter(self.groups.is_served_by_value, foreseen.unread_groups):
             values = [run["fair_value"] for run in foreseen.runs if group_of(run) == group]
-            expected = ForeseenTurns(group, last_values.get(group), values)
-            turns.append((expected, trip.add(NEXT_VALUES, expected.parameters)))
-        return LimitReads(needed, windows, turns=turns)
-
-    def confirm(
-        self,
-        expected: Sequence[Candidate],
-        due: Iterable[Candidate],
-        known_until: QueuePosition | None,
-    ) -> list[Candidate] | None:
-        """Return the runs that start, if they are certainly the expected ones, else None.
-
-        They are selected as if groups had no other runs than the first due ones, which are in
-        memory. This selects what a claim does that has read the groups. For suppose that these
-        differ first where a group's next run is one that is not in memory. That run is behind all
-        that are: it would come after the selected runs of others, and before those of its own
-        group only if its value were next. But then runs wait with this value, and between those
-        that were selected no value comes with which any run waits (`ForeseenTurns.are_next`).
-
-        Args:
-            expected: runs, by turns that were pipelined.
-            due: the due runs in memory, in the queue's order.
-            known_until: the queue position behind which due runs may not be in memory.
-        """
-        turns = self._pipelined.turns
-        if not turns or not all(one.are_next(answer.rows) for one, answer in turns):
-            return None
-        first = self._first(due)
-        if self._pipelined.rate_limits:
-            self._take_pipelined_windows(rate_limits(first))
-        limits = self.limits(known_until)
-        last_values = {one.group: one.last_value for one, _ in turns}
-        groups = self.groups.foresee(last_values, first, last_values)
-        selection = select_candidates(first, replace(limits, groups=groups), self._slots)
-        has_all_due = known_until is None and len(first) < self._most_first
-        is_full = len(selection.runs) == self._slots or has_all_due
-        is_expected = [run["id"] for run in selection.runs] == [run["id"] for run in expected]
-        return selection.runs if is_full and is_expected and selection.is_final else None
-
-    def _first(self, due: Iterable[Candidate]) -> list[Candidate]:
-        """Return the due runs by which a selection is foreseen."""
-        return [*islice(due, self._most_first)]
-
-    def _request_groups(
-        self, trip: RoundTrip, queries: Collection[GroupQuery]
-    ) -> dict[GroupQuery, Answer]:
-        pipelined = self._pipelined.groups
-        answers = {query: pipelined[query] for query in queries if query in pipelined}
-        missing = [query for query in queries if query not in answers]
-        if missing:
-            trip.add(ONE_PLAN)
-            for query in missing:
-                arrays = {
-                    "saturated_keys": as_array(query.saturated_keys),
-                    "full_values": as_array(query.full_values),
-                    "heads": as_array(query.heads),
-                }
-                answers[query] = trip.add(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
-            trip.add(ANY_PLAN)
-        return answers
+            expected = ExpectedValues(group, last_values.get(group), values)
+            next_values.append((expected, trip.add(NEXT_VALUES, expected.parameters)))
+        return LimitReads(needed, windows, next_values=next_values)
 
     def take_pipelined(self, expected: Iterable[Candidate]) -> None:
         """Take what was pipelined for these runs, where they still wait and would need the same."""
@@ -522,48 +225,75 @@ class LimitReader:
                 if answer is not None:
                     self.groups.take(query, answer.rows)
         self._take_pipelined_windows(rate_limits(runs))
-        self._queue.full_windows.remember(self.windows.windows)
 
     def _take_pipelined_windows(self, needed: Mapping[Key, RateLimit]) -> None:
         """Take the windows that were pipelined with the limits that hold now."""
         same = dict(needed.items() & self._pipelined.rate_limits.items())
         self.windows.take(same, as_rows(StartedRow, self._pipelined.windows.rows))
 
+    def confirm(
+        self,
+        expected: Sequence[Candidate],
+        due: Iterable[Candidate],
+        known_until: QueuePosition | None,
+    ) -> list[Candidate] | None:
+        """Return the runs that start, if they are certainly the expected ones, else None.
+
+        They are selected as if groups had no other runs than the first due ones, which are in
+        memory. This selects what a claim does that has read the groups. For suppose that these
+        differ first where a group's next run is one that is not in memory. That run is behind all
+        that are: it would come after the selected runs of others, and before those of its own
+        group only if its value were next. But then runs wait with this value, and between those
+        that were selected no value comes with which any run waits (`ExpectedValues.are_next`).
+
+        Args:
+            expected: runs whose values were pipelined.
+            due: the due runs in memory, in the queue's order.
+            known_until: the queue position behind which due runs may not be in memory.
+        """
+        next_values = self._pipelined.next_values
+        if not next_values or not all(one.are_next(answer.rows) for one, answer in next_values):
+            return None
+        first = [*islice(due, self._looks_at)]
+        if self._pipelined.rate_limits:
+            self._take_pipelined_windows(rate_limits(first))
+        limits = self.limits(known_until)
+        last_values = {one.group: one.last_value for one, _ in next_values}
+        groups = self.groups.groups_in_memory(last_values, first, last_values)
+        selection = select_candidates(first, replace(limits, groups=groups), self._slots)
+        has_all_due = known_until is None and len(first) < self._looks_at
+        is_full = len(selection.runs) == self._slots or has_all_due
+        is_expected = [run["id"] for run in selection.runs] == [run["id"] for run in expected]
+        return selection.runs if is_full and is_expected and selection.is_final else None
+
+    async def select(
+        self,
+        connection: Connection,
+        candidates: Iterable[Candidate],
+        known_until: QueuePosition | None = None,
+    ) -> list[Candidate]:
+        """Return the runs that start, once every limit that counts has been read.
+
+        Args:
+            connection: which has the lock.
+            candidates: in the queue's order; they can be iterated over again.
+            known_until: the queue position behind which due runs may be missing among them.
+        """
+        while True:
+            limits = self.limits(known_until)
+            selection = select_candidates(candidates, limits, self._slots)
+            if selection.is_final:
+                return selection.runs
+            trip = RoundTrip(connection)
+            reads = self.request(trip, selection, limits, candidates)
+            await trip.send()
+            self.take(reads)
+
     def take(self, reads: LimitReads) -> None:
         """Take in what was requested."""
         self.windows.take(reads.rate_limits, as_rows(StartedRow, reads.windows.rows))
         for query, answer in reads.groups.items():
             self.groups.take(query, answer.rows)
-
-
-async def select_runs(  # noqa: PLR0913 - all that it depends on
-    connection: Connection,
-    queue: PendingQueue,
-    candidates: Iterable[Candidate],
-    slots: int,
-    reader: LimitReader,
-    known_until: QueuePosition | None = None,
-) -> list[Candidate]:
-    """Return the runs that start, once every limit that counts has been read.
-
-    Args:
-        connection: which has the lock.
-        queue: the pending queue in memory.
-        candidates: in the queue's order; they can be iterated over again.
-        slots: the number of runs at most.
-        reader: reads the limits.
-        known_until: the queue position behind which due runs may be missing among the candidates.
-    """
-    while True:
-        limits = reader.limits(known_until)
-        selection = select_candidates(candidates, limits, slots)
-        if selection.is_final:
-            return selection.runs
-        trip = RoundTrip(connection)
-        reads = reader.request(trip, selection, limits, candidates)
-        await trip.send()
-        reader.take(reads)
-        queue.full_windows.remember(reader.windows.windows)
 
 
 # The reads of a claim as a whole.

@@ -16,8 +16,6 @@ from domain.jobs.launching import counts_by
 from domain.jobs.policies import RateLimit
 from domain.json_values import Json, JsonObject
 from domain.quarantine import Quarantine
-from eventlog import claims
-from eventlog.claims import JobWithRequirements, requirements_by_job
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
 from eventlog.history.as_of import Past, open_past
@@ -25,6 +23,7 @@ from eventlog.history.audit import last_event_up_to
 from eventlog.history.reader import with_unreadable_head
 from eventlog.keys import LogFiles
 from eventlog.personal import envelopes
+from eventlog.queue_reads import JOBS_WITH_REQUIREMENTS, JobWithRequirements, requirements_by_job
 from eventlog.rehydration import read_part
 from eventlog.runs_before import MAX_BEFORE, runs_before_in_past, runs_before_now
 from eventlog.workers import page_of_workers
@@ -146,7 +145,7 @@ async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine
         windows=windows.windows,
         before=before,
         requirements=requirements_by_job(
-            await read_rows(connection, JobWithRequirements, claims.JOBS_WITH_REQUIREMENTS)
+            await read_rows(connection, JobWithRequirements, JOBS_WITH_REQUIREMENTS)
         ),
         fleet=await page_of_workers(connection, "", MAX_WORKERS),
         is_unreadable=is_unreadable,

@@ -5,9 +5,11 @@ the memory is always the state at a position of the log, never what this process
 a claimed run is pending until its event is read from the log. A commit that fails has nothing to
 undo.
 
-A claim takes two steps. `request` adds the claim's reads to the round trip that takes the lock:
-events since the last claim, the front of the queue and limits where the runs in memory will not do.
-`select` decides by the answers, and reads what is still missing (docs/claims.md).
+    follow     before the lock, where there may be much to read: the events since the last time
+    request    adds to the round trip that takes the lock: events since then, the queue's front or
+               limits where the runs in memory will not do, by what they show (`eventlog.claims`)
+    select     under the lock: follow those events, select; where slots are left, read more of the
+               front, then the first runs of each job with capacity (docs/claims.md)
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -22,28 +24,24 @@ from domain.clock import from_iso, to_iso
 from domain.jobs.policies import RateLimit
 from domain.ports import Claimant, Offer
 from domain.quarantine import SkipCursor
-from eventlog.claims import (
-    LOOK_AHEAD,
-    NO_LIMIT_READS,
-    ClaimReads,
+from eventlog.claims import NO_LIMIT_READS, ClaimReads, LimitReader, without_offered_again
+from eventlog.database.connection import snapshot
+from eventlog.database.pipeline import RoundTrip
+from eventlog.database.sql import text_array
+from eventlog.queue_reads import (
     FrontRead,
-    LimitReader,
     TouchedRow,
-    array_of_executed,
-    as_json,
     changes_in,
+    marks_as_json,
     read_queue,
     request_front,
     request_touched,
-    select_runs,
-    without_offered_again,
 )
-from eventlog.database.connection import snapshot
-from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
 from projections.flow.candidates import QUEUE_START, Candidate, Key, UnservedJobs, queue_position
+from projections.flow.limits import GroupKey, group_of
 from projections.flow.pending_queue import MAX_UNSERVED, FirstOfPriority, PendingQueue
-from projections.flow.selection import GroupKey, group_of, select_candidates
+from projections.flow.selection import select_candidates
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows, read_texts
 
@@ -73,8 +71,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 STALE_S = 1.0
-"""After so long there may be many events to read before a claim, so they are not read under the
-lock."""
+"""After this many seconds without a read there may be many events, so `follow` reads them before
+the lock."""
+
+MAX_REMEMBERED = 64
+"""Rate limits, and fairness groups with their last values, that are remembered of recent claims."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,13 @@ class FollowedQueue:
         # Of runs that are read by job, which the low-water marks do not help with.
         self._skip_cursor = SkipCursor[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
-        # The last claim's runs; and of claims, the last ones first, the rate limits that they have
+        # The last claim's runs; and of recent claims, the last one first, the rate limits that they
         # read and the values that they started last of fairness groups.
         self._selected: Sequence[Candidate] = ()
         self._rate_limits: Mapping[Key, RateLimit] = {}
         self._last_values: Mapping[GroupKey, str | None] = {}
         # Whether the last claim got the runs that were expected. With other workers it rarely does.
-        self.foresees = False
+        self.foresaw_last_claim = False
 
     def clear(self) -> None:
         """Forget everything: the log may be another one."""
@@ -123,7 +124,7 @@ class FollowedQueue:
         self._last_values = {}
 
     def is_stale(self, offer: Offer | None) -> bool:
-        """Return whether there may be so many events to read that `follow` is called for."""
+        """Return whether there may be so many events to read that `follow` should come first."""
         is_old = monotonic() - self._followed_at > STALE_S
         return self._pending is None or is_old or offer != self._offer
 
@@ -206,7 +207,7 @@ class FollowedQueue:
         if selection.unread_groups:
             selection = reader.foresee(selection, limits, due, self._last_values)
             expected = selection.runs
-        if self.foresees:
+        if self.foresaw_last_claim:
             limit_reads = reader.request_confirmation(trip, selection, self._last_values)
         else:
             limit_reads = reader.request(trip, selection, limits, due)
@@ -224,36 +225,43 @@ class FollowedQueue:
             slots: the number of runs at most.
         """
         present = to_iso(now)
-        is_current = reads is not None and self._take(reads)
-        if is_current and reads is not None and reads.front is not None:
-            self._take_front(reads.front, present)
-        pending = self._pending
-        if pending is None or not is_current:
-            pending = await self._read_on(connection, load=self._load)
-        pipelined = NO_LIMIT_READS if reads is None else reads.limits
+        pending = await self._catch_up(connection, reads, present)
+        limit_reads = NO_LIMIT_READS if reads is None else reads.limits
         reader = LimitReader(
-            pending, present, slots, in_order=self._bypasses_more, pipelined=pipelined
+            pending, present, slots, in_order=self._bypasses_more, pipelined=limit_reads
         )
-        runs: list[Candidate] | None = None
-        if reads is not None and reads.expected:
-            reader.take_pipelined(reads.expected)
-            due, known_until = pending.due(present), pending.known_until(present)
-            runs = reader.confirm(reads.expected, due, known_until)
+        expected = () if reads is None else reads.expected
+        runs = self._confirm(pending, reader, expected) if expected else None
         if runs is None:
-            runs = await self._select_pending(connection, pending, slots, reader)
-        is_short = len(runs) < slots and not pending.is_complete(present)
-        # Where a fairness group is served, more of the queue's front says little.
-        if is_short and not reader.groups.groups:
-            await self._read_more(connection, pending, slots, present)
-            runs = await self._select_pending(connection, pending, slots, reader)
+            runs = await self._select_pending(connection, pending, reader)
         if len(runs) < slots and not pending.is_complete(present):
-            runs = await self._select_by_job(connection, pending, slots, reader)
+            runs = await self._select_beyond_memory(connection, pending, slots, reader)
         self._remember(runs, reader.windows.limits)
         claimed = await without_offered_again(connection, pending.offer, runs)
         run_ids = [UUID(run["id"]) for run in claimed]
-        if reads is not None and reads.expected:
-            self.foresees = run_ids == reads.expected_ids
+        if reads is not None and expected:
+            self.foresaw_last_claim = run_ids == reads.expected_ids
         return run_ids
+
+    async def _catch_up(
+        self, connection: Connection, reads: ClaimReads | None, now: str
+    ) -> PendingQueue:
+        """Return the queue as of the lock: by what was read with it, or by further reads."""
+        pending = self._pending
+        if pending is None or reads is None or not self._take(reads):
+            return await self._read_on(connection, load=self._load)
+        if reads.front is not None:
+            self._take_front(reads.front, now)
+        return pending
+
+    @staticmethod
+    def _confirm(
+        pending: PendingQueue, reader: LimitReader, expected: Sequence[Candidate]
+    ) -> list[Candidate] | None:
+        """Return the expected runs if it is certain that they start; see `LimitReader.confirm`."""
+        now = reader.windows.now
+        reader.take_pipelined(expected)
+        return reader.confirm(expected, pending.due(now), pending.known_until(now))
 
     def _remember(self, runs: Sequence[Candidate], read: Mapping[Key, RateLimit]) -> None:
         self._selected = runs
@@ -299,13 +307,24 @@ class FollowedQueue:
             self._pending.bypass(self._bypassed)
 
     async def _select_pending(
-        self, connection: Connection, pending: PendingQueue, slots: int, reader: LimitReader
+        self, connection: Connection, pending: PendingQueue, reader: LimitReader
     ) -> list[Candidate]:
         """Select among the runs in memory."""
         now = reader.windows.now
-        return await select_runs(
-            connection, pending, pending.due(now), slots, reader, pending.known_until(now)
-        )
+        return await reader.select(connection, pending.due(now), pending.known_until(now))
+
+    async def _select_beyond_memory(
+        self, connection: Connection, pending: PendingQueue, slots: int, reader: LimitReader
+    ) -> list[Candidate]:
+        """Select where the runs in memory do not fill the slots, and are not all that are due."""
+        now = reader.windows.now
+        # Where a fairness group is served, more of the queue's front says little.
+        if not reader.groups.groups:
+            await self._read_more(connection, pending, slots, now)
+            runs = await self._select_pending(connection, pending, reader)
+            if len(runs) == slots or pending.is_complete(now):
+                return runs
+        return await self._select_by_job(connection, pending, slots, reader)
 
     async def _select_by_job(
         self, connection: Connection, pending: PendingQueue, slots: int, reader: LimitReader
@@ -317,9 +336,8 @@ class FollowedQueue:
         else:
             self._skip_cursor.restart()
         limits = reader.limits(None)
-        runs = await claims.first_by_job(
-            connection, reader.windows, slots, limits, after, array_of_executed(self._offer)
-        )
+        offered = "" if self._offer is None else text_array(self._offer.entry_points)
+        runs = await claims.first_by_job(connection, reader.windows, slots, limits, after, offered)
         free = [run for run in runs if not limits.is_key_saturated(run)]
         self._skip_cursor.scanned(free[:slots])
         if after is not None:
@@ -327,7 +345,7 @@ class FollowedQueue:
             in_memory = pending.due(reader.windows.now)
             by_id = {run["id"]: run for run in [*in_memory, *runs]}
             runs = sorted(by_id.values(), key=queue_position)
-        return await select_runs(connection, pending, runs, slots, reader)
+        return await reader.select(connection, runs)
 
     async def _read_front(
         self, connection: Connection, pending: PendingQueue, bypassed: Collection[UUID]
@@ -341,7 +359,7 @@ class FollowedQueue:
                 trip.add(candidates.BYPASS, (list(bypassed),))
             touched = request_touched(trip, pending)
             front = request_front(trip, pending, 1)
-            planned = trip.add(FIRST_PLANNED, {"marks": as_json(marks)})
+            planned = trip.add(FIRST_PLANNED, {"marks": marks_as_json(marks)})
             await trip.send()
         if front is None or not self._take(ClaimReads(pending.position, touched, front)):
             return
@@ -414,4 +432,7 @@ class FollowedQueue:
 
 def _newest(new: Mapping[K, V], old: Mapping[K, V]) -> Mapping[K, V]:
     """Return the newest entries, the new ones first."""
-    return dict(islice({**new, **old, **new}.items(), LOOK_AHEAD)) if new else old
+    if not new:
+        return old
+    others = {key: value for key, value in old.items() if key not in new}
+    return dict(islice(chain(new.items(), others.items()), MAX_REMEMBERED))

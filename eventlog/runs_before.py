@@ -16,14 +16,8 @@ from projections.explain_facts import RunsBefore
 from projections.flow import candidates
 from projections.flow.candidates import Candidate, queue_position, untimely
 from projections.flow.fairness import DUE_OF_VALUE, GROUP, IN_VALUE_ORDER, VALUE_ORDER, read_group
-from projections.flow.selection import (
-    DEPTH,
-    FairnessGroup,
-    GroupKey,
-    fairness_group,
-    group_of,
-    starting_order,
-)
+from projections.flow.limits import MAX_DEPTH, FairnessGroup, GroupKey, fairness_group, group_of
+from projections.flow.selection import starting_order
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_first, read_one, read_rows
 
@@ -87,7 +81,7 @@ async def first_of_group(
     await connection.execute(candidates.BY_INDEX)
     count = await read_one(connection, _GroupCount, FIRST_OF_GROUP, group_values)
     rounds = count["number"] if count["rounds"] is None else count["rounds"]
-    depth = min(rounds + 2, DEPTH)
+    depth = min(rounds + 2, MAX_DEPTH)
     return count["number"], await read_group(
         connection, group, str(values["now"]), depth, MAX_VALUES
     )
@@ -213,7 +207,7 @@ async def runs_before_now(
     if last is None:
         others = await _runs_before_position(connection, values)
         return _with_groups(run, replace(others, is_cut=True), {})
-    depth = min(last["rounds"] + 1, DEPTH)
+    depth = min(last["rounds"] + 1, MAX_DEPTH)
     own_group = await read_group(connection, group, now, depth, MAX_VALUES)
     position = {"scheduled_at": last["scheduled_at"], "id": last["id"]}
     others = await _runs_before_position(connection, {**values, **position, "in_group": True})

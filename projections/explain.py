@@ -27,13 +27,8 @@ from projections.explain_facts import (
     slots_of,
 )
 from projections.flow.candidates import Candidate, Requirements, key_of, untimely
-from projections.flow.selection import (
-    Refusal,
-    key_limit,
-    refusals,
-    select_candidates,
-    serves_entry_point,
-)
+from projections.flow.limits import key_limit
+from projections.flow.selection import Refusal, refusals, select_candidates, serves_entry_point
 from projections.job_runs import RunRow
 from runtime.text import in_words
 

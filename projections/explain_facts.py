@@ -20,16 +20,15 @@ from projections.flow.candidates import (
     key_of,
     rate_key_of,
 )
-from projections.flow.selection import (
+from projections.flow.limits import (
     FairnessGroup,
     GroupKey,
     LimitState,
     RateWindow,
     RateWindows,
     key_limit,
-    serves_entry_point,
-    starting_order,
 )
+from projections.flow.selection import serves_entry_point, starting_order
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 

@@ -22,7 +22,8 @@ from projections.flow.candidates import (
     QueuePosition,
     queue_position,
 )
-from projections.flow.selection import GroupKey, LimitState, RateWindow, group_of, refusals
+from projections.flow.limits import GroupKey, LimitState, RateWindow, group_of
+from projections.flow.selection import refusals
 from projections.job_history import History, RecordedRun, Timeline, Turn
 
 TurnKey = tuple[str, int]

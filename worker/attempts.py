@@ -1,7 +1,11 @@
 """The attempts of a worker: from a claim to its recorded end, in a limited number of slots.
 
-First the attempts of one slot pool (`Attempts`), then the reports of a running handler
-(`Progress`).
+    claimed -> submitting: the executor may lack a process -> running -> ended -> recorded
+    claimed or submitting, as the worker stops or its lease is over ----------> handed back
+    running, as that happens: the attempt is killed --------------------------> handed back
+
+An attempt has a slot until its end is recorded. First the attempts of one slot pool (`Attempts`),
+then the reports of a running handler (`Progress`).
 """
 
 import asyncio

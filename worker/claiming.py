@@ -1,4 +1,12 @@
-"""When a worker claims: it looks before it takes the append lock, and takes turns with others."""
+"""When a worker claims: it looks before it takes the append lock, and takes turns with others.
+
+    wait    for a notification, but no longer than the last step said
+    claim   at once, if the last claim filled all free slots, or a notification says that runs are
+            pending and it is this worker's turn; else only if a look without the lock shows that a
+            run may start
+
+Decision 27 says why: whoever claims holds up all writers.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -66,6 +74,10 @@ class Claimer:
         Args:
             others: the ids of the other living workers.
             notification: what `wait` returned.
+
+        Raises:
+            WorkerLostError: the session has been declared lost.
+            OutcomeUnknownError: runs may have been claimed.
         """
         if not self._attempts.free_slots:
             return self._poll_s

@@ -56,13 +56,21 @@ RunCommand = Callable[[JobRun, datetime], None]
 
 
 class Executions:
-    """What workers may do to runs."""
+    """What workers may do to runs.
+
+    All commands raise what `domain.ports.Log.append` raises; those on one run also
+    StaleExecutionError, if the worker does not hold it any more.
+    """
 
     def __init__(self, application: LogApplication) -> None:
         self._application = application
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        expected_run: UUID | None = None,
     ) -> Claims:
         """Claim up to `slots` due runs that the worker executes, the most urgent first.
 
@@ -73,12 +81,12 @@ class Executions:
             worker_id: who claims.
             slots: how many runs at most.
             offer: what it executes; None for anything.
-            likely: the only run that it will probably get, by a notification; a hint.
+            expected_run: the only run that it will probably get, by a notification; a hint.
 
         Raises:
             WorkerLostError: the worker has been declared lost.
         """
-        claim_due = partial(self._claim_due, worker_id, slots, offer, likely)
+        claim_due = partial(self._claim_due, worker_id, slots, offer, expected_run)
         claims = await self._application.retry_or_give_up(claim_due)
         if claims is None:
             claims = Claims()
@@ -86,7 +94,7 @@ class Executions:
         return claims
 
     async def _claim_due(
-        self, worker_id: str, slots: int, offer: Offer | None, likely: UUID | None
+        self, worker_id: str, slots: int, offer: Offer | None, expected_run: UUID | None
     ) -> Claims:
         claims = Claims()
 
@@ -106,7 +114,7 @@ class Executions:
             quarantine.ids,
             bypasses_more=quarantine.has_forgotten,
             offer=offer,
-            likely=likely,
+            expected_run=expected_run,
         )
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims
@@ -240,7 +248,8 @@ class Executions:
     ) -> None:
         """Let the run decide: the one that this process has in memory, or else that of the log.
 
-        A decision on an outdated run is refused by the run's version, and made again.
+        The first saves a read (docs/performance.md). A decision on an outdated run is refused by
+        the run's version, and made again.
         """
         kept = self._application.cached_run(run_id)
 
@@ -248,7 +257,7 @@ class Executions:
             nonlocal kept
             run, kept = kept, None
             now = self._application.clock()
-            if run is None or not _allows(run, command, now):
+            if run is None or not _apply(command, run, now):
                 run = await self._application.run(run_id)
                 command(run, self._application.clock())
             return await self._application.with_followers([run], effects)
@@ -256,7 +265,8 @@ class Executions:
         await self._application.decide_and_save(decide, _by(holder.worker_id))
 
 
-def _allows(run: JobRun, command: RunCommand, now: datetime) -> bool:
+def _apply(command: RunCommand, run: JobRun, now: datetime) -> bool:
+    """Let a run in memory execute a command; return False if it refuses."""
     try:
         command(run, now)
     except DomainError:

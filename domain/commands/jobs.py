@@ -29,7 +29,7 @@ from domain.errors import (
 )
 from domain.identifiers import UniqueSlot
 from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
-from domain.jobs.launching import NO_OVERRIDES, Launch, Overrides, request
+from domain.jobs.launching import NO_OVERRIDES, Launch, Overrides, launch_events
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.lru_cache import LruCache
@@ -208,7 +208,7 @@ class Jobs(Definitions):
 
         Raises:
             NotFoundError: `job_not_found`.
-            InvalidInputError: `request` says why.
+            InvalidInputError: `launch_events` says why.
             ConflictError: `idempotency_key_reused`, the key was used with another body.
             OverloadedError: too many launches wait for the same unique slot.
         """
@@ -272,7 +272,7 @@ class Jobs(Definitions):
     ) -> Launched:
         now = self.clock()
         events = await offload_if_long(
-            lambda: request(definition, launch, run_id, origin.actor, now)
+            lambda: launch_events(definition, launch, run_id, origin.actor, now)
         )
         personal = subjects_of(definition.spec.personal, events[0].parameters)
         claim = await claim_slot(self, definition, slot, run_id)

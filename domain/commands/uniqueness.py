@@ -143,19 +143,19 @@ class _SlotQueue:
 
     Attributes:
         turn: held by the launch whose turn it is.
-        limits: of the others, each with the time at which it gives up.
+        timeouts: of the others.
     """
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.limits: set[asyncio.Timeout] = set()
+        self.timeouts: set[asyncio.Timeout] = set()
 
-    def has_moved(self, longest_wait_s: float) -> None:
-        """Extend the limits of all that wait."""
+    def extend_timeouts(self, longest_wait_s: float) -> None:
+        """Let all that wait give up only this many seconds from now."""
         until = asyncio.get_running_loop().time() + longest_wait_s
-        for limit in self.limits:
-            if not limit.expired():
-                limit.reschedule(until)
+        for timeout in self.timeouts:
+            if not timeout.expired():
+                timeout.reschedule(until)
 
 
 class SlotQueues:
@@ -182,27 +182,27 @@ class SlotQueues:
         if queue is None:  # A queue is garbage once no launch needs the slot.
             queue = self._queues[slot] = _SlotQueue()
         await self._wait(queue)
-        has_moved = True
+        is_log_available = True
         try:
             yield
         except (LogUnavailableError, OutcomeUnknownError, OverloadedError):
-            has_moved = False
+            is_log_available = False
             raise
         finally:
             queue.turn.release()
-            if has_moved:
-                queue.has_moved(self._longest_wait_s)
+            if is_log_available:
+                queue.extend_timeouts(self._longest_wait_s)
 
     async def _wait(self, queue: _SlotQueue) -> None:
-        if len(queue.limits) >= self._max_waiting:
+        if len(queue.timeouts) >= self._max_waiting:
             raise OverloadedError(
                 f"{self._max_waiting} launches of the job with the same values of its unique"
                 " parameters wait already; ask again"
             )
-        limit = asyncio.timeout(self._longest_wait_s)
+        timeout = asyncio.timeout(self._longest_wait_s)
         try:
-            async with limit:
-                queue.limits.add(limit)
+            async with timeout:
+                queue.timeouts.add(timeout)
                 await queue.turn.acquire()
         except TimeoutError:
             message = (
@@ -211,7 +211,7 @@ class SlotQueues:
             )
             raise OverloadedError(message) from None
         finally:
-            queue.limits.discard(limit)
+            queue.timeouts.discard(timeout)
 
 
 # The launch that repeats an ended run, alone or as one of many.

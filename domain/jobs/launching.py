@@ -1,7 +1,12 @@
 """Launching: from a request and a definition to a new run. Pure: clock and ids are arguments.
 
-First the values by which limits count a run (`groups_of`), then the launch itself (`Launch`,
-`new_run`, `request`), and the launch that repeats a run (`relaunch`), perhaps with `Overrides`.
+First the values by which limits count a run (`groups_of`), then the launch itself, and the launch
+that repeats a run (`relaunch`), perhaps with `Overrides`.
+
+    run_fields       from a `Launch` and the definition: once for all runs of the launch
+    first_events     from these fields: the events of one run
+    launch_events    both at once: all that a launch of a run appends
+    new_run          the run that these events make, for decisions that continue with it
 """
 
 import hashlib
@@ -98,6 +103,7 @@ to its time overflows."""
 
 
 GROUPS = "groups"
+"""Under this key `run_fields` has the fields of `Grouped`, the event that follows `Requested`."""
 
 
 @dataclass(kw_only=True)
@@ -133,8 +139,8 @@ class Launch:
 def new_run(
     definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
 ) -> JobRun:
-    """Return the pending run; raise what `request` raises."""
-    events = request(definition, launch, run_id, requested_by, now)
+    """Return the pending run; raise what `launch_events` raises."""
+    events = launch_events(definition, launch, run_id, requested_by, now)
     return run_of_events(events)
 
 
@@ -143,7 +149,7 @@ def run_fields(
 ) -> dict[str, Any]:
     """Return the fields of `Requested`, and `GROUPS`, which are the same for all runs of a launch.
 
-    Raises what `request` raises.
+    Raises what `launch_events` raises.
     """
     created_at = cut_to_ms(now)
     spec = definition.spec
@@ -221,7 +227,7 @@ def run_of_events(events: Sequence[RunEvent]) -> JobRun:
     return run
 
 
-def request(
+def launch_events(
     definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
 ) -> tuple[Requested, *tuple[Grouped, ...]]:
     """Return the first events of a new run, mostly one; a launch appends nothing else.

@@ -20,41 +20,42 @@ from projections.rows import Connection
 
 
 @dataclass(frozen=True)
-class ClaimRequest:
-    """What a claim reads first, in the round trip that takes the lock.
+class PipelinedClaim:
+    """What a claim reads in the round trip that takes the lock.
 
     Attributes:
-        likely: the runs that the claimant will probably get, and no others.
+        expected: the runs that the claimant will probably get, with their states; None if these are
+            read under the lock.
     """
 
     queue: FollowedQueue
     registrations: Answer
     reads: ClaimReads | None
     slots: int
-    likely: "LikelyRuns | None"
+    expected: "ExpectedRuns | None"
 
     @classmethod
-    def request(cls, trip: RoundTrip, queue: FollowedQueue, claimant: Claimant) -> "ClaimRequest":
+    def request(cls, trip: RoundTrip, queue: FollowedQueue, claimant: Claimant) -> "PipelinedClaim":
         """Add the queries to a round trip, after `candidates.PRESENT`."""
         registrations = trip.add(workers.LIVES, (claimant.worker_id,))
         reads = queue.request(trip, claimant)
         run_ids: Sequence[UUID] = ()
-        if claimant.likely is not None:
-            run_ids = [claimant.likely]
-        elif reads is not None and queue.foresees:
+        if claimant.expected_run is not None:
+            run_ids = [claimant.expected_run]
+        elif reads is not None and queue.foresaw_last_claim:
             run_ids = reads.expected_ids
-        likely: LikelyRuns | None = None
+        expected: ExpectedRuns | None = None
         if run_ids:
-            likely = LikelyRuns(run_ids, request_states(trip, RUN_TOPIC, run_ids))
-        return cls(queue, registrations, reads, claimant.slots, likely)
+            expected = ExpectedRuns(run_ids, request_states(trip, RUN_TOPIC, run_ids))
+        return cls(queue, registrations, reads, claimant.slots, expected)
 
 
 @dataclass(frozen=True)
-class LikelyRuns:
+class ExpectedRuns:
     """Runs whose states are read before it is decided whether they will be claimed."""
 
     run_ids: Sequence[UUID]
-    answer: Answer
+    states: Answer
 
 
 class LockedLog(Locked):
@@ -65,7 +66,7 @@ class LockedLog(Locked):
         connection: Connection,
         now: datetime,
         reader: LockedReader,
-        claim: ClaimRequest | None,
+        claim: PipelinedClaim | None,
     ) -> None:
         self._connection = connection
         self._now = now
@@ -87,17 +88,20 @@ class LockedLog(Locked):
         if not run_ids:
             return {}
         positions, self._to_draw = self._to_draw, 0
-        likely = self._prefetched(run_ids)
-        if likely is not None:
-            return self._reader.read_states(kind, likely)
+        prefetched = self._prefetched(run_ids)
+        if prefetched is not None:
+            return self._reader.read_states(kind, prefetched)
         return await self._reader.states(kind, run_ids, positions)
 
     def _prefetched(self, run_ids: Sequence[UUID]) -> Answer | None:
-        """Return the answer that has been read already, if it is for exactly these ids."""
-        if self._claim is None or self._claim.likely is None:
+        """Return the states that were read with the lock, if they are those of exactly these runs.
+
+        Positions were drawn with them.
+        """
+        expected = None if self._claim is None else self._claim.expected
+        if expected is None or run_ids != expected.run_ids:
             return None
-        likely = self._claim.likely
-        return likely.answer if run_ids == likely.run_ids else None
+        return expected.states
 
     @override
     async def claimable_run_ids(self) -> list[UUID] | None:

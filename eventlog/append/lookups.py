@@ -45,6 +45,9 @@ class RunningRows:
     head under the lock, so an outdated row is never used, even if the log went back. Rows with
     personal data are not kept: an erasure changes them without an event of theirs. Nor are rows
     of which only a part was read.
+
+    So the end of a run reads its row neither to decide nor to fold (docs/performance.md, under
+    "What was changed because of a profile").
     """
 
     def __init__(self) -> None:

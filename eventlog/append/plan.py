@@ -223,16 +223,24 @@ class Plan:
         statements = [(INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
             statements += self._project(BY_SUBJECT[subject], envelopes)
-        announcement = str(self.events[-1]["position"])
-        pending = [run_id for run_id, row in self.rows.items() if row.get("status") == FIRST_STATUS]
-        if pending:
-            announcement += f" {len(pending)}"
-        if len(pending) == 1:
-            announcement += f" {pending[0]}"
-        if pending:
-            announcement += sql.PENDING
-        statements.append((ANNOUNCE, announcement))
+        statements.append((ANNOUNCE, self._announcement()))
         return statements
+
+    def _announcement(self) -> str:
+        """Return the payload that `eventlog.database.listener` parses.
+
+        `POSITION`, the last one; or, where runs are pending, `POSITION NUMBER pending`, with the id
+        of the run before the last word if there is only one.
+        """
+        position = str(self.events[-1]["position"])
+        pending = [run_id for run_id, row in self.rows.items() if row.get("status") == FIRST_STATUS]
+        match pending:
+            case []:
+                return position
+            case [run_id]:
+                return f"{position} 1 {run_id}{sql.PENDING}"
+            case _:
+                return f"{position} {len(pending)}{sql.PENDING}"
 
     def _add(self, event: StoredEvent, key: Key, cause: _Cause) -> int:
         aggregate_id, version = key

@@ -1,8 +1,11 @@
 """One transaction of the writer, in two round trips.
 
-The first reads what is needed, under the lock; the second writes. A decision under the lock reads
-in between: one round trip for a claim. `eventlog.append.plan` makes the statements of what was
-read; the writer handles the errors.
+    prepare   BEGIN, the append lock; heads, rows, positions, and what a claim needs first
+              decide, if there is a decision: it may read more, in further round trips
+              plan: which units are accepted, which rows come out (`eventlog.append.plan`)
+    commit    events, rows, notification, COMMIT
+
+The writer handles the errors (decision 1 has the figures). docs/claims.md counts a claim's reads.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -18,7 +21,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import CLOCK_STEP, from_iso
 from domain.errors import LogUnavailableError, VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
-from eventlog.append.locked_log import ClaimRequest, LockedLog
+from eventlog.append.locked_log import LockedLog, PipelinedClaim
 from eventlog.append.lookups import LockedReader, WriterCache
 from eventlog.append.plan import READ_BACK, Key, Plan, Statement, accept_or_refuse, key_of
 from eventlog.archive.reading import HistoryRow, resolve_marks
@@ -273,14 +276,15 @@ async def _begin(
     trip.add(sql.BEGIN)
     locking = trip.add(sql.LOCK)
     present: Answer | None = None
-    claim: ClaimRequest | None = None
+    claim: PipelinedClaim | None = None
     if deciding is not None:
         present = trip.add(candidates.PRESENT)
         if deciding.claimant is not None:
-            claim = ClaimRequest.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
+            queue = cache.queue_of(deciding.claimant)
+            claim = PipelinedClaim.request(trip, queue, deciding.claimant)
     needs = reader.needs_of(units)
-    if claim is not None and claim.likely is not None:
-        needs = needs.with_positions(len(claim.likely.run_ids))
+    if claim is not None and claim.expected is not None:
+        needs = needs.with_positions(len(claim.expected.run_ids))
     reader.request(trip, needs)
     await trip.send()
     lock.acquired(locking)

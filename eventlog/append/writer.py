@@ -87,6 +87,7 @@ def record_last_event(requests: Sequence[Request], continuity: Continuity) -> No
 # Requests that wait for the writer: their batches, answers and time-outs.
 
 RETRY_PAUSE_S = 0.1
+"""The pause between two tries while the database is away."""
 
 STOPPING = "the service is stopping"
 

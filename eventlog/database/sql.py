@@ -1,4 +1,6 @@
-"""SQL that all parts of the log share: the table's name, the append lock, statements."""
+"""SQL that all parts of the log share: the table's name, the append lock, statements, arrays."""
+
+from collections.abc import Iterable
 
 EVENTS_TABLE = "jobs_events"
 """The library's own name for the events of an application called Jobs."""
@@ -75,3 +77,13 @@ LOG_ID = "SELECT id FROM log_identity"
 
 MOMENT = f"SELECT {_CLOCK_S} AS s"
 """The server's clock in seconds, to measure how long a lock was held."""
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """Return texts as PostgreSQL writes an array of them, in order."""
+    return "{" + ",".join(map(_quoted, sorted(texts))) + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

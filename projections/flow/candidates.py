@@ -3,7 +3,7 @@
 First the run (`Candidate`, `JobLimits`) and its columns; then the queries for due runs that a
 worker executes, in the order of the queue; then the jobs that a worker cannot execute
 (`UnservedJobs`); then the due ones of some runs (`DueRuns`), and the pending runs that a process
-has in memory (`WaitingRuns`).
+has in memory (`WaitingRuns`). docs/claims.md says what in the SQL is there for PostgreSQL's plans.
 """
 
 from bisect import bisect_left, bisect_right
@@ -202,13 +202,15 @@ ANY_PLAN = """
 """
 """Let PostgreSQL read runs in the order of an index, until any plan will do again. Before the first
 ANALYZE it expects one run of a job, or of a value: it would read all pending runs of the job for
-each value, by an index whose keys are shorter, and sort them."""
+each value, by an index whose keys are shorter, and sort them: 15 s instead of 5 ms
+(docs/performance.md)."""
 
 
 def is_none_of(column: str, parameter: str) -> str:
     """Return the condition that a text is NULL, or not among a parameter's texts, however many.
 
-    PostgreSQL hashes the result of a query, but it compares each element of a parameter's array.
+    PostgreSQL hashes the result of a query, but it compares each element of a parameter's array:
+    107 ms instead of 22 for a claim beside 499 of them (docs/performance.md).
     """
     return f"({column} IS NULL OR {column} NOT IN (SELECT unnest(%({parameter})s::text[])))"
 

@@ -29,8 +29,8 @@ from projections.flow.candidates import (
     queue_position,
     waiting_values,
 )
+from projections.flow.limits import LimitState, key_limit
 from projections.flow.rates import RatedJobReader, RateWindowReader, WaitingJob, rated_job
-from projections.flow.selection import LimitState, key_limit
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 

@@ -1,7 +1,9 @@
-"""Reads the next runs of a fairness group, under the lock.
+"""Reads the next runs of a fairness group, or only its next values, under the lock.
 
-Only the first runs of the next values are read, however many wait. Values whose runs are all
-planned for later are skipped.
+First the runs (`GROUP_RUNS`): only the first ones of the next values are read, however many wait,
+and values whose runs are all planned for later are skipped. Then the values (`NEXT_VALUES`), by
+which a claim confirms that its expected runs are next. Last, what a claim has read of its groups
+(`FairnessGroupReader`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,18 +24,18 @@ from projections.flow.candidates import (
     Candidate,
     is_none_of,
 )
-from projections.flow.selection import (
-    DEPTH,
+from projections.flow.limits import (
+    IN_QUEUE_ORDER,
+    MAX_DEPTH,
     MAX_VALUES,
     FairnessGroup,
     GroupKey,
     LimitState,
-    Selection,
     fairness_group,
     group_of,
-    grown,
-    serves_entry_point,
+    next_read_size,
 )
+from projections.flow.selection import Selection, serves_entry_point
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows
 
@@ -106,23 +108,23 @@ itself refuse all runs of a value, or none."""
 GROUP_RUNS = f"""
     WITH RECURSIVE {VALUE_ORDER}, free AS (
         SELECT lap, value FROM value_order CROSS JOIN LATERAL (
-            SELECT id FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT {DEPTH}) AS run
+            SELECT id FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT {MAX_DEPTH}) AS run
             WHERE {_IS_FREE} LIMIT 1
         ) AS first
         LIMIT %(values)s::int
     ), job AS MATERIALIZED (
         SELECT {JOB_LIMIT}, concurrency_limit, rate_limit, fairness_key,
-            CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(at_least)s::int END AS at_least
+            CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(least_depth)s::int END AS least_depth
         FROM job_definitions AS job WHERE id = %(job_id)s
     ), share AS (
         SELECT greatest(
-            %(depth)s::int, at_least, (%(values)s::int + count(*) - 1) / count(*)
+            %(depth)s::int, least_depth, (%(values)s::int + count(*) - 1) / count(*)
         ) AS depth
-        FROM free CROSS JOIN job GROUP BY at_least
+        FROM free CROSS JOIN job GROUP BY least_depth
     )
     SELECT lap, depth, run.*, {LIMIT_COLUMNS_OF_ONE_JOB}
     FROM share CROSS JOIN job CROSS JOIN free AS value_order CROSS JOIN LATERAL (
-        SELECT * FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT depth + {DEPTH}) AS run
+        SELECT * FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT depth + {MAX_DEPTH}) AS run
         WHERE {_IS_FREE} LIMIT depth
     ) AS run
     ORDER BY lap, value, scheduled_at, id
@@ -146,7 +148,8 @@ def _first_value(condition: str, order: str) -> str:
     """Return SQL for the value of the first run by an index, NULL if it is of another group.
 
     The condition is the beginning of the range, not that it is of the group: so PostgreSQL expects
-    many runs, and goes by the index of this order whatever it knows of the table.
+    many runs, and goes by the index of this order whatever it knows of the table (a test without
+    statistics: `tests/integration/claims/limits/test_unanalyzed_tables.py`).
     """
     return f"""
         (SELECT CASE WHEN ({_GROUP_COLUMNS}) = ({_OF_GROUP}) THEN fair_value END FROM (
@@ -177,11 +180,12 @@ NEXT_VALUES = f"""
     ORDER BY number
 """
 """The value that was started last, and for each of some values the next one in the cycle of all
-values with which runs wait, due or not, whatever limits keep them."""
+values with which runs wait, due or not, whatever limits keep them. It costs less than half of what
+`GROUP_RUNS` does (docs/performance.md, "Who waits for whom in a backlog")."""
 
 
 @dataclass(frozen=True)
-class ForeseenTurns:
+class ExpectedValues:
     """The values that a group is expected to start next.
 
     Attributes:
@@ -259,7 +263,7 @@ class GroupQuery:
             "offered": "",
             "depth": self.depth,
             "values": self.values,
-            "at_least": self.least_depth,
+            "least_depth": self.least_depth,
         }
 
     def group_from(self, rows: Rows) -> FairnessGroup:
@@ -301,6 +305,8 @@ class FairnessGroupReader:
     ) -> dict[GroupKey, GroupQuery]:
         """Return the queries for groups: for more values and longer queues than the last time.
 
+        Groups that are not served by value need none: from now on they count as read.
+
         Args:
             unread: the groups, each with one of its runs.
             limits: as of the claim.
@@ -312,31 +318,31 @@ class FairnessGroupReader:
             if self.is_served_by_value(group):
                 queries[group] = self._query(group, run, limits, selection)
             else:
-                self.groups[group] = FairnessGroup(())
+                self.groups[group] = IN_QUEUE_ORDER
         return queries
 
-    def foresee(
+    def groups_in_memory(
         self,
         groups: Iterable[GroupKey],
         due: Collection[Candidate],
         last_values: Mapping[GroupKey, str | None],
     ) -> dict[GroupKey, FairnessGroup]:
-        """Return groups as they are if no other runs of theirs are due than these.
+        """Return groups as they are if no other runs of theirs are due than those in memory.
 
         Args:
             groups: which ones.
-            due: runs in the queue's order, of whatever group.
+            due: the due runs in memory, in the queue's order, of whatever group.
             last_values: the values that were started last, as far as they are known.
         """
-        foreseen: dict[GroupKey, FairnessGroup] = {}
+        in_memory: dict[GroupKey, FairnessGroup] = {}
         for group in groups:
             runs = [run for run in due if group_of(run) == group]
-            foreseen[group] = (
+            in_memory[group] = (
                 fairness_group(runs, last_values.get(group))
                 if self.is_served_by_value(group)
-                else FairnessGroup(())
+                else IN_QUEUE_ORDER
             )
-        return foreseen
+        return in_memory
 
     def is_served_by_value(self, group: GroupKey) -> bool:
         """Return whether the worker executes the group's runs, so that values matter."""
@@ -346,6 +352,7 @@ class FairnessGroupReader:
     def _query(
         self, group: GroupKey, run: Candidate, limits: LimitState, selection: Selection | None
     ) -> GroupQuery:
+        """Return the first query for a group; if it has been read, one that reads on."""
         depth, values = 1, self._slots
         started: Sequence[Candidate] = ()
         heads: Sequence[Candidate] = ()
@@ -353,7 +360,7 @@ class FairnessGroupReader:
         if read is not None and selection is not None:
             depth, values = read.next_depth(self._slots), self._values[group]
             if not read.is_complete:
-                values = grown(values)
+                values = next_read_size(values)
             started = [one for one in selection.certain if one["job_definition_id"] == group[0]]
             heads = [head for head in selection.heads if group_of(head) == group]
         full = limits.rate_values_filled_by(started)
@@ -363,7 +370,7 @@ class FairnessGroupReader:
             group,
             depth,
             values,
-            least_depth=min(self._slots, DEPTH),
+            least_depth=min(self._slots, MAX_DEPTH),
             saturated_keys=frozenset(
                 [*limits.saturated_keys_beside(run), *limits.keys_saturated_by(started)]
             ),

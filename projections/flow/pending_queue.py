@@ -33,15 +33,9 @@ from projections.flow.candidates import (
     WaitingRuns,
     key_of,
 )
+from projections.flow.limits import FairnessGroup, GroupKey, LimitState, RateWindows
 from projections.flow.rates import FullWindows
-from projections.flow.selection import (
-    FairnessGroup,
-    GroupKey,
-    LimitState,
-    RateWindows,
-    claimable,
-    serves_entry_point,
-)
+from projections.flow.selection import claimable, serves_entry_point
 
 T = TypeVar("T")
 
@@ -102,9 +96,7 @@ class PendingQueue:
         self.has_all_unserved = False
         self.unserved_jobs = unserved_jobs or UnservedJobs()
         self._waiting = WaitingRuns()
-        self._entry_points: frozenset[str] | None = None
-        if offer is not None:
-            self._entry_points = offer.entry_points | offer.abandoned
+        self._entry_points = None if offer is None else offer.claimed_entry_points
         self.low_water_marks: dict[int, LowWaterMark] = {}
         self.bypassed: frozenset[str] = frozenset()
         self._running: dict[str, Contender] = {}

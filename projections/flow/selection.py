@@ -1,8 +1,9 @@
 """Which candidates start now: the pure decision of claims, explanations and simulations.
 
 `select_candidates` takes candidates in the order of the queue, and what is known of all limits
-(`LimitState`). It returns which candidates start, or which limits must be read first (`Selection`).
-`refusals` returns what keeps a single run from starting. docs/claims.md says what is guaranteed.
+(`LimitState` in `limits.py`). It returns which candidates start, or which limits must be read first
+(`Selection`). `refusals` returns what keeps a single run from starting. docs/claims.md says what is
+guaranteed.
 
 If a job has a `fairnessKey`, the values of this parameter are served round-robin (`RoundRobin`), in
 the order of their bytes. The next value is the first one after the value that was started last that
@@ -16,8 +17,8 @@ after it stands. So a claim of thirty runs starts what thirty claims of one woul
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import islice
@@ -36,210 +37,14 @@ from projections.flow.candidates import (
     queue_position,
     rate_key_of,
 )
-
-# The limits, as far as they have been read.
-
-GroupKey = tuple[str, str, int]
-"""A job's id, an entry point and a priority, which the runs of a fairness group share."""
-
-MAX_VALUES = 2_000
-"""Values of a group that are read to fill the slots of a claim, at most; each costs some ten
-microseconds."""
-
-DEPTH = 64
-"""Runs of a value that are skipped because limits keep them, at most; then the next value is
-served."""
-
-
-def grown(number: int) -> int:
-    """Return how many to read where limits refuse this number that was read: few reads suffice."""
-    return max(4 * number, 16)
-
-
-@dataclass(frozen=True)
-class RateWindow:
-    """How many more runs may start within the period of a rate limit.
-
-    Attributes:
-        remaining: the number of starts left.
-        reopens_at: when the next run may start, if none may start now.
-    """
-
-    remaining: int
-    reopens_at: str | None = None
-
-
-RateWindows = Mapping[Key, RateWindow]
-"""By a job's id and a value of its rate limit's key."""
-
-
-@dataclass(frozen=True)
-class FairnessGroup:
-    """The due runs of a group, as far as they have been read.
-
-    Attributes:
-        queues: the first runs of each value in the order of the queue; the values in the order in
-            which they are served, the one that was started last at the end.
-        is_complete: whether no other value has a run that may start.
-        depth: how many runs of a value were read at most; a queue of that length may have more.
-            None if all queues are complete.
-    """
-
-    queues: Sequence[Sequence[Candidate]]
-    is_complete: bool = True
-    depth: int | None = None
-
-    def next_depth(self, slots: int) -> int:
-        """Return how many runs of each value to read next to fill this number of slots."""
-        depth = self.depth or 0
-        lengths = [len(queue) for queue in self.queues]
-        incomplete = max(1, lengths.count(depth))
-        missing = slots - sum(lengths)
-        if missing > 0:
-            return max(2 * depth, depth - (-missing // incomplete))
-        return grown(depth)
-
-
-def group_of(run: Candidate) -> GroupKey | None:
-    """Return the fairness group of a run, None if it is in none."""
-    if run["fair_value"] is None or run["fairness_key"] is None:
-        return None
-    return run["job_definition_id"], run["entry_point"], run["priority"]
-
-
-def fairness_group(runs: Iterable[Candidate], last_value: str | None) -> FairnessGroup:
-    """Return the fairness group of all its due runs.
-
-    Args:
-        runs: its due runs, in the order of the queue.
-        last_value: the value that was started last, None if none was.
-    """
-    queues: defaultdict[str, list[Candidate]] = defaultdict(list)
-    for run in runs:
-        queues[run["fair_value"] or ""].append(run)
-
-    def turn(value: str) -> tuple[bool, str]:
-        return last_value is not None and value <= last_value, value
-
-    return FairnessGroup([queues[value] for value in sorted(queues, key=turn)])
-
-
-@dataclass(frozen=True)
-class LimitState:
-    """What limits leave to candidates at one time, as far as it has been read.
-
-    Attributes:
-        running: the number of runs under way by job; jobs left out have none.
-        held: the number of runs under way by concurrency key.
-        windows: the rate windows; those left out have not been read.
-        groups: the fairness groups; those left out have not been read.
-        unserved_jobs: jobs whose runs the worker cannot execute.
-        known_until: the queue position up to which all due runs are known; None if all are known.
-    """
-
-    running: Mapping[str, int] = field(default_factory=dict)
-    held: Mapping[Key, int] = field(default_factory=dict)
-    windows: RateWindows = field(default_factory=dict)
-    groups: Mapping[GroupKey, FairnessGroup] = field(default_factory=dict)
-    unserved_jobs: Container[str] = ()
-    known_until: QueuePosition | None = None
-
-    def with_started(self, runs: Collection[Candidate]) -> "LimitState":
-        """Return the state after some runs have started, without changing rate windows."""
-        if not runs:
-            return self
-        running, held = dict(self.running), dict(self.held)
-        for run in runs:
-            job_id, key = run["job_definition_id"], key_of(run)
-            running[job_id] = running.get(job_id, 0) + 1
-            if key is not None:
-                held[key] = held.get(key, 0) + 1
-        return replace(self, running=running, held=held)
-
-    def is_job_at_capacity(self, job_id: str, most: int | None) -> bool:
-        """Return whether no run of the job may start if `most` may be under way."""
-        if job_id in self.unserved_jobs:
-            return True
-        return most is not None and self.running.get(job_id, 0) >= most
-
-    def remaining_in_job(self, job_id: str, most: int | None, limit: int) -> int:
-        """Return how many more runs of the job may start, up to `limit`, if `most` may run."""
-        if most is None:
-            return limit
-        return max(min(most - self.running.get(job_id, 0), limit), 0)
-
-    def remaining_of_key(self, run: Candidate) -> int | None:
-        """Return how many more runs may hold the run's concurrency key, None if it has none."""
-        key = key_of(run)
-        if key is None:
-            return None
-        return max(key_limit(run) - self.held.get(key, 0), 0)
-
-    def is_key_saturated(self, run: Candidate) -> bool:
-        """Return whether the runs under way use all of the limit of the run's concurrency key."""
-        return self.remaining_of_key(run) == 0
-
-    def saturated_keys(self, job_id: str, most: int) -> list[str]:
-        """Return the job's concurrency keys that at least `most` runs under way hold."""
-        return [key for (job, key), held in self.held.items() if job == job_id and held >= most]
-
-    def saturated_keys_beside(self, run: Candidate) -> list[str]:
-        """Return the concurrency keys of the run's job that are saturated by runs under way."""
-        if run["concurrency_value"] is None:
-            return []
-        return self.saturated_keys(run["job_definition_id"], key_limit(run))
-
-    def full_rate_values(self, job_id: str) -> list[str]:
-        """Return the values of a job's rate limit whose windows have been read and are full."""
-        windows = self.windows.items()
-        return [value for (job, value), window in windows if job == job_id and not window.remaining]
-
-    def keys_saturated_by(self, runs: Iterable[Candidate]) -> list[str]:
-        """Return the concurrency keys of a job that would be saturated if these runs started."""
-        holders: Counter[str] = Counter()
-        saturated: dict[str, None] = {}
-        for run in runs:
-            key, remaining = run["concurrency_value"], self.remaining_of_key(run)
-            if key is None or remaining is None:
-                continue
-            holders[key] += 1
-            if holders[key] >= remaining:
-                saturated[key] = None
-        return list(saturated)
-
-    def rate_values_filled_by(self, runs: Iterable[Candidate]) -> list[str]:
-        """Return the values of a job's rate limit that would be full if these runs started."""
-        starts = Counter(rate_key_of(run) for run in runs)
-        values: list[str] = []
-        for key, number in starts.items():
-            window = None if key is None else self.windows.get(key)
-            if key is not None and window is not None and number >= window.remaining:
-                values.append(key[1])
-        return values
-
-    def count_by_keys(self, runs: Iterable[Candidate]) -> int:
-        """Return how many of a job's runs could start together by their concurrency keys."""
-        startable: Counter[str | None] = Counter()
-        for run in runs:
-            remaining = self.remaining_of_key(run)
-            key = run["concurrency_value"]
-            if remaining is None or startable[key] < remaining:
-                startable[key] += 1
-        return startable.total()
-
-    def count_startable(self, runs: Iterable[Candidate]) -> int:
-        """Return how many of these runs could start together if no others waited."""
-        in_order = sorted(runs, key=queue_position)
-        alone = replace(self, groups={}, unserved_jobs=(), known_until=None)
-        return len(select_candidates(in_order, alone, len(in_order)).runs)
-
-
-def key_limit(run: Candidate) -> int:
-    """Return how many runs may hold the run's concurrency key at a time."""
-    return run["concurrency_limit"] or 1
-
-
-# The decision.
+from projections.flow.limits import (
+    IN_QUEUE_ORDER,
+    MAX_DEPTH,
+    FairnessGroup,
+    GroupKey,
+    LimitState,
+    group_of,
+)
 
 Refusal = Literal["job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"]
 """What keeps a due run from starting: the pause of its job, runs under way of its job or with its
@@ -256,8 +61,10 @@ class Selection:
         unread_windows: runs that were selected, or next in their group, although their rate window
             has not been read.
         unread_groups: fairness groups of which more must be read, each with one of its runs.
-        certain: the first of the runs, which start whatever else is read.
-        heads: the runs that were next in their fairness groups when others were selected.
+        certain: the first of the runs, which start whatever else is read. What cannot start beside
+            them need not be read (`fairness.FairnessGroupReader.queries`).
+        heads: the runs that were next in their fairness groups at some time of the selection. They
+            are read again, also where a run that was selected since keeps them.
     """
 
     runs: list[Candidate]
@@ -309,6 +116,13 @@ def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots
 def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
     """Return all that keeps a due run from starting, apart from other candidates."""
     return _Tally(limits).refusals(run)
+
+
+def count_startable(runs: Iterable[Candidate], limits: LimitState) -> int:
+    """Return how many of these runs could start together if no others waited."""
+    in_order = sorted(runs, key=queue_position)
+    alone = replace(limits, groups={}, unserved_jobs=(), known_until=None)
+    return len(select_candidates(in_order, alone, len(in_order)).runs)
 
 
 def starting_order(
@@ -455,7 +269,8 @@ class RoundRobin:
         self._tally = tally
         self._known_until = known_until
         self._rounds: dict[GroupKey, _Round] = {}
-        self._heads: list[tuple[QueuePosition, GroupKey]] = []
+        self._upcoming: list[tuple[QueuePosition, GroupKey]] = []
+        """A heap of groups by the queue positions of their heads, and of heads that they had."""
         self.unread_groups: dict[GroupKey, Candidate] = {}
         self.heads: list[Candidate] = []
 
@@ -470,7 +285,7 @@ class RoundRobin:
             group = group_of(run)
             if group is not None and self._is_served_by_round(group, run):
                 continue
-            if self._heads:
+            if self._upcoming:
                 yield from self._heads_until(queue_position(run))
             if tally.has_job_capacity(run) and tally.has_capacity(run):
                 tally.count(run)
@@ -487,7 +302,7 @@ class RoundRobin:
         fairness_group = self._groups.get(group)
         if fairness_group is None:
             self.unread_groups[group] = run
-            fairness_group = FairnessGroup(())
+            fairness_group = IN_QUEUE_ORDER
         round_ = _Round(fairness_group, run)
         self._rounds[group] = round_
         self._queue_head(group)
@@ -501,7 +316,7 @@ class RoundRobin:
             round_.skip()
             head = round_.head
         if head is not None:
-            heappush(self._heads, (queue_position(head), group))
+            heappush(self._upcoming, (queue_position(head), group))
             self.heads.append(head)
         elif round_.is_next_unread:
             self.unread_groups[group] = round_.sample
@@ -518,11 +333,11 @@ class RoundRobin:
 
     def _heads_until(self, until: QueuePosition | None) -> Iterator[Candidate]:
         """Yield the next runs of groups up to a queue position, or all."""
-        while self._heads:
-            position, group = self._heads[0]
+        while self._upcoming:
+            position, group = self._upcoming[0]
             if until is not None and position > until:
                 return
-            heappop(self._heads)
+            heappop(self._upcoming)
             round_ = self._rounds[group]
             head = round_.head
             if head is None or queue_position(head) != position:
@@ -594,7 +409,7 @@ class _Round:
         self._looked_at.add(run["id"])
         self._skipped[value] += 1
         self.sample = run
-        may_have_more = value in self._may_have_more and self._skipped[value] < DEPTH
+        may_have_more = value in self._may_have_more and self._skipped[value] < MAX_DEPTH
         if not queue and not may_have_more:
             self._queues.popleft()
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.clock import from_iso
 from domain.json_values import JsonObject
-from projections.flow.selection import DEPTH, MAX_VALUES
+from projections.flow.limits import MAX_DEPTH, MAX_VALUES
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ class _WaitingValues:
         in_order = iter(self._queues[value].values())
         due_since = next(in_order)
         kept = self._limited.get(value, ())
-        return due_since < at and len(kept) < DEPTH
+        return due_since < at and len(kept) < MAX_DEPTH
 
     def _is_incomplete(self, at: str) -> bool:
         """Return whether a claim at this time may not have read all values."""

@@ -13,8 +13,8 @@ from domain.clock import to_iso
 from domain.jobs.launching import Launch
 from eventlog.measures import OldestPending, oldest_pending
 from projections.flow import claims
+from projections.flow.limits import LimitState
 from projections.flow.rates import RateWindowReader
-from projections.flow.selection import LimitState
 from projections.flow.unfinished import waiting_longest
 from projections.rows import Connection, read_ids, read_rows
 from tests.support.logs import TESTER, Parts, parts, registered, select_anew

@@ -103,8 +103,8 @@ class _Walk:
         slots = self._random.randint(1, 4)
         expected = _expected(self._url, slots)
         service = self._services[number]
-        likely = self._hint(expected)
-        claimed = await service.executions.claim(f"w{number}", slots, likely=likely)
+        hint = self._hint(expected)
+        claimed = await service.executions.claim(f"w{number}", slots, expected_run=hint)
         assert [str(claim.run.id) for claim in claimed] == expected
         self._held += [(number, claim) for claim in claimed]
         self.claimed += len(claimed)

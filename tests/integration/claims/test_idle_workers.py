@@ -34,10 +34,14 @@ class CountedExecutions(Executions):
     claims = 0
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        expected_run: UUID | None = None,
     ) -> Claims:
         CountedExecutions.claims += 1
-        return await super().claim(worker_id, slots, offer, likely)
+        return await super().claim(worker_id, slots, offer, expected_run)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from eventlog import claims as statements
 from eventlog import entry_points, measures, pending_queue, runs_before, workers
+from eventlog import queue_reads as statements
 from projections import job_runs
 from projections.flow import claims, unfinished
 from tests.support.logs import TESTER, Parts, registered

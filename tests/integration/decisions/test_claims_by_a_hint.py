@@ -32,9 +32,9 @@ async def _launched(part: Parts, slug: str, delay_ms: int | None = None) -> UUID
     return launched.run_id
 
 
-async def _claimed(part: Parts, likely: UUID | None) -> tuple[list[UUID], int]:
+async def _claimed(part: Parts, hint: UUID | None) -> tuple[list[UUID], int]:
     with counted_trips() as made:
-        claims = await part.executions.claim("w", 4, likely=likely)
+        claims = await part.executions.claim("w", 4, expected_run=hint)
     return [claim.run.id for claim in claims], len(made)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
-from eventlog import claims as queue_statements
+from eventlog import queue_reads as queue_statements
 from eventlog.append import plan as append_statements
 from eventlog.database import sql
 from eventlog.history import statements as history_statements
@@ -110,7 +110,7 @@ GIVEN = {
     "heads": "'{}'",
     "depth": "1",
     "values": "4",
-    "at_least": "4",
+    "least_depth": "4",
     "keys": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
         "period_ms": 1000}}]'""",
 }

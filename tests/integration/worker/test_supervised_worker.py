@@ -34,12 +34,16 @@ class FaultyExecutions(Executions):
         self.faults = faults
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        expected_run: UUID | None = None,
     ) -> Claims:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")
-        return await super().claim(worker_id, slots, offer, likely)
+        return await super().claim(worker_id, slots, offer, expected_run)
 
 
 class FaultyHeartbeats(Heartbeats):

@@ -23,10 +23,11 @@ from projections.flow.candidates import (
     queue_position,
     rate_key_of,
 )
-from projections.flow.fairness import ForeseenTurns, GroupQuery
+from projections.flow.fairness import ExpectedValues, GroupQuery
+from projections.flow.limits import MAX_DEPTH, GroupKey, group_of
 from projections.flow.pending_queue import END, PendingQueue, TouchedRun, mark_of
 from projections.flow.rates import rate_limits
-from projections.flow.selection import DEPTH, GroupKey, group_of, select_candidates
+from projections.flow.selection import select_candidates
 from projections.rows import Connection
 
 NOW = "2026-12-01T12:00:00.000Z"
@@ -107,16 +108,16 @@ class Scene:
         queues = [
             queue
             for value in _in_turn(of_group, self.last_values.get(query.group))
-            if any(map(is_free, (queue := _of_value(of_group, value))[:DEPTH]))
+            if any(map(is_free, (queue := _of_value(of_group, value))[:MAX_DEPTH]))
         ][: query.values]
         depth = max(query.depth, query.least_depth, -(-query.values // max(len(queues), 1)))
         return [
             {**run, "lap": 0, "depth": depth}
             for queue in queues
-            for run in [*filter(is_free, queue[: depth + DEPTH])][:depth]
+            for run in [*filter(is_free, queue[: depth + MAX_DEPTH])][:depth]
         ]
 
-    def next_values(self, turns: ForeseenTurns) -> list[dict[str, Any]]:
+    def next_values(self, turns: ExpectedValues) -> list[dict[str, Any]]:
         """Return what `NEXT_VALUES` would read."""
         of_group = [run for run in self.waiting if group_of(run) == turns.group]
         steps = [turns.last_value, *turns.values[:-1]]
@@ -290,9 +291,9 @@ def _queue_with_first(scene: Scene, number: int) -> PendingQueue:
 def _reads(scene: Scene, expected: Sequence[Candidate], groups: Iterable[GroupKey]) -> LimitReads:
     """Return what is read together with the lock to confirm these runs."""
     limits = rate_limits(scene.waiting)
-    turns: list[tuple[ForeseenTurns, Answer]] = []
+    turns: list[tuple[ExpectedValues, Answer]] = []
     for group in groups:
         values = [run["fair_value"] for run in expected if group_of(run) == group]
-        expected_turns = ForeseenTurns(group, scene.last_values.get(group), values)
+        expected_turns = ExpectedValues(group, scene.last_values.get(group), values)
         turns.append((expected_turns, Answer(scene.next_values(expected_turns))))
-    return LimitReads(limits, Answer(scene.windows_of(limits)), turns=turns)
+    return LimitReads(limits, Answer(scene.windows_of(limits)), next_values=turns)

@@ -5,7 +5,7 @@ from typing import Any, cast
 from projections.explain import explained
 from projections.explain_facts import Facts, Member, RunsBefore
 from projections.flow.candidates import NO_LIMITS, Candidate, JobLimits
-from projections.flow.selection import RateWindow
+from projections.flow.limits import RateWindow
 from projections.job_runs import RunRow
 from tests.unit.projections.test_pending_queue import NOW, at, numbered
 

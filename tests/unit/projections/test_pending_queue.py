@@ -9,8 +9,9 @@ from domain.ports import Offer
 from projections.flow import pending_queue
 from projections.flow.candidates import LAST_ID, JobLimits
 from projections.flow.fairness import FairnessGroupReader
+from projections.flow.limits import LimitState
 from projections.flow.pending_queue import END, PendingQueue, TouchedRun
-from projections.flow.selection import LimitState, select_candidates
+from projections.flow.selection import select_candidates
 
 NOW = "2026-11-24T12:00:00.000Z"
 
@@ -253,7 +254,7 @@ def test_a_group_stands_where_its_next_run_stands_that_no_limit_refuses() -> Non
     between = run("between", -5, job_definition_id="other")
     candidates = [*runs[:2], between, runs[2]]
     group = (JOB, "noop", 0)
-    groups = FairnessGroupReader(3).foresee([group], runs, {group: "a"})
+    groups = FairnessGroupReader(3).groups_in_memory([group], runs, {group: "a"})
 
     def started(limits: LimitState) -> list[str]:
         return [one["id"] for one in select_candidates(candidates, limits, 3).runs]

@@ -12,12 +12,13 @@ import orjson
 import pytest
 
 from domain.clock import from_iso, to_iso
+from domain.jobs.policies import RateLimit
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
-from projections.flow import claims
-from projections.flow.rates import FullWindows
-from projections.flow.selection import RateWindow
+from projections.flow import claims, rates
+from projections.flow.limits import RateWindow
+from projections.flow.rates import FullWindows, RateWindowReader, StartedRow
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import launched
 from tests.support.logs import Parts, parts, query, registered, select_anew
@@ -177,6 +178,24 @@ def test_what_was_full_by_a_clock_that_was_set_back_is_looked_at_again() -> None
     full.remember({key: RateWindow(0, reopens_at)})
     assert full.windows(to_iso(NOW)) == {key: RateWindow(0, reopens_at)}
     assert full.windows(to_iso(NOW - timedelta(hours=1))) == {}
+
+
+def test_a_window_that_was_read_as_full_is_remembered_until_it_reopens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "MAX_FULL", 2)
+    now, limit = to_iso(NOW), RateLimit(1, timedelta(minutes=1), "k")
+    full = FullWindows()
+    reader = RateWindowReader(now, full)
+    numbers = {"open": 0, "first": 1, "second": 1, "third": 1}
+    rows = [
+        StartedRow(job_id="job", value=value, number=number, first_at=now if number else None)
+        for value, number in numbers.items()
+    ]
+    reader.take({("job", value): limit for value in numbers}, rows)
+    assert reader.windows.keys() == {("job", value) for value in numbers}
+    assert full.windows(now).keys() == {("job", "second"), ("job", "third")}
+    assert full.windows(to_iso(NOW + limit.period)) == {}
 
 
 RATES: dict[str, JsonObject] = {

@@ -19,9 +19,9 @@ from domain.quarantine import Quarantine
 from eventlog.runs_before import runs_before_now
 from projections.flow import claims
 from projections.flow.candidates import QUEUE_START, WITH_LIMITS, Candidate, Contender, key_of
-from projections.flow.fairness import NEXT_VALUES, ForeseenTurns
+from projections.flow.fairness import NEXT_VALUES, ExpectedValues
+from projections.flow.limits import LimitState, group_of
 from projections.flow.rates import RateWindowReader
-from projections.flow.selection import LimitState, group_of
 from projections.rows import Connection, read_one, read_rows, read_value
 from tests.support.logs import Parts, registered, select_anew
 
@@ -104,7 +104,7 @@ async def test_fairness_groups_and_explanations(unanalyzed: Parts) -> None:
         fair, keyed = [await _waiting(connection, slug) for slug in ("fair", "keyed")]
         group = group_of(fair)
         assert group is not None
-        turns = ForeseenTurns(group, fair["fair_value"], [])
+        turns = ExpectedValues(group, fair["fair_value"], [])
         async with _few_entries(connection):
             assert len(await select_anew(connection, NOW, SLOTS)) == SLOTS
         async with _few_entries(connection):

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import InvalidInputError
 from domain.jobs.definition import JobDefinition, JobSpec
-from domain.jobs.launching import MAX_AHEAD, Launch, Overrides, new_run, relaunch, request
+from domain.jobs.launching import MAX_AHEAD, Launch, Overrides, launch_events, new_run, relaunch
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested
 from domain.json_values import JsonObject
@@ -219,7 +219,7 @@ def test_the_events_made_without_their_run_are_the_very_ones_that_make_the_run(
 ) -> None:
     launch = Launch(**{"parameters": {"day": "monday"}, **options})
     definition = defined(**limits)
-    events = request(definition, launch, RUN_ID, "anna", at(1_000.5))
+    events = launch_events(definition, launch, RUN_ID, "anna", at(1_000.5))
     run = new_run(definition, launch, RUN_ID, "anna", at(1_000.5))
     made = list(run.collect_events())
     assert list(events) == made
@@ -249,7 +249,7 @@ def test_a_run_counts_by_its_parameter_s_value(
         "job", JobSpec(name="Job", type="batch", entry_point="x", rate_limit=rate), 1, NOON
     )
     launch = Launch(parameters=parameters)
-    _, *more = request(definition, launch, RUN_ID, "anna", NOON)
+    _, *more = launch_events(definition, launch, RUN_ID, "anna", NOON)
     assert [event.groups["rate"] for event in more] == values
 
 
@@ -257,10 +257,10 @@ def test_a_run_counts_by_its_parameter_s_value(
 def test_a_run_takes_turns_by_its_parameter_s_value(parameters: JsonObject, value: str) -> None:
     launch = Launch(parameters={"day": "monday", **parameters})
     fair = defined(fairness_key="tenant")
-    [grouped] = request(fair, launch, RUN_ID, "anna", NOON)[1:]
+    [grouped] = launch_events(fair, launch, RUN_ID, "anna", NOON)[1:]
     assert grouped.groups == {"fair": value}
     both = defined(fairness_key="tenant", rate_limit=BY_DAY)
-    [grouped] = request(both, launch, RUN_ID, "anna", NOON)[1:]
+    [grouped] = launch_events(both, launch, RUN_ID, "anna", NOON)[1:]
     assert grouped.groups == {"rate": '"monday"', "fair": value}
 
 
@@ -268,4 +268,4 @@ def test_a_run_takes_turns_by_its_parameter_s_value(parameters: JsonObject, valu
 def test_a_value_that_is_counted_by_is_short(limits: dict[str, Any]) -> None:
     parameters: JsonObject = {"day": "d" * 1_000}
     with pytest.raises(InvalidInputError, match="at most 1000 bytes"):
-        request(defined(**limits), Launch(parameters=parameters), RUN_ID, "", NOON)
+        launch_events(defined(**limits), Launch(parameters=parameters), RUN_ID, "", NOON)

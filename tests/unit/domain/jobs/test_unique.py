@@ -8,7 +8,7 @@ from catalog.built_in_jobs import BUILD_SLUG
 from catalog.handler_settings import BUILD_ENTRY_POINT
 from domain.errors import InvalidInputError
 from domain.jobs.definition import JobDefinition, JobSpec
-from domain.jobs.launching import Launch, new_run, request
+from domain.jobs.launching import Launch, launch_events, new_run
 from domain.json_values import JsonObject
 from tests.unit.given import NOON, RUN_ID
 
@@ -43,7 +43,7 @@ def test_a_run_is_unique_by_the_values_of_its_parameters(
 ) -> None:
     definition = defined("team", "day")
     launch = Launch(parameters=parameters)
-    _, *others = request(definition, launch, RUN_ID, "anna", NOON)
+    _, *others = launch_events(definition, launch, RUN_ID, "anna", NOON)
     [grouped] = others
     assert grouped.groups == {"unique_until_start": value}
     run = new_run(definition, launch, RUN_ID, "anna", NOON)
@@ -52,7 +52,7 @@ def test_a_run_is_unique_by_the_values_of_its_parameters(
 
 def test_what_is_by_default_counts_as_given() -> None:
     definition = defined("day", default_parameters={"day": "monday"})
-    _, *others = request(definition, Launch(), RUN_ID, "anna", NOON)
+    _, *others = launch_events(definition, Launch(), RUN_ID, "anna", NOON)
     [grouped] = others
     assert grouped.groups == {"unique_until_start": '{"day":"monday"}'}
 
@@ -80,4 +80,4 @@ def test_the_values_are_short_together() -> None:
     definition = defined("day", "team")
     parameters: JsonObject = {"day": "d" * 600, "team": "t" * 600}
     with pytest.raises(InvalidInputError, match="at most 1000 bytes as JSON"):
-        request(definition, Launch(parameters=parameters), RUN_ID, "", NOON)
+        launch_events(definition, Launch(parameters=parameters), RUN_ID, "", NOON)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from projections.flow.selection import DEPTH, MAX_VALUES
+from projections.flow.limits import MAX_DEPTH, MAX_VALUES
 from projections.histories.rules import FairnessGroups
 from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, at, broken
 
@@ -92,7 +92,9 @@ def test_turns_go_on_from_what_was_started_without_one() -> None:
     assert broken(story) == []
 
 
-@pytest.mark.parametrize(("others", "expected"), [(DEPTH, []), (DEPTH - 1, ["takes_turns"])])
+@pytest.mark.parametrize(
+    ("others", "expected"), [(MAX_DEPTH, []), (MAX_DEPTH - 1, ["takes_turns"])]
+)
 def test_who_stands_behind_as_many_as_are_looked_past_need_not_be_seen(
     others: int, expected: list[str]
 ) -> None:

@@ -12,15 +12,8 @@ from typing_extensions import override
 
 from eventlog.runs_before import runs_before_in_past
 from projections.flow.candidates import QUEUE_START, Candidate, queue_position
-from projections.flow.selection import (
-    DEPTH,
-    FairnessGroup,
-    GroupKey,
-    RoundRobin,
-    Tally,
-    Unlimited,
-    group_of,
-)
+from projections.flow.limits import MAX_DEPTH, FairnessGroup, GroupKey, group_of
+from projections.flow.selection import RoundRobin, Tally, Unlimited
 
 MAX_CLAIMED = 5
 
@@ -235,7 +228,7 @@ def test_a_line_that_may_go_on_is_asked_for_when_its_turn_comes() -> None:
     assert ended.unread_groups == {}
 
 
-@pytest.mark.parametrize(("depth", "started"), [(2, ["b9"]), (DEPTH, ["b9", "c9"])])
+@pytest.mark.parametrize(("depth", "started"), [(2, ["b9"]), (MAX_DEPTH, ["b9", "c9"])])
 def test_a_value_whose_runs_are_refused_is_read_on_up_to_the_depth(
     depth: int, started: list[str]
 ) -> None:
@@ -243,7 +236,7 @@ def test_a_value_whose_runs_are_refused_is_read_on_up_to_the_depth(
     group = FairnessGroup([[run("b", 9)], refused, [run("c", 9)]], depth=depth)
     round_robin = round_robin_of(group, Limited(lambda one: one["fair_value"] != "a"))
     assert [one["id"] for one in round_robin.starting(refused[:1])] == started
-    unread = {} if depth == DEPTH else {GROUP: refused[-1]}
+    unread = {} if depth == MAX_DEPTH else {GROUP: refused[-1]}
     assert round_robin.unread_groups == unread
 
 
