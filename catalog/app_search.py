@@ -22,7 +22,7 @@ from projections.rows import Connection, read_one, read_rows
 Sort = Literal["relevance", "updated", "name"]
 
 MAX_WORDS = 12
-"""Of a search text; further words are ignored."""
+"""How many words of a search text are used; further ones are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def _prefixes(word: str, stem: str | None) -> frozenset[str]:
 
 
 _ABOUT = "repository_words(id, name, description, repo_url, tags)"
-"""As the index has it."""
+"""The expression of the index."""
 
 _HAS_TAGS = """
     repository_tags(tags) @> ARRAY(SELECT lower(unnest(%(tags)s::text[])))
@@ -135,8 +135,8 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
         hits = sum(word in text for word in words)
         score += hits * weight
         components[field_name] = {"hits": hits, "weight": weight, "score": hits * weight}
-    most = len(words) * sum(WEIGHTS.values())
-    return {"score": score, "normalizedScore": score / most, "components": components}
+    max_score = len(words) * sum(WEIGHTS.values())
+    return {"score": score, "normalizedScore": score / max_score, "components": components}
 
 
 STATUSES: tuple[IngestStatus, ...] = get_args(IngestStatus)
@@ -221,7 +221,7 @@ def _hits(text: str) -> str:
 
 
 MAX_PART_BYTES = 4_194_304
-"""Of the pictures that are read at a time, as the database keeps them."""
+"""The size of the pictures that are read at a time, as the database keeps them."""
 
 _PART = """
     SELECT * FROM (
@@ -230,7 +230,7 @@ _PART = """
         FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS listed (id, ordinal)
         JOIN repositories AS app ON app.aggregate_id = listed.id
     ) AS part
-    WHERE ordinal = first OR bytes <= %(most)s ORDER BY ordinal
+    WHERE ordinal = first OR bytes <= %(max_bytes)s ORDER BY ordinal
 """
 
 
@@ -253,7 +253,7 @@ class Part:
 
 async def read_part(connection: Connection, ids: Sequence[UUID]) -> Part:
     """Return the first of these apps that fit into a part, at least one if any exists."""
-    values = {"ids": list(ids), "most": MAX_PART_BYTES}
+    values = {"ids": list(ids), "max_bytes": MAX_PART_BYTES}
     rows = await read_rows(connection, _NumberedRow, _PART, values)
     return Part(rows, rows[-1]["ordinal"] if rows else len(ids))
 

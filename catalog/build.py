@@ -230,8 +230,8 @@ class Build(Stateful[BuildState], Aggregate):
             **vars(target),
         )
 
-    def again(self) -> BuildTarget:
-        """Return the target of a repetition of this build.
+    def retry_target(self) -> BuildTarget:
+        """Return what a retry of this build builds.
 
         Raises:
             ConflictError: `build_not_failed`.

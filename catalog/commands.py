@@ -116,7 +116,9 @@ class Catalog:
             raise NotFoundError("build_not_found", "build not found")
         last_event = identifiers.event_id(build.id, build.version)
         caused = Origin(origin.actor, causation_id=last_event)
-        return await self._launch_build(build.repository_id, build.again(), caused, build.id, key)
+        return await self._launch_build(
+            build.repository_id, build.retry_target(), caused, build.id, key
+        )
 
     async def _launch_build(
         self,

@@ -297,8 +297,8 @@ async def get_history(
 ) -> Response:
     """Show the steps of an app's ingestions."""
     before = position_of(cursor) if cursor else BEHIND_ALL
-    most = limit or MAX_HISTORY_PAGE
-    steps, following = await steps_before(service.reader, app_id, before, most)
+    page_size = limit or MAX_HISTORY_PAGE
+    steps, following = await steps_before(service.reader, app_id, before, page_size)
     if not steps:
         async with borrowed(service.pool) as connection:
             await _existing_app(connection, app_id)

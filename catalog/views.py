@@ -36,11 +36,11 @@ class BuildLogs:
         self._logs = logs
 
     async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
-        """Return the end and the size of the build's log so far; an empty one if its store is away.
+        """Return the end and the size of the build's log so far; an empty one if the store fails.
 
         Args:
             build: its row.
-            within_s: how long the store may take to answer; then it counts as away.
+            within_s: how long the store may take to answer.
         """
         if build["job_run_id"] is None:
             return NO_LOG
@@ -48,8 +48,8 @@ class BuildLogs:
         try:
             async with asyncio.timeout(within_s):
                 for attempt in reversed(_attempts(build)):
-                    left = _PREVIEW_BYTES - len(end)
-                    tail, total = await self._logs.tail(build["job_run_id"], attempt, left)
+                    missing = _PREVIEW_BYTES - len(end)
+                    tail, total = await self._logs.tail(build["job_run_id"], attempt, missing)
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
             return NO_LOG  # The rest of the build is shown without its log's store.
@@ -62,7 +62,7 @@ class BuildLogs:
         """Return all that the build has printed so far, piece by piece.
 
         Raises:
-            RunLogsUnavailableError: the store of logs is away.
+            RunLogsUnavailableError: the store of logs does not answer.
         """
         run_id = build["job_run_id"]
         attempts = [] if run_id is None else _attempts(build)
@@ -80,10 +80,10 @@ def _attempts(build: BuildRow) -> range:
     return range(1, build["attempt"] + 1)
 
 
-AT_ONCE = 100
+APPS_A_PART = 100
 """Apps that are read, and held in memory, at a time."""
 
-PATIENCE_S = 1.0
+LOG_TIMEOUT_S = 1.0
 """How long the stream waits for the log of one build."""
 
 
@@ -121,16 +121,16 @@ class CatalogViews:
             ids: concatenated, as `app_search.find` returns them.
             words: of the search.
         """
-        at = 0
-        while at < len(ids):
+        offset = 0
+        while offset < len(ids):
             async with borrowed(self._pool) as connection:
-                part = await app_search.read_part(connection, _ids_from(ids, at))
+                part = await app_search.read_part(connection, _ids_from(ids, offset))
                 apps = await self.apps(connection, part.rows)
             for row, app in zip(part.rows, apps, strict=True):
                 app["relevance"] = relevance(row, words)
             if apps:
                 yield apps
-            at += part.consumed * app_search.ID_BYTES
+            offset += part.consumed * app_search.ID_BYTES
 
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""
@@ -144,20 +144,20 @@ class CatalogViews:
             app = repository_rows.TABLE.own(step.after)
             return {LATEST_BUILD: await self._latest_build(app["id"])}
         build = build_rows.TABLE.own(step.after)
-        return (await self._logs.excerpt(build, PATIENCE_S)).present()
+        return (await self._logs.excerpt(build, LOG_TIMEOUT_S)).present()
 
     async def _latest_build(self, app_id: str) -> JsonObject | None:
         async with borrowed(self._pool) as connection:
             latest = await build_rows.latest(connection, [app_id])
-        builds = await self.builds([*latest.values()], PATIENCE_S)
+        builds = await self.builds([*latest.values()], LOG_TIMEOUT_S)
         return builds[0] if builds else None
 
 
-def _ids_from(ids: bytes, at: int) -> list[UUID]:
-    """Return the next ids to read, at most `AT_ONCE`."""
+def _ids_from(ids: bytes, offset: int) -> list[UUID]:
+    """Return the next ids to read, at most `APPS_A_PART`."""
     size = app_search.ID_BYTES
-    end = min(len(ids), at + AT_ONCE * size)
-    return [UUID(bytes=ids[begin : begin + size]) for begin in range(at, end, size)]
+    end = min(len(ids), offset + APPS_A_PART * size)
+    return [UUID(bytes=ids[begin : begin + size]) for begin in range(offset, end, size)]
 
 
 STEPS_A_PART = 500

@@ -13,14 +13,15 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
-from catalog.handlers.builder import BuildCanceledError, BuildError, BuildRequest, BuildSettings
+from catalog.handlers.builder import BuildError, BuildRequest, BuildSettings
 from catalog.handlers.checkout import CheckoutTarget, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
 from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, is_storable, strip_control_sequences
 
 MAX_NAME_LENGTH = 128
-"""Of the app's part; registries refuse names beyond 255 characters, their own prefix included."""
+"""The longest name of an app in an image's name. Registries refuse more than 255 characters, with
+the prefix that they add."""
 
 _FOREIGN = re.compile(r"[^a-z0-9._-]+")
 _SEPARATORS = re.compile(r"[._-]{2,}")
@@ -111,7 +112,7 @@ def execute(context: JobRunContext) -> JobResult:
     progress = _Progress(str(build["id"]))
     try:
         return _execute(context, build, repository, progress)
-    except (CanceledError, BuildCanceledError):
+    except CanceledError:
         return JobResult(
             status="canceled",
             error_message="canceled while building",

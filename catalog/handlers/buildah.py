@@ -102,9 +102,6 @@ class Buildah:
         digest = str(oci_layout.image_of(layout)["digest"])
         if self._settings.oci_dir is not None:
             oci_layout.add_image(request.context, layout, self._settings.oci_dir, request.tag)
-            request.context.logger.info(
-                "the image is in the OCI layout %s as %s", self._settings.oci_dir, request.tag
-            )
         if self._settings.registry is not None:
             digest = self._push_to_registry(request, image_id)
         if self._settings.oci_dir is None and self._settings.registry is None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from apphub_jobs.contract import JobRunContext, PermanentError
+from catalog.handlers.origin import CanceledError
 from catalog.handlers.untrusted import strip_control_sequences
 
 # Advice for failures that the builder's own words do not explain to an operator.
@@ -71,10 +72,6 @@ def advice_for(lines: Sequence[str]) -> list[str]:
 
 class BuildError(Exception):
     """The image was not built or delivered; the message says why, and what helps."""
-
-
-class BuildCanceledError(Exception):
-    """The run was canceled while the builder worked."""
 
 
 class UnusableError(Exception):
@@ -176,7 +173,7 @@ class Builder(Protocol):
 
         Raises:
             BuildError: it failed.
-            BuildCanceledError: the run is being canceled.
+            CanceledError: the run is being canceled.
         """
 
 
@@ -217,7 +214,7 @@ def run_command(
 
     Raises:
         BuildError: it failed.
-        BuildCanceledError: the run is being canceled; the command and its process group have
+        CanceledError: the run is being canceled; the command and its process group have
             ended.
     """
     process = subprocess.Popen(  # noqa: S603 - a builder that the operator installed, without a shell
@@ -245,10 +242,11 @@ def _watch_process(
     while process.poll() is None:
         output.forward(POLL_S)
         if context.cancelled.is_set():
-            raise BuildCanceledError
-    # What a step left in the background may hold the pipe: its end would come with the attempt's.
+            raise CanceledError
+    # A process that a step left in the background may hold the pipe open, or even go on printing.
     while output.forward(0):
-        pass
+        if context.cancelled.is_set():
+            raise CanceledError
 
 
 def read_output(command: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -281,10 +279,17 @@ def failure_message(program: str, code: int, output: bytes) -> str:
     lines = [text for line in printed if (text := strip_control_sequences(line).strip())]
     complaint = _last_complaint(lines[-LAST_LINES:])
     if code < 0:
-        ended = f"ended by {signal.Signals(-code).name}"
+        ended = f"ended by {_signal_name(-code)}"
         complaint = f"{ended}: {complaint}" if complaint else ended
     why = _COMPLAINT.sub("", complaint) or f"exit code {code}"
     return "; ".join([f"{program}: {why}"[:MAX_MESSAGE_LENGTH], *advice_for(lines)])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # Most real-time signals have no name.
+        return f"signal {number}"
 
 
 def _last_complaint(lines: Sequence[str]) -> str:

@@ -57,15 +57,15 @@ def checkout(
         CanceledError: the run is being canceled.
     """
     with git_for(context, repo_url) as git:
-        context.logger.info("checking out %s of %s", _described(target), git.origin.shown)
+        context.logger.info("checking out %s of %s", _describe(target), git.origin.display_url)
         git.run("init", "--quiet", "--template=", str(directory))
         checked_out = _Checkout(context, git, directory).of(target)
-        # It would show in the image where the repository came from.
+        # In the image, it would show where the repository came from.
         (directory / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
         return checked_out
 
 
-def _described(target: CheckoutTarget) -> str:
+def _describe(target: CheckoutTarget) -> str:
     if target.ref is not None:
         return repr(target.ref)
     if target.branch is not None:
@@ -118,9 +118,9 @@ class _Checkout:
             return self._from_history(commit)
         raise GitError(f"the repository has no tag, branch or commit {ref}")
 
-    def _named(self, name: str, described: str) -> str:
+    def _named(self, name: str, description: str) -> str:
         if not self._remote_refs(name):
-            raise GitError(f"the repository has no {described}")
+            raise GitError(f"the repository has no {description}")
         return self._fetch(name)
 
     def _default(self) -> CheckedOut:

@@ -57,9 +57,6 @@ class Docker:
         digest = self._build(request)
         if self._settings.oci_dir is not None:
             digest = self._keep(request, self._settings.oci_dir)
-            request.context.logger.info(
-                "the image is in the OCI layout %s as %s", self._settings.oci_dir, request.tag
-            )
         if self._settings.registry is not None:
             digest = self._push(request, self._settings.registry)
         request.context.logger.info("the image is in docker's own store as %s", request.tag)

@@ -34,31 +34,32 @@ from catalog.handlers.origin import (
     resolve_addresses,
     warnings,
 )
-from catalog.handlers.untrusted import shown
+from catalog.handlers.untrusted import printable
 
 # What a clone may take of time and disk, and how that is measured while it grows.
 
 TIME_LIMIT_S = 600
-"""Of all that git does for one clone. An ingestion may take 900 s, and must yet read the files."""
+"""The time for all commands of one clone. An ingestion may take 900 s, and reads the files after
+it."""
 
 DEADLINE_SHARE = 0.9
-"""Of the attempt's remaining time, where that is less: so that the attempt itself can say what took
-so long."""
+"""The share of the attempt's remaining time that a clone may take, if that is less: the rest is for
+the attempt to say what took so long."""
 
 BYTES_LIMIT = 2_000_000_000
-"""Of a clone on disk: what each of a worker's slots may take of it."""
+"""The largest clone on disk, for each of a worker's slots."""
 
 ENTRIES_LIMIT = 200_000
-"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly
-empty: 800 MB."""
+"""The most files and directories in a clone. Each takes a block of the disk, usually 4 KB, even if
+it is nearly empty: 800 MB."""
 
-GITS_ENTRIES = 10_000
-"""Git's own files, which come on top: a few dozen, and one for each object where the server is a
-plain web server."""
+GIT_ENTRIES = 10_000
+"""Files of Git's own, in addition: a few dozen, or one for each object if the server is a plain web
+server."""
 
-LOOK_S = 0.25
-LOOK_SHARE = 10
-"""How often the clone is measured: never for more than a tenth of the time."""
+MEASURE_INTERVAL_S = 0.25
+MEASURE_PAUSE_FACTOR = 10
+"""How often the clone is measured: a pause lasts ten times as long as measuring, at least."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class Limits:
 
     @classmethod
     def of(cls, context: JobRunContext) -> "Limits":
-        """Return the operator's limits, or else ours; never more time than the attempt has."""
+        """Return the operator's limits, or the defaults; never more time than the attempt has."""
         settings = context.settings
         time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
         if context.deadline is not None:
-            left = context.deadline - datetime.now(context.deadline.tzinfo)
-            time_s = max(0, min(time_s, left.total_seconds() * DEADLINE_SHARE))
+            remaining = context.deadline - datetime.now(context.deadline.tzinfo)
+            time_s = max(0, min(time_s, remaining.total_seconds() * DEADLINE_SHARE))
         return cls(
             time_s,
             settings.get("cloneMaxBytes", BYTES_LIMIT),
@@ -101,13 +102,13 @@ class Watch:
         started = monotonic()
         if self._directory is None or started < self._next:
             return
-        most = self._limits.entries + GITS_ENTRIES
-        size, entries = measure(self._directory, most)
+        max_entries = self._limits.entries + GIT_ENTRIES
+        size, entries = measure(self._directory, max_entries)
         check_size(size, self._limits)
-        if entries > most:
-            raise RefusedError(f"the clone holds more than {most} files and directories")
+        if entries > max_entries:
+            raise RefusedError(f"the clone holds more than {max_entries} files and directories")
         ended = monotonic()
-        self._next = ended + max(LOOK_S, LOOK_SHARE * (ended - started))
+        self._next = ended + max(MEASURE_INTERVAL_S, MEASURE_PAUSE_FACTOR * (ended - started))
 
 
 def check_size(size: int, limits: Limits) -> None:
@@ -116,17 +117,20 @@ def check_size(size: int, limits: Limits) -> None:
         raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
 
 
-def measure(directory: Path, most: int) -> tuple[int, int]:
-    """Return the bytes and the number of entries below a directory; counting ends beyond `most`."""
+def measure(directory: Path, max_entries: int) -> tuple[int, int]:
+    """Return the bytes and the number of entries below a directory; it stops soon after the limit.
+
+    Entries that disappear meanwhile are left out.
+    """
     size = 0
     entries = 0
-    waiting = [str(directory)]
-    while waiting and entries <= most:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as listed:
-            for entry in listed:
+    unread = [str(directory)]
+    while unread and entries <= max_entries:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(unread.pop()) as found:
+            for entry in found:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
+                    unread.append(entry.path)
                 else:
                     # Git renames its files when they are whole.
                     with suppress(FileNotFoundError):
@@ -135,13 +139,13 @@ def measure(directory: Path, most: int) -> tuple[int, int]:
 
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
-"""Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
+"""The memory of each Git process: a pack of sixteen kilobytes can unpack to eight gigabytes."""
 
 TICK_S = 0.1
 """How soon a cancel or a passed deadline is noticed."""
 
 KEPT_BYTES = 16_384
-"""Of what git says; a server can make it say anything, for ever."""
+"""How much of Git's output is kept: a server can make it print anything, for ever."""
 
 CHUNK_BYTES = 65_536
 
@@ -150,10 +154,10 @@ Feed = Callable[[bytes], None]
 
 @contextmanager
 def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
-    """Yield a git for this address alone, with its credentials, which are removed afterwards.
+    """Yield a `Git` for this address alone, with its credentials, which are removed afterwards.
 
     Raises:
-        RefusedError: the address is not read here.
+        RefusedError: this service does not read from that address.
     """
     origin = origin_of(repo_url, context.settings)
     addresses = resolve_addresses(origin, context.settings)
@@ -197,8 +201,7 @@ class Git:
 
         Raises:
             GitError: it failed, or took too long.
-            RefusedError: the directory outgrew the limits; or git failed in a way that it will
-                again.
+            RefusedError: the directory outgrew the limits, or git failed for a lasting reason.
             CanceledError: the run is being canceled.
         """
         printed = _Tail()
@@ -294,7 +297,7 @@ def _forward(selector: selectors.BaseSelector) -> bool:
 
 
 class _Tail:
-    """The last of what was printed."""
+    """The end of what was printed."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
@@ -307,7 +310,7 @@ class _Tail:
             del self._kept[:-KEPT_BYTES]
 
     def text(self) -> str:
-        """Return whole lines: who wrote a cut one cannot be seen."""
+        """Return whole lines: a line whose start was cut does not show who wrote it."""
         whole = self._kept.partition(b"\n")[2] if self._is_cut else self._kept
         return whole.decode("utf-8", "replace")
 
@@ -326,13 +329,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 __all__ = ["CanceledError", "Git", "GitError", "RefusedError", "check_out", "clone", "git_for"]
 
 MAX_PATH_BYTES = 3_500
-"""Of a path in a repository. The system takes 4 096 with the clone's own path before it."""
+"""The longest path in a repository. The system's limit of 4 096 includes the clone's own path."""
 
 MAX_NAME_BYTES = 255
 
 MAX_DEPTH = 200
-"""Of directories. Many programs go down a tree by calling themselves, Python's own removal of a
-tree as well, and give up near a thousand."""
+"""The most parts of a path. Many programs read a tree recursively, such as Python when it removes
+one, and fail near a thousand levels."""
 
 
 def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | None = None) -> str:
@@ -340,12 +343,12 @@ def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | Non
 
     Raises:
         GitError: the repository cannot be read, is empty, or lacks the branch.
-        RefusedError: one that another attempt would meet, too, such as a forbidden address, or too
-            many files.
+        RefusedError: another attempt would fail, too: for example, the address is forbidden, or
+            there are too many files.
         CanceledError: the run is being canceled.
     """
     with git_for(context, repo_url) as git:
-        context.logger.info("cloning %s", shown(git.origin.shown))
+        context.logger.info("cloning %s", printable(git.origin.display_url))
         options = [
             "--no-progress",
             "--depth=1",
@@ -416,5 +419,5 @@ def _check_path(path: bytes) -> None:
     names = path.split(b"/")
     is_long = len(path) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
     if is_long or len(names) > MAX_DEPTH:
-        start = shown(path.decode("utf-8", "replace"), 80)
+        start = printable(path.decode("utf-8", "replace"), 80)
         raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

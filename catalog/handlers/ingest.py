@@ -21,7 +21,7 @@ from catalog.handlers.untrusted import (
     first_manifest,
     is_storable,
     one_line,
-    shown,
+    printable,
     strip_control_sequences,
 )
 
@@ -59,7 +59,7 @@ _TAG_FILES = ("tags.yaml", "tags.yml", "tags.json")
 _MAX_TAG_LENGTH = 200
 
 _RULE = re.compile(r"\s*(=+|-+)\s*")
-"""A line across; under a text, it makes that a heading."""
+"""A horizontal rule; under a line of text, it makes that a heading."""
 
 
 def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, ManifestValue]:
@@ -99,8 +99,8 @@ def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
 def _listed(content: ManifestValue) -> Iterable[Tag]:
     if isinstance(content, dict):
         for name, value in content.items():
-            for one in value if isinstance(value, list) else [value]:
-                yield name.strip(), _value(one)
+            for part in value if isinstance(value, list) else [value]:
+                yield name.strip(), _value(part)
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, str):
@@ -122,13 +122,13 @@ def _tag_text(value: ManifestValue) -> str:
     return str(value).strip()
 
 
-def find_dockerfile(tree: Tree, own: str) -> str | None:
-    """Return a Dockerfile's path: the app's own, a usual one, or the first in the tree.
+def find_dockerfile(tree: Tree, registered_path: str) -> str | None:
+    """Return a Dockerfile's path: the app's registered one, a usual one, or the first in the tree.
 
     Names are compared ignoring case; the path is spelled as in the tree.
     """
-    for usual in (own, *_USUAL_DOCKERFILES):
-        path = tree.find_ignoring_case(usual)
+    for candidate in (registered_path, *_USUAL_DOCKERFILES):
+        path = tree.find_ignoring_case(candidate)
         if path is not None and is_storable(path):
             return path
     for path in tree.walk():
@@ -199,9 +199,9 @@ def _interpreter_tags(name: str, version: str | None) -> list[Tag]:
 def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
-    for given_key, given_value in chain.from_iterable(sources):
-        key = strip_control_sequences(given_key).strip()
-        value = strip_control_sequences(given_value).strip()
+    for raw_key, raw_value in chain.from_iterable(sources):
+        key = strip_control_sequences(raw_key).strip()
+        value = strip_control_sequences(raw_value).strip()
         if not key or not value:
             continue
         if max(len(key), len(value)) > _MAX_TAG_LENGTH or not is_storable(key + value):
@@ -225,8 +225,7 @@ def readme_summary(tree: Tree) -> str | None:
 NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
 
 MAX_TAGS = 200
-"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every
-list."""
+"""The most tags of an app, the author's own first. They are kept for ever, and in every list."""
 
 
 def execute(context: JobRunContext) -> JobResult:
@@ -265,25 +264,25 @@ def execute(context: JobRunContext) -> JobResult:
 
 
 def _record(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
-    """Return the app's record: described by its repository, or by its author alone."""
+    """Return the app's record, with metadata from its repository or from its author alone."""
     repository = context.inputs["repository"]
     if repository["metadataStrategy"] == "auto":
-        described = _as_read(repository, tree, dockerfile, context.logger)
+        metadata = _read_metadata(repository, tree, dockerfile, context.logger)
     else:
-        described = {
+        metadata = {
             "name": repository["name"],
             "description": repository["description"],
             "tags": merge_tags(_authors_tags(repository)),
         }
     return {
-        **described,
+        **metadata,
         "commit_sha": commit_sha,
         "dockerfile_path": dockerfile,
         "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, context.logger),
     }
 
 
-def _as_read(
+def _read_metadata(
     repository: Mapping[str, Any], tree: Tree, dockerfile: str, log: logging.Logger
 ) -> dict[str, Any]:
     """Return name, description and tags as the repository says; the author's tags come first."""
@@ -314,9 +313,9 @@ def _package_name(manifest: Mapping[str, Any]) -> str | None:
 
 def _log(log: logging.Logger, record: Mapping[str, Any]) -> None:
     for field in ("name", "description", "dockerfile_path"):
-        log.info("%s: %s", field.replace("_", " "), shown(record[field]))
+        log.info("%s: %s", field.replace("_", " "), printable(record[field]))
     tags = ", ".join("{key}:{value}".format_map(tag) for tag in record["tags"])
-    log.info("tags: %s", shown(tags, 1_000) or "none")
+    log.info("tags: %s", printable(tags, 1_000) or "none")
     log.info("preview tiles: %d", len(record["preview_tiles"]))
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from apphub_jobs.contract import JobRunContext
-from catalog.handlers.builder import BuildCanceledError, BuildError
+from catalog.handlers.builder import BuildError
+from catalog.handlers.origin import CanceledError
 
 REFERENCE = "org.opencontainers.image.ref.name"
 
@@ -46,15 +47,15 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
 
     Raises:
         BuildError: the layout cannot be written, or holds something else.
-        BuildCanceledError: the run is being canceled while others write.
+        CanceledError: the run is being canceled while others write.
     """
     image = image_of(source)
     try:
         blobs = layout / "blobs" / "sha256"
         blobs.mkdir(parents=True, exist_ok=True)
         with _locked(context, layout):
-            for left in layout.rglob(f"*{_PARTIAL}"):
-                left.unlink()
+            for abandoned in layout.rglob(f"*{_PARTIAL}"):
+                abandoned.unlink()
             for blob in sorted((source / "blobs" / "sha256").iterdir()):
                 _copy(blob, blobs / blob.name)
             _replace(layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
@@ -62,6 +63,7 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
             _replace(layout / "index.json", json.dumps(index).encode())
     except OSError as error:
         raise BuildError(f"the image cannot be kept in {layout}: {error}") from None
+    context.logger.info("the image is in the OCI layout %s as %s", layout, reference)
 
 
 def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def _locked(context: JobRunContext, layout: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if context.cancelled.wait(POLL_S):
-                    raise BuildCanceledError from None
+                    raise CanceledError from None
         yield
 
 

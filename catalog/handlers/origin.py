@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from apphub_jobs.contract import Json, PermanentError
-from catalog.handlers.untrusted import redact_userinfo, shown
+from catalog.handlers.untrusted import printable, redact_userinfo
 
 
 class GitError(Exception):
@@ -33,7 +33,7 @@ class RefusedError(GitError, PermanentError):
 
 
 class CanceledError(Exception):
-    """The run was canceled while git worked."""
+    """The run was canceled while a command was running."""
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
@@ -65,8 +65,8 @@ class Origin:
     port: int = 0
 
     @property
-    def shown(self) -> str:
-        """The address for people: without a user, too."""
+    def display_url(self) -> str:
+        """The address as people see it: without a user, even for ssh."""
         return redact_userinfo(self.url)
 
     def with_address(self, addresses: Sequence[str]) -> "Origin":
@@ -489,7 +489,7 @@ def _substitute(message: str, origin: Origin | None) -> str | None:
     """Return what is shown instead of a message that would reveal other servers or files."""
     if origin is not None and origin.scheme == "file":
         is_hidden = _UNREADABLE.search(message)
-        return f"{UNREADABLE} {shown(origin.shown, 300)}" if is_hidden else None
+        return f"{UNREADABLE} {printable(origin.display_url, 300)}" if is_hidden else None
     return UNREACHED if _UNREACHED.search(message) else None
 
 
@@ -505,7 +505,7 @@ def lines_of(output: str) -> list[str]:
     """
     # Not `splitlines`: its other ends of lines may be in the middle of a server's words.
     lines = map(str.strip, re.split(r"[\r\n]+", output))
-    return [shown(redact_userinfo(line), 300) for line in lines if line]
+    return [printable(redact_userinfo(line), 300) for line in lines if line]
 
 
 # Which servers are contacted for repositories: none of a private network, unless the operator

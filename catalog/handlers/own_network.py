@@ -17,7 +17,7 @@ from typing import NoReturn
 PROGRAM = "slirp4netns"
 
 NAME_SERVER = "10.0.2.3"
-"""Of slirp4netns, which forwards to the machine's own ones."""
+"""The address of slirp4netns's name server, which forwards to those of this machine."""
 
 FAILED = 125
 """This program's exit code where there is no such network."""
@@ -34,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 _NAMES = "/etc/resolv.conf"
 
 _LOG = "slirp4netns.log"
-"""In the directory, what that program prints: the reason if it does not lead out."""
+"""A file in the directory with the output of slirp4netns: the reason if it fails."""
 
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback")
 

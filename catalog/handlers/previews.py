@@ -24,8 +24,8 @@ from catalog.handlers.untrusted import (
     first_manifest,
     is_storable,
     one_line,
+    printable,
     redact_userinfo,
-    shown,
 )
 
 # An author's reference to a picture or page becomes an address for any browser, or nothing.
@@ -37,7 +37,7 @@ from catalog.handlers.untrusted import (
 MAX_URL = 2_000
 
 MAX_INLINE_BYTES = 1_500_000
-"""Of an image that becomes a `data:` URL (contract, section 9)."""
+"""The largest image that becomes a `data:` URL (contract, section 9)."""
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
@@ -201,11 +201,12 @@ def _looks_like_svg(content: bytes) -> bool:
 MAX_TILES = 6
 
 MAX_TOTAL_BYTES = 4_194_304
-"""Of all tiles together as JSON: two images of the largest size. An attempt's whole result must
-stay below eight megabytes, and it is kept for ever, and sent to every client that watches."""
+"""The size of all tiles together as JSON: two of the largest images. An attempt's whole result must
+stay below eight megabytes, is kept for ever, and is sent to every client that watches."""
 
 MAX_CANDIDATES = 100
-"""Of each source; each may cost the reading of a file."""
+"""How many of a manifest's entries, and of the README's images, are looked at: each may cost the
+reading of a file."""
 
 FROM_MANIFEST = "ingestion:previews-manifest"
 FROM_README = "ingestion:readme"
@@ -267,14 +268,18 @@ def preview_tiles(
         try:
             tile = _tile(preview, references, log)
         except ReferenceUnusableError as error:
-            log.info("preview %s is left out: %s", shown(preview.embed or preview.src, 100), error)
+            log.info(
+                "preview %s is left out: %s", printable(preview.embed or preview.src, 100), error
+            )
             continue
         size = len(json.dumps(tile))
         address = _address(tile)
         if address in tiles:
             continue
         if total + size > MAX_TOTAL_BYTES:
-            log.info("preview %s is left out: all together take too much", shown(preview.src, 100))
+            log.info(
+                "preview %s is left out: all together take too much", printable(preview.src, 100)
+            )
             continue
         tiles[address] = {**tile, "sortOrder": len(tiles)}
         total += size
@@ -405,7 +410,7 @@ def _optional(
     try:
         return references.media(reference, preview.base)
     except ReferenceUnusableError as error:
-        log.info("%s is left out of its preview: %s", shown(reference, 100), error)
+        log.info("%s is left out of its preview: %s", printable(reference, 100), error)
         return None
 
 

@@ -9,12 +9,13 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from urllib.parse import urlsplit
 
 # The sides of an image, read from the beginning of its file.
 
 HEAD_BYTES = 65_536
-"""Of a file. A photo may hold a small copy of itself before its own size."""
+"""How much of a file is read: a photo may hold a small copy of itself before its own size."""
 
 Size = tuple[int, int]
 
@@ -126,7 +127,7 @@ def find_images(readme: str) -> list[Image]:
     for match in _DEFINITION.finditer(text):  # The first of a label counts.
         definitions.setdefault(_label(match["label"]), match)
     by_offset = [*_inline(text), *_by_label(text, definitions), *_tags(text)]
-    by_offset.sort(key=lambda one: one[0])
+    by_offset.sort(key=itemgetter(0))
     return [image for _, image in by_offset]
 
 
@@ -197,7 +198,7 @@ BADGE = 2
 """Ranks; the lowest comes first."""
 
 TINY_PX = 48
-"""Of the shorter side: badges have 20 to 35, icons up to 48."""
+"""The longest shorter side of a badge or icon: badges have 20 to 35 pixels, icons up to 48."""
 
 _SCREENSHOT = re.compile(r"screen[\s_-]?(?:shot|cast|grab|capture)", re.IGNORECASE)
 
@@ -263,7 +264,7 @@ _BADGE_HOSTS = frozenset(
         "weblate.org",
     }
 )
-"""Each with all names below it. What else they serve is no picture of an app either."""
+"""Hosts of badges, each with its subdomains; none of them serves pictures of an app."""
 
 
 SizeOf = Callable[[str], Size | None]
@@ -273,21 +274,16 @@ _Ranked = tuple[int, int, Image]
 """An image's rank, its index in the README, and the image."""
 
 
-def rank_images(images: Iterable[Image], read_size: SizeOf, most: int) -> list[Image]:
-    """Return the images by rank, else in their order; at most `most` files are read."""
+def rank_images(images: Iterable[Image], read_size: SizeOf, max_files: int) -> list[Image]:
+    """Return the images by rank, else in their order; at most `max_files` files are read."""
     by_words = [(_rank_by_words(image), index, image) for index, image in enumerate(images)]
-    by_words.sort(key=_rank_and_index)
+    by_words.sort(key=itemgetter(0, 1))
     by_size = [
         (BADGE if _is_tiny(read_size(image.src)) else rank, index, image)
-        for rank, index, image in by_words[:most]
+        for rank, index, image in by_words[:max_files]
     ]
-    by_size.sort(key=_rank_and_index)
+    by_size.sort(key=itemgetter(0, 1))
     return [image for _, _, image in by_size]
-
-
-def _rank_and_index(one: _Ranked) -> tuple[int, int]:
-    rank, index, _ = one
-    return rank, index
 
 
 def _rank_by_words(image: Image) -> int:

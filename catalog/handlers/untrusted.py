@@ -43,17 +43,20 @@ def is_storable(text: str) -> bool:
     return text.encode("utf-8", "ignore").decode() == text and "\x00" not in text
 
 
-def one_line(text: str, most: int) -> str | None:
-    """Return the text as one line of at most `most` characters; None if empty or not storable."""
-    line = " ".join(strip_control_sequences(text[: 4 * most]).split())[:most].strip()
+def one_line(text: str, max_length: int) -> str | None:
+    """Return the text as one line of limited length; None if it is empty or not storable."""
+    start = strip_control_sequences(text[: 4 * max_length])
+    line = " ".join(start.split())[:max_length].strip()
     return line if line and is_storable(line) else None
 
 
-def shown(text: str, most: int = 200) -> str:
-    """Return the text as a log may show it: short, in one line, without control characters."""
-    if len(text) > most:
-        text = f"{text[:most]}…"
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+def printable(text: str, max_length: int = 200) -> str:
+    """Return the text as a log may show it: short, on one line, without control characters."""
+    if len(text) > max_length:
+        text = f"{text[:max_length]}…"
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def redact_userinfo(text: str) -> str:
@@ -64,7 +67,7 @@ def redact_userinfo(text: str) -> str:
 # A cloned tree, read within bounds: of paths, of a file's size, and of a search's length.
 
 MAX_TEXT_BYTES = 1_048_576
-"""Of a manifest or README; what is longer is no such thing."""
+"""The largest manifest, Dockerfile or README that is read."""
 
 MAX_DEPTH = 6
 MAX_ENTRIES = 5_000
@@ -88,43 +91,43 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
-    def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
+    def text(self, relative: str, max_bytes: int = MAX_TEXT_BYTES) -> str | None:
         """Return a file's text, with invalid characters replaced; None as for `content`.
 
         It is UTF-8, or what its byte order mark says: some editors write UTF-16.
         """
-        content = self.content(relative, most)
+        content = self.content(relative, max_bytes)
         if content is None:
             return None
         marked = (name for mark, name in _ENCODINGS if content.startswith(mark))
         text = content.decode(next(marked, "utf-8-sig"), "replace")
         return text.replace("\x00", "")
 
-    def content(self, relative: str, most: int) -> bytes | None:
-        """Return a file's bytes; None if no such file is inside, or it has more than `most`."""
+    def content(self, relative: str, max_bytes: int) -> bytes | None:
+        """Return a file's bytes; None if no such file is inside, or it is larger than that."""
         path = self.inside(relative)
-        if path is None or path.stat().st_size > most:
+        if path is None or path.stat().st_size > max_bytes:
             return None
         return path.read_bytes()
 
-    def head(self, relative: str, most: int) -> bytes:
-        """Return the first bytes of a file, `most` of them; none if no such file is inside."""
+    def head(self, relative: str, size: int) -> bytes:
+        """Return the first bytes of a file; none if no such file is inside."""
         path = self.inside(relative)
         if path is None:
             return b""
         with path.open("rb") as file:
-            return file.read(most)
+            return file.read(size)
 
     def inside(self, relative: str) -> Path | None:
         """Return a regular file's path, its links followed; None if it lies outside of the tree.
 
-        Git's own files are no part of the tree.
+        The files in `.git` are not part of the tree.
         """
         try:
             path = (self.root / relative).resolve()
             is_inside = path.is_relative_to(self.root)
-            is_gits = path.is_relative_to(self.root / ".git")
-            if not is_inside or is_gits or not path.is_file():
+            is_git_data = path.is_relative_to(self.root / ".git")
+            if not is_inside or is_git_data or not path.is_file():
                 return None
         except (OSError, ValueError, RuntimeError):
             # Names that no file can have; links in a circle.
@@ -176,17 +179,18 @@ class Tree:
 
 
 def _matching_entries(directory: Path, name: str) -> list[Path]:
-    """Return a directory's entries of this name, whatever their case; the very name first."""
+    """Return a directory's entries of this name, whatever their case; an exact match first."""
     folded = name.casefold()
-    alike = [entry for entry in directory.iterdir() if entry.name.casefold() == folded]
-    return sorted(alike, key=lambda entry: (entry.name != name, entry.name))
+    matching = [entry for entry in directory.iterdir() if entry.name.casefold() == folded]
+    return sorted(matching, key=lambda entry: (entry.name != name, entry.name))
 
 
 ManifestValue = None | bool | int | float | str | list["ManifestValue"] | dict[str, "ManifestValue"]
 """A value in a manifest. Scalars of YAML are texts, as written, so that 3.10 stays 3.10."""
 
 MAX_MANIFEST_BYTES = 65_536
-"""A list of a few tags or pictures has a few hundred. This much YAML takes up to half a second."""
+"""A list of tags or pictures has a few hundred bytes. To read this much YAML takes up to half a
+second."""
 
 MAX_NESTING = 32
 
@@ -201,22 +205,22 @@ class ManifestError(ValueError):
 
 
 def first_manifest(
-    tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
+    tree: Tree, names: Sequence[str], log: logging.Logger, max_bytes: int = MAX_MANIFEST_BYTES
 ) -> ManifestValue:
-    """Return the content of the first of these files that exists; None if none, or broken."""
+    """Return the content of the first of these files that exists; None without one or if broken."""
     name = next((name for name in names if tree.inside(name) is not None), None)
     if name is None:
         return None
-    text = tree.text(name, most_bytes)
+    text = tree.text(name, max_bytes)
     if text is None:
-        log.warning("%s is skipped: it is larger than %d bytes", name, most_bytes)
+        log.warning("%s is skipped: it is larger than %d bytes", name, max_bytes)
         return None
     try:
         if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
             return read_json(text)
-        return read_yaml(text, lambda odd: log.warning("%s: left out: %s", name, shown(odd)))
+        return read_yaml(text, lambda part: log.warning("%s: left out: %s", name, printable(part)))
     except ManifestError as error:
-        log.warning("%s is skipped: %s", name, shown(str(error)))
+        log.warning("%s is skipped: %s", name, printable(str(error)))
         return None
 
 
@@ -326,9 +330,9 @@ def _read_node_value(
     for part in _until_end(events):
         try:
             parts.append(_value(events, part, depth + 1, left_out))
-        except _UnsupportedValueError as odd:
-            parts.append(odd)
-            left_out(str(odd))
+        except _UnsupportedValueError as error:
+            parts.append(error)
+            left_out(str(error))
     if isinstance(event, yaml.SequenceStartEvent):
         return [part for part in parts if not isinstance(part, _UnsupportedValueError)]
     return {

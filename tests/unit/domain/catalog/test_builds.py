@@ -196,13 +196,13 @@ def test_a_build_that_fails_at_once_has_told_the_variables_too() -> None:
 def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:
     build = requested(BuildTarget(git_branch="main"))
     with pytest.raises(ConflictError) as refused:
-        build.again()
+        build.retry_target()
     assert (refused.value.code, str(refused.value)) == (
         "build_not_failed",
         "only failed builds can be retried",
     )
     build.fail("boom", NOON)
-    assert build.again() == BuildTarget(git_branch="main", retry_of=str(BUILD_ID))
+    assert build.retry_target() == BuildTarget(git_branch="main", retry_of=str(BUILD_ID))
 
 
 def test_only_runs_of_the_build_job_with_a_build_have_one() -> None:

@@ -10,15 +10,16 @@ from time import monotonic
 import pytest
 
 from apphub_jobs.contract import PermanentError
+from catalog.handlers import builder
 from catalog.handlers.buildah import write_policy
 from catalog.handlers.builder import (
-    BuildCanceledError,
     BuildError,
     BuildSettings,
     failure_message,
     read_output,
     run_command,
 )
+from catalog.handlers.origin import CanceledError
 from tests.support.contexts import context_of
 
 
@@ -125,8 +126,22 @@ def test_a_command_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 def test_a_cancel_ends_also_what_ignores_it() -> None:
     context = context_of()
     threading.Timer(0.3, context.cancelled.set).start()
-    with pytest.raises(BuildCanceledError):
+    with pytest.raises(CanceledError):
         run_command(context, ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], os.environ)
+
+
+def test_a_cancel_also_ends_a_process_that_was_left_behind_and_prints_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(builder, "CHUNK_BYTES", 1)  # So there is always more to read.
+    context = context_of()
+    threading.Timer(0.3, context.cancelled.set).start()
+    with pytest.raises(CanceledError):
+        run_command(context, ["sh", "-c", "yes & exit 0"], os.environ)
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert failure_message("buildah", -40, b"") == "buildah: ended by signal 40"
 
 
 def test_a_question_without_an_answer_is_an_error() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from catalog.handlers.builder import BuildCanceledError, BuildError
+from catalog.handlers.builder import BuildError
 from catalog.handlers.oci_layout import add_image, image_of
+from catalog.handlers.origin import CanceledError
 from tests.support.contexts import context_of
 
 
@@ -124,7 +125,7 @@ def test_writers_take_turns_and_can_be_canceled_while_they_wait(tmp_path: Path) 
         # Even a reader is waited for: a writer wants to be alone.
         fcntl.flock(holder, fcntl.LOCK_SH)
         waiting.cancelled.set()
-        with pytest.raises(BuildCanceledError):
+        with pytest.raises(CanceledError):
             add_image(waiting, tmp_path / "1", layout, "apphub/a:1")
         patient = threading.Thread(
             target=add_image, args=(context_of(), tmp_path / "1", layout, "apphub/a:1")
