@@ -270,9 +270,6 @@ _BADGE_HOSTS = frozenset(
 SizeOf = Callable[[str], Size | None]
 """Reads the size of the file that a reference names, where there is one."""
 
-_Ranked = tuple[int, int, Image]
-"""An image's rank, its index in the README, and the image."""
-
 
 def rank_images(images: Iterable[Image], read_size: SizeOf, max_files: int) -> list[Image]:
     """Return the images by rank, else in their order; at most `max_files` files are read."""
