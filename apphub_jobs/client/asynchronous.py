@@ -81,6 +81,7 @@ from apphub_jobs.client.requests.statistics import (
 from apphub_jobs.client.requests.views import ViewDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
+from apphub_jobs.errors import ClientError
 from apphub_jobs.typed.job import Duration, Job
 
 if TYPE_CHECKING:
@@ -811,6 +812,10 @@ class AsyncDefinitions(AsyncLauncher):
         return JobDocument(await self._transport.data(jobs.delete(slug)))
 
 
+MAX_PREVIEWS = 100
+"""Requests that count the ticks of a backfill: a hundred thousand ticks, which takes seconds."""
+
+
 class AsyncSchedules:
     """Schedules, which launch runs of a job by a calendar: `client.schedules`."""
 
@@ -912,16 +917,26 @@ class AsyncSchedules:
     async def preview_backfill(self, schedule_id: str, begin: datetime, end: datetime) -> int:
         """Return how many runs `backfill` would launch; nothing is launched.
 
-        It sends one request for every thousand ticks.
+        It sends one request for every thousand ticks, at most a hundred.
+
+        Raises:
+            ClientError: more ticks lie in this time; the message says how many runs were counted
+                up to when.
         """
         count = 0
-        next_begin: str | None = begin.isoformat()
-        while next_begin is not None:
+        next_begin = begin.isoformat()
+        for _ in range(MAX_PREVIEWS):
             request = schedules.preview_backfill(schedule_id, next_begin, end.isoformat())
             preview = await self._transport.data(request)
-            count += preview["count"]
+            count += int(preview["count"])
+            if preview["continueFrom"] is None:
+                return count
             next_begin = preview["continueFrom"]
-        return count
+        message = (
+            f"{schedule_id} has too many ticks in this time to count: {count} runs would be"
+            f" launched before {next_begin}; choose a shorter time"
+        )
+        raise ClientError(message)
 
     async def preview(self, schedule_id: str, n: int = 10) -> list[ComingTickDocument]:
         """Return the next `n` ticks of a schedule, a hundred at most."""

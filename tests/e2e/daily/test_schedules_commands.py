@@ -82,6 +82,11 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
         *_, tick = lines(shell, "ticks", "often")
     due = tick["dueAt"]
     [run] = lines(shell, "backfill", "often", "--from", due, "--to", due)
+    # A year of seconds: to count them all would take 31 536 requests.
+    year = ("--from", "2025-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z")
+    uncounted = shell.run("schedules", "backfill", "often", *year, "--dry-run")
+    assert (uncounted.returncode, uncounted.stdout) == (1, "")
+    assert "100000 runs would be launched before 2025-01-02T03:46:40.000Z" in uncounted.stderr
     [listed] = [one for one in lines(shell, "list") if one["id"] == "often"]
     assert run["id"] in {one["id"] for one in listed["runs"]["last"]}
     shell.run("runs", "watch", run["id"])
