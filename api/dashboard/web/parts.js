@@ -143,6 +143,18 @@ export function Copy({ text, label = texts.copy }) {
 	</button>`;
 }
 
+// Menus, which the shell closes when somebody looks elsewhere (`shell/navigation.js`).
+
+export const OPEN_MENU = "details.menu[open]";
+
+/** Close the menu around an element, and go back to what opened it. @param {Element | null} inside */
+export function closeMenu(inside) {
+	const menu = /** @type {HTMLDetailsElement | null | undefined} */ (inside?.closest(OPEN_MENU));
+	if (!menu) return;
+	menu.open = false;
+	menu.querySelector("summary")?.focus();
+}
+
 /** A command for a terminal. @param {{text: string}} props */
 export const Command = ({ text }) =>
 	html`<p class="command"><code>${text}</code><${Copy} text=${text} label=${texts.copyCommand} /></p>`;
@@ -300,6 +312,9 @@ export function Link({ to, children, ...rest }) {
 export const RunLink = ({ id, children }) =>
 	html`<${Link} to=${{ view: "run", id }} class="id">${children ?? shortId(id)}<//>`;
 
+/** A job's name; some are blank. @param {{name: string, slug: string}} job */
+export const jobName = ({ name, slug }) => name.trim() || slug;
+
 /** @param {{slug: string, children?: Children}} props */
 export const JobLink = ({ slug, children }) => html`<${Link} to=${{ view: "job", id: slug }}>${children ?? slug}<//>`;
 
@@ -326,8 +341,8 @@ export function Tabs({ tabs, current }) {
 /** @param {{paused: boolean, name: string, path: string, text: string, again: () => void}} props */
 export function Pausing({ paused, name, path, text, again }) {
 	const question = { title: `${texts.pause} ${name}`, text, action: texts.pause };
-	const pause = async () => (await orderWithReason(question, `${path}/pause`)) && again();
-	const resume = () => attempt(() => post(`${path}/resume`).then(again));
+	const pause = async () => (await orderWithReason(question, `${path}/pause`, texts.isPaused(name))) && again();
+	const resume = () => attempt(() => post(`${path}/resume`).then(again), texts.isResumed(name));
 	return paused
 		? html`<button onClick=${resume}>${texts.resume}</button>`
 		: html`<button onClick=${pause}>${texts.pause} …</button>`;

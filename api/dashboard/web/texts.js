@@ -27,6 +27,8 @@ export const texts = {
 	more: "More",
 	pause: "Pause",
 	resume: "Resume",
+	isPaused: (/** @type {string} */ name) => `${name} is paused`,
+	isResumed: (/** @type {string} */ name) => `${name} is resumed`,
 	ofNewest: (/** @type {number} */ count) => `Only the newest ${count} are taken into account.`,
 	ofFirst: (/** @type {number} */ count) => `After the first ${count} some are left out; the log has all.`,
 	older: "Show older",
@@ -134,7 +136,7 @@ export const texts = {
 		scheme: "Colours",
 		schemes: { auto: "as the system", light: "light", dark: "dark" },
 		times: "Times",
-		timeStyles: { relative: "3 min ago", local: "local", utc: "UTC" },
+		timeStyles: (/** @type {string} */ zone) => ({ relative: "3 min ago", local: `local (${zone})`, utc: "UTC" }),
 		keys: "Single-key shortcuts",
 		keysHint: "Turn them off if you use speech input.",
 		shortcuts: [
@@ -149,10 +151,11 @@ export const texts = {
 	},
 	palette: {
 		title: "Go anywhere",
-		prompt: "A page, a job, a run's id, an action",
+		prompt: "A page, a job, a schedule, a run's id, an action",
 		nothing: "Nothing has that name. A run is found by the beginning of its id.",
 		page: "page",
 		job: "job",
+		schedule: "schedule",
 		launch: (/** @type {string} */ slug) => `Launch ${slug}`,
 		action: "action",
 		run: (/** @type {string} */ id) => `Run ${id}`,
@@ -198,6 +201,7 @@ export const texts = {
 		save: "Save this view",
 		isSaved: (/** @type {string} */ name) => `${name} is saved`,
 		isDeleted: (/** @type {string} */ name) => `${name} is deleted`,
+		needsFilter: "Filter or sort the list first: a view keeps both.",
 		forget: (/** @type {string} */ name) => `Forget ${name}`,
 		remove: (/** @type {string} */ name) => `Delete ${name} for everybody`,
 		removeHint: "Nobody will find it in this list any more.",
@@ -219,6 +223,7 @@ export const texts = {
 		patch: "Parameters to replace, as JSON (optional)",
 		abort: "Stop",
 		abortHint: "What is done stays done.",
+		aborted: "Stopped",
 		empty: "No bulk operations yet",
 		emptyHint: "Select runs, or filter them, and cancel, retry or rerun all at once.",
 		actions: { cancel: "Cancel", retry: "Retry", rerun: "Rerun" },
@@ -302,6 +307,7 @@ export const texts = {
 			latest: "Jump to the latest",
 			download: "Download",
 			empty: "It has printed nothing.",
+			emptyYet: "It has printed nothing yet.",
 			lines: (/** @type {number} */ count) => many(count, "line"),
 			found: (/** @type {number} */ count) => `${number(count)} found`,
 			/** @param {number} place @param {number} count */
@@ -323,6 +329,7 @@ export const texts = {
 			title: "Nothing has run yet",
 			launch: "Launch a job:",
 			own: "Or write a function of your own, and register it:",
+			app: "Or add a repository, whose builds are runs, too:",
 		},
 		attention: "Needs attention",
 		calm: "Nothing needs attention now.",
@@ -336,9 +343,12 @@ export const texts = {
 		startWorker: "apphub-jobs worker",
 		ticks: "Upcoming",
 		noTicks: "No schedule will launch anything.",
-		jobPaused: (/** @type {string} */ slug) => `${slug} is paused`,
+		morePaused: (/** @type {number} */ count) => `and ${many(count, "more paused job")}`,
 		lost: (/** @type {number} */ count) => `${many(count, "worker")} lost`,
 		unoffered: (/** @type {string} */ slug) => `${slug} waits for a worker`,
+		/** The service counts no more than a hundred. */
+		waiting: (/** @type {number} */ count) => `${many(count, "run")}${count < 100 ? "" : " or more"} waiting`,
+		moreUnoffered: (/** @type {number} */ count) => `and runs of ${many(count, "more job")}`,
 		startOne: (/** @type {string} */ entryPoint) => `no living worker offers ${entryPoint}: start one that does`,
 	},
 	trends: {
@@ -353,7 +363,11 @@ export const texts = {
 		throughput: "Throughput",
 		/** @param {number} created @param {number} ended @param {number} failed */
 		sum: (created, ended, failed) =>
-			`${number(created)} launched; ${number(ended)} ended, ${number(failed)} of them failed or expired`,
+			created + ended === 0
+				? "In this time nothing was launched, and nothing ended."
+				: `${number(created)} launched; ${number(ended)} ended, ${number(failed)} of them failed or expired`,
+		noLine: (/** @type {number} */ ended) =>
+			ended === 0 ? "In this time no run ended." : "None of the runs that ended in this time had started.",
 		waits: "Queue time",
 		durations: "Duration",
 		median: "lately: median",
@@ -382,6 +396,13 @@ export const texts = {
 	},
 	jobs: {
 		title: "Jobs",
+		search: "Search jobs",
+		noMatch: "No job matches",
+		noMatchHint: "Search for another name or entry point.",
+		showAll: "Show all jobs",
+		noRuns: "No runs",
+		noRunsHint: "A run appears here as soon as it is launched, for example by:",
+		noRunsCommand: (/** @type {string} */ slug) => `apphub-jobs run ${slug} key=value`,
 		empty: "No jobs yet",
 		emptyHint: "Write a function, and register it:",
 		emptyCommand: "apphub-jobs dev handlers.py",
@@ -421,7 +442,7 @@ export const texts = {
 		erased: "Personal data of that run were erased; these fields are empty:",
 		unlisted: "not in the schema; as JSON",
 		asText: "This is no JSON: it is sent as a text.",
-		pick: "Pick a time",
+		pick: "Pick a time, by this computer's clock",
 		kind: "kind",
 		options: {
 			title: "Options",
@@ -453,6 +474,7 @@ export const texts = {
 		title: "Failures",
 		empty: "No failures",
 		emptyHint: "Failures are grouped by their cause. No group has this status.",
+		emptyOfJob: (/** @type {string} */ slug) => `No failure group of ${slug} has this status.`,
 		resolve: "Resolve",
 		ignore: "Ignore",
 		reopen: "Reopen",
@@ -462,6 +484,7 @@ export const texts = {
 		/** @param {number} count @param {string} time */
 		since: (count, time) => `${many(count, "failure")} since ${time}`,
 		recovered: (/** @type {number} */ count) => `${number(count)} recovered since`,
+		howRecovered: "Recovered is a failure whose run has succeeded since, or a retry of it, perhaps with other parameters.",
 		allRecovered: "All its runs have succeeded since, or retries of them, perhaps with other parameters. The next failure opens it again.",
 		versions: (/** @type {number[]} */ list) => `in ${list.length === 1 ? "version" : "versions"} ${list.join(", ")}`,
 		details: "Trend and runs",
@@ -580,8 +603,10 @@ export const texts = {
 		active: "active",
 		zone: (/** @type {string} */ name) => `in ${name}`,
 		filled: (/** @type {number} */ count) => `${many(count, "run")} launched`,
-		/** @param {number} count @param {boolean} hasMore */
-		wouldFill: (count, hasMore) => `${hasMore ? "More than " : ""}${many(count, "run")} will be launched`,
+		wouldFill: (/** @type {number} */ count) => `${many(count, "run")} will be launched`,
+		/** @param {number} count @param {number} ticks */
+		wouldFillMore: (count, ticks) =>
+			`${many(count, "run")} will be launched for the first ${number(ticks)} ticks; later ticks are not counted`,
 		stop: "Stop",
 		due: "Due",
 		outcome: "Outcome",
@@ -615,6 +640,8 @@ export const texts = {
 		title: "Log",
 		empty: "No event matches",
 		emptyHint: "Change the filter, or begin at position 0.",
+		emptyLately: "Only the end of the log was searched. What matches from now on appears here.",
+		fromBeginning: "Search from the beginning of the log",
 		type: "Type",
 		subject: "Subject",
 		actor: "By",
@@ -638,6 +665,9 @@ export const texts = {
 		search: "Search apps",
 		noMatch: "No app matches",
 		noMatchHint: "Search for another name or tag.",
+		showAll: "Show all apps",
+		ingesting: "The ingestion is requested",
+		building: "The build is requested",
 		builds: "Builds",
 		history: "Ingestion",
 		previews: "Previews",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Request, expect
 
 from tests.e2e.dashboard.conftest import Screen, held_back
@@ -65,6 +66,7 @@ def test_every_page_is_one_click_or_two_keys_away(screen: Screen) -> None:
         expect(menu.locator("[aria-current]")).to_contain_text(name)
 
 
+@pytest.mark.usefixtures("views")
 def test_what_is_searched_for_is_found_whatever_it_is(screen: Screen, world: World) -> None:
     page = screen.page
     run_id = world.retried_run
@@ -89,6 +91,10 @@ def test_what_is_searched_for_is_found_whatever_it_is(screen: Screen, world: Wor
     box.fill("nightly")
     page.get_by_role("option", name="nightly-statistics job", exact=True).click()
     expect(page.get_by_role("heading", name="Nightly statistics")).to_be_visible()
+    search.click()
+    box.fill("nightly")
+    page.get_by_role("option", name="nightly schedule", exact=True).click()
+    expect(page.get_by_role("heading", name="nightly", exact=True)).to_be_visible()
 
 
 def test_actions_are_found_by_name_and_by_key(screen: Screen, world: World) -> None:

@@ -113,7 +113,7 @@ def test_they_are_wrapped_and_turn_nothing_else(untidy: World, strange: Screen) 
         f"{long_run}&tab=data",
         *(f"?view=job&id={SLUG}&tab={tab}" for tab in ("launch", "definition", "versions")),
         *(f"?view=schedule&id={'s' * 100}", "?view=apps", "?view=app&id=untidy"),
-        f"?view=runs&job={SLUG}&error={TURNED}",
+        *(f"?view=runs&job={SLUG}&error={TURNED}", f"?view=failures&job={SLUG}"),
     )
     wrong: list[str] = []
     page = strange.page

@@ -41,8 +41,8 @@ function App({ app, builds, history, isCut, again }) {
 	return html`<div class="screen-head">
 			<div><h1>${app.name}</h1><p class="quiet"><code>${app.repoUrl}</code></p></div>
 			${mayAct.value && html`<div class="actions">
-				<button onClick=${() => attempt(() => post(`/apps/${app.id}/retry`).then(again))}>${words.retry}</button>
-				<button class="main" onClick=${() => attempt(() => post(`/apps/${app.id}/builds`).then(again))}>
+				<button onClick=${() => attempt(() => post(`/apps/${app.id}/retry`).then(again), words.ingesting)}>${words.retry}</button>
+				<button class="main" onClick=${() => attempt(() => post(`/apps/${app.id}/builds`).then(again), words.building)}>
 					${words.build}
 				</button>
 			</div>`}
@@ -121,7 +121,7 @@ function Build({ build, again }) {
 			<small><${Time} at=${createdAt} /> · <${Duration} from=${startedAt} to=${completedAt} ms=${durationMs} /></small>
 			${jobRunId && html`<${RunLink} id=${jobRunId} />`}
 			${status === "failed" && mayAct.value && html`
-				<div class="actions"><button onClick=${() => attempt(() => post(`/builds/${id}/retry`).then(again))}>${words.rebuild}</button></div>
+				<div class="actions"><button onClick=${() => attempt(() => post(`/builds/${id}/retry`).then(again), words.building)}>${words.rebuild}</button></div>
 			`}
 		</div>
 		<p>

@@ -1,6 +1,7 @@
 // The catalog: apps with their tags, whether they are ingested, and their last build.
 
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 import { Answered, Empty, html, into, Link, MoreRows, Status, Time } from "../parts.js";
 import { address, change, get, useAnswer, useNewest } from "../state.js";
@@ -23,6 +24,9 @@ export function Screen() {
 	};
 	const asked = useAnswer(load(0), [given.q, given.status]);
 	const sought = useSignal(given.q ?? "");
+	useEffect(() => {
+		sought.value = given.q ?? ""; // As after a step back.
+	}, [given.q]);
 	const search = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		change({ words: sought.value ? [["q", sought.value]] : [] });
@@ -46,7 +50,9 @@ export function Screen() {
 /** @param {{found: Api.ListedApp[], isAll: boolean}} props */
 function List({ found, isAll }) {
 	const apps = useNewest(found, "apps", ({ id }) => id);
-	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} hint=${texts.apps.noMatchHint} />`;
+	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} hint=${texts.apps.noMatchHint}>
+		<button onClick=${() => change({ words: [] })}>${texts.apps.showAll}</button>
+	<//>`;
 	if (apps.length === 0)
 		return html`<${Empty} title=${texts.apps.empty} hint=${texts.apps.emptyHint} command=${texts.apps.emptyCommand} />`;
 	return html`<ul class="cards">${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}</ul>`;

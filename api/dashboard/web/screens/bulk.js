@@ -62,7 +62,7 @@ function Operation({ operation }) {
 		operation;
 	const words = texts.bulk;
 	const question = { title: words.abort, text: words.abortHint, action: words.abort };
-	const abort = () => orderWithReason(question, `/bulk/${id}/abort`, words.abort);
+	const abort = () => orderWithReason(question, `/bulk/${id}/abort`, words.aborted);
 	return html`<li class="card stack">
 		<div class="screen-head">
 			<h2>${texts.bulk.title(action)}</h2>

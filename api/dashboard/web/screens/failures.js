@@ -15,7 +15,9 @@ import { bucketsOf, failuresOf } from "../state/statistics.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
+import { Chip } from "./filter_bar.js";
 import { GroupLogs } from "./group_logs.js";
+import { Runs } from "./run_failure.js";
 import { RunTable } from "./run_table.js";
 import { Sparkline } from "./trends.js";
 
@@ -37,6 +39,7 @@ export function Screen() {
 	useRefresh("failures", asked.again);
 	const show = (/** @type {string} */ shown) =>
 		change({ id: "", words: [["status", shown], ...words.filter(([name]) => name !== "status")] });
+	const showAllJobs = () => change({ words: words.filter(([name]) => name !== "job") });
 	const more = async (/** @type {string} */ cursor) => {
 		const page = await load("", status, given.job, undefined, cursor);
 		shown.current.count = Math.max(shown.current.count, asked.answer?.rows.length ?? 0) + page.rows.length;
@@ -49,9 +52,10 @@ export function Screen() {
 					<button key=${one} aria-pressed=${!id && one === status} onClick=${() => show(one)}>${one}</button>
 				`)}
 			</div>
+			${!id && given.job && html`<${Chip} word=${["job", given.job]} remove=${showAllJobs} />`}
 		</div>
 		<${Answered} asked=${asked} list=${id && "failures"}>
-			${(/** @type {Page} */ { rows }) => html`<${List} key=${list} groups=${rows} asked=${asked} load=${more} />`}
+			${(/** @type {Page} */ { rows }) => html`<${List} key=${list} groups=${rows} job=${given.job} asked=${asked} load=${more} />`}
 		<//>`;
 }
 
@@ -77,12 +81,12 @@ async function groupOf(id, signal) {
 	return found;
 }
 
-/** @param {{groups: Api.FailureGroup[], asked: Asked<Page>, load: (cursor: string) => Promise<Page>}} props */
-function List({ groups: found, asked, load: loadMore }) {
+/** @param {{groups: Api.FailureGroup[], job?: string, asked: Asked<Page>, load: (cursor: string) => Promise<Page>}} props */
+function List({ groups: found, job, asked, load: loadMore }) {
 	const groups = useStill(found);
 	const trends = useTrends(groups);
 	if (groups.length === 0)
-		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
+		return html`<${Empty} title=${texts.failures.empty} hint=${job ? texts.failures.emptyOfJob(job) : texts.failures.emptyHint} />`;
 	return html`<ul class="stack">
 			${groups.map((group) => html`
 				<${Group} key=${group.fingerprint} group=${group} trend=${trends.get(group.fingerprint)} again=${asked.again}
@@ -149,9 +153,12 @@ const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reop
 
 const retrying = signal(""); // The group's fingerprint.
 
+/** Which groups' details are open: as they were left, when somebody comes back from one of their runs. @type {Map<string, boolean>} */
+const areOpen = new Map();
+
 /** @param {{group: Api.FailureGroup, trend?: Trend, again: () => void, isOpen: boolean}} props `isOpen` where it is the only one */
 function Group({ group, trend, again, isOpen }) {
-	const shows = useSignal(isOpen);
+	const shows = useSignal(areOpen.get(group.fingerprint) ?? isOpen);
 	const {
 		fingerprint, title, job, reason, frame, status, count, recovered, firstAt, lastAt, affectedVersions,
 		sampleRun, resolvedInVersion,
@@ -159,8 +166,12 @@ function Group({ group, trend, again, isOpen }) {
 	const words = texts.failures;
 	const say = (/** @type {Verdict} */ what) =>
 		attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
-	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (shows.value = target.open);
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => {
+		shows.value = target.open;
+		areOpen.set(fingerprint, target.open);
+	};
 	const runs = [["failureGroup", fingerprint]];
+	const isResolvedByItself = status === "resolved" && count === 0 && resolvedInVersion === null;
 	return html`<li class="card stack">
 		<div class="screen-head">
 			<${Status} status=${status} />
@@ -181,9 +192,9 @@ function Group({ group, trend, again, isOpen }) {
 			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
-		${status === "resolved" && count === 0 && resolvedInVersion === null && html`<p class="quiet">${words.allRecovered}</p>`}
+		${recovered > 0 && html`<p class="quiet">${isResolvedByItself ? words.allRecovered : words.howRecovered}</p>`}
 		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, absolute(trend.since))}</small></p>`}
-		<details open=${isOpen} onToggle=${toggle}>
+		<details open=${shows.value} onToggle=${toggle}>
 			<summary>${words.details}</summary>
 			${shows.value && html`<${Details} group=${group} />`}
 		</details>
@@ -196,6 +207,7 @@ function Group({ group, trend, again, isOpen }) {
 // Of a group of failures: when its newest failed, as bars over time, and which runs those are.
 
 const NEWEST = 50;
+const SHOWN = 10;
 const BARS = 30;
 const SHORTEST_MS = 1_000;
 
@@ -209,12 +221,12 @@ function Details({ group }) {
 		{ newer: [lastAt] },
 	);
 	return html`<${Answered} asked=${asked}>
-		${(/** @type {Api.Run[]} */ runs) => html`<${Found} runs=${runs} lastAt=${Date.parse(lastAt)} />`}
+		${(/** @type {Api.Run[]} */ runs) => html`<${Found} runs=${runs} fingerprint=${fingerprint} lastAt=${Date.parse(lastAt)} />`}
 	<//>`;
 }
 
-/** @param {{runs: Api.Run[], lastAt: number}} props */
-function Found({ runs, lastAt }) {
+/** @param {{runs: Api.Run[], fingerprint: string, lastAt: number}} props */
+function Found({ runs, fingerprint, lastAt }) {
 	const words = texts.failures;
 	if (runs.length === 0) return html`<${Empty} title=${words.noRuns} hint=${words.noRunsHint} />`;
 	const firstAt = Math.min(...runs.map(({ completedAt }) => (completedAt ? Date.parse(completedAt) : lastAt)));
@@ -223,7 +235,29 @@ function Found({ runs, lastAt }) {
 	return html`<div class="stack">
 		${runs.length > 1 && html`<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
 			told=${(/** @type {{all: number}} */ { all }) => words.times(all)} />`}
-		<${RunTable} runs=${runs.slice(0, 10)} isBrief />
-		<${GroupLogs} runs=${runs} />
+		<${Repeated} runs=${runs.slice(0, SHOWN)} />
+		<${GroupLogs} runs=${runs} group=${fingerprint} />
 	</div>`;
+}
+
+/**
+ * Runs that failed, each with the newest run that repeats it: whether that helped, and with other parameters.
+ * @param {{runs: Api.Run[]}} props
+ */
+function Repeated({ runs }) {
+	const ids = runs.map(({ id }) => id);
+	const { answer } = useAnswer((signal) => repeatsOf(ids, signal), [ids.join()], { everyMs: EVERY_MS });
+	const column = {
+		name: "repeated",
+		title: texts.run.facts.repeated,
+		cell: (/** @type {Api.Run} */ run) => html`<${Runs} runs=${answer?.get(run.id) ?? []} origin=${run} />`,
+	};
+	return html`<${RunTable} runs=${runs} isBrief more=${asOf.value ? [] : [column]} />`;
+}
+
+/** @param {string[]} ids @param {AbortSignal} signal @returns {Promise<Map<string, Api.Run[]>>} empty in the past, of which nobody knows */
+async function repeatsOf(ids, signal) {
+	if (asOf.value) return new Map();
+	const answers = await Promise.all(ids.map((id) => get(`/job-runs/${id}/related`, [["limit", 1]], signal)));
+	return new Map(answers.map(({ data }, place) => [ids[place], data.retries]));
 }

@@ -89,11 +89,11 @@ export function FilterBar({ words, setWords, jobs }) {
 }
 
 /** @param {{word: Word, remove: () => void}} props */
-function Chip({ word, remove }) {
+export function Chip({ word, remove }) {
 	const text = condition(word);
 	return html`<span class="chip ${word[0].endsWith("!") ? "is-negated" : ""}">
 		${text}
-		<button class="plain" onClick=${remove} aria-label=${texts.runs.remove(text)}><${Icon} name="close" /></button>
+		<button type="button" class="plain" onClick=${remove} aria-label=${texts.runs.remove(text)}><${Icon} name="close" /></button>
 	</span>`;
 }
 

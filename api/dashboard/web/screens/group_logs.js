@@ -25,18 +25,31 @@ const SHOWN = 3;
  * @typedef {{sought: string, results: (Result | undefined)[]}} State
  */
 
-/** @param {{runs: Api.Run[]}} what newest first */
-export function GroupLogs({ runs }) {
+/** What was searched for last in each group: still there when somebody comes back from one of its runs. @type {Map<string, State>} */
+const searches = new Map();
+
+/** @param {{runs: Api.Run[], group: string}} what newest first */
+export function GroupLogs({ runs, group }) {
 	const words = texts.failures.logs;
-	const sought = useSignal("");
-	const state = useSignal(/** @type {State | null} */ (null));
+	const state = useSignal(searches.get(group) ?? null);
+	const sought = useSignal(state.value?.sought ?? "");
 	const searching = useRef(/** @type {AbortController | null} */ (null));
-	useEffect(() => () => searching.current?.abort(), []);
-	const submit = (/** @type {Event} */ event) => {
-		event.preventDefault();
+	const tell = (/** @type {State} */ found) => {
+		state.value = found;
+		searches.set(group, found);
+	};
+	const search = () => {
 		searching.current?.abort();
 		searching.current = new AbortController();
-		searchAll(runs, sought.value, searching.current.signal, (found) => (state.value = found));
+		searchAll(runs, sought.value, searching.current.signal, tell);
+	};
+	useEffect(() => {
+		if (state.value?.results.includes(undefined)) search(); // It was left before its end.
+		return () => searching.current?.abort();
+	}, []);
+	const submit = (/** @type {Event} */ event) => {
+		event.preventDefault();
+		search();
 	};
 	return html`<section class="stack">
 		<form class="group" role="search" onSubmit=${submit}>
@@ -44,18 +57,18 @@ export function GroupLogs({ runs }) {
 				onInput=${into(sought)} />
 			<button>${words.go}</button>
 		</form>
-		${state.value && html`<${Found} ...${state.value} count=${runs.length} />`}
+		${state.value && html`<${Found} ...${state.value} />`}
 	</section>`;
 }
 
-/** @param {State & {count: number}} props */
-function Found({ sought, results, count }) {
+/** @param {State} props */
+function Found({ sought, results }) {
 	const words = texts.failures.logs;
 	const done = results.filter((result) => result !== undefined);
 	const holding = done.filter(({ hits }) => hits);
 	const unread = done.filter(({ hits }) => hits === null).length;
 	return html`<p class="quiet" role="status">
-			${words.searched(holding.length, done.length, count)}${unread > 0 && ` ${words.unread(unread)}`}
+			${words.searched(holding.length, done.length, results.length)}${unread > 0 && ` ${words.unread(unread)}`}
 		</p>
 		<ul class="stack found-logs">
 			${holding.map(({ run, hits, lines }) => html`<li key=${run.id}>

@@ -6,7 +6,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 
-import { absolute, announce, Answered, Differences, html, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
+import { absolute, announce, Answered, Differences, Empty, html, jobName, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
 	address, all, asOf, get, hadHappened, inPath, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
@@ -55,7 +55,7 @@ function Job({ job, runs, again }) {
 	const { launch: _, revise: __, ...reading } = texts.jobs.tabs;
 	return html`<div class="screen-head">
 			<div>
-				<h1>${job.name}</h1>
+				<h1>${jobName(job)}</h1>
 				<p class="quiet">
 					<span class="id">${job.slug}</span> · ${texts.jobs.columns.version.toLowerCase()} ${job.version}
 				</p>
@@ -96,6 +96,7 @@ function Unoffered({ job }) {
 /** @param {Shown} props */
 function Runs({ job, runs }) {
 	const newest = useNewest(runs, "runs", ({ id }) => id);
+	if (newest.length === 0) return html`<${Trends} job=${job.slug} /><${NoRuns} slug=${job.slug} />`;
 	return html`<${Trends} job=${job.slug} />
 		<section class="card stack">
 			<h2>${texts.jobs.durations}</h2>
@@ -106,6 +107,13 @@ function Runs({ job, runs }) {
 			<div class="actions"><${Link} to=${{ view: "runs", words: [["job", job.slug]] }}>${texts.runs.title}<//></div>
 		</div>
 		<${RunTable} runs=${newest} isOfOneJob />`;
+}
+
+/** @param {{slug: string}} props */
+function NoRuns({ slug }) {
+	const words = texts.jobs;
+	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen} />`;
+	return html`<${Empty} title=${words.noRuns} hint=${words.noRunsHint} command=${words.noRunsCommand(slug)} />`;
 }
 
 /** @param {Shown} props */

@@ -1,13 +1,13 @@
 // All jobs: what each is, whether it may start, what limits it.
 
-/** @import { Column } from "../parts.js" */
+/** @import { Column, On } from "../parts.js" */
 /** @import { Trend } from "./trends.js" */
 
-import { absolute, Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
-import { all, get, minutesOff, moment, now, positionTime, useAnswer, useRefresh } from "../state.js";
+import { absolute, Answered, Empty, html, JobLink, jobName, Link, Status, Table, Time } from "../parts.js";
+import { address, all, change, get, minutesOff, moment, now, positionTime, useAnswer, useRefresh } from "../state.js";
 import { rangeOf } from "../state/statistics.js";
 import { duration } from "../state/times.js";
-import { texts } from "../texts.js";
+import { number, texts } from "../texts.js";
 import { limitsOf } from "./definition.js";
 import { jobsOf, latest, Sparkline } from "./trends.js";
 
@@ -19,9 +19,19 @@ export function Screen() {
 	useRefresh("deletedJobs", asked.again);
 	useRefresh("failures", asked.again);
 	const trends = useTrends();
-	return html`<div class="screen-head"><h1>${texts.jobs.title}</h1></div>
-		<${Answered} asked=${asked}>${(/** @type {Known} */ known) => html`<${List} ...${known} trends=${trends} />`}<//>`;
+	const { q = "" } = Object.fromEntries(address.value.words);
+	const search = (/** @type {On} */ { target }) => searchFor(target.value);
+	return html`<div class="screen-head">
+			<h1>${texts.jobs.title} ${asked.answer && html`<span class="count">${number(asked.answer.jobs.length)}</span>`}</h1>
+			<form class="group" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
+				<input type="search" data-filter aria-label=${texts.jobs.search} placeholder=${texts.jobs.search} value=${q} onInput=${search} />
+			</form>
+		</div>
+		<${Answered} asked=${asked}>${(/** @type {Known} */ known) => html`<${List} ...${known} trends=${trends} sought=${q} />`}<//>`;
 }
+
+/** @param {string} text */
+const searchFor = (text) => change({ words: text ? [["q", text]] : [] }, { replace: true });
 
 /** All jobs, and how many open groups of failures each has. @param {AbortSignal} signal @returns {Promise<Known>} */
 async function load(signal) {
@@ -50,19 +60,23 @@ async function trendsOfDay(signal) {
 	return new Map(jobsOf(data.buckets, meta).map((trend) => [trend.slug, trend]));
 }
 
-/** @param {Known & {trends: Map<string, Trend>}} props */
-function List({ jobs, failing, trends }) {
+/** @param {Known & {trends: Map<string, Trend>, sought: string}} props */
+function List({ jobs, failing, trends, sought }) {
 	const trendOfJob = (/** @type {Api.Definition} */ { slug }) => trends.get(slug.toLowerCase());
 	const words = texts.jobs.columns;
 	if (jobs.length === 0)
 		return html`<${Empty} title=${texts.jobs.empty} hint=${texts.jobs.emptyHint} command=${texts.jobs.emptyCommand} />`;
+	const found = jobs.filter((job) => isSought(job, sought.trim().toLowerCase()));
+	if (found.length === 0) return html`<${Empty} title=${texts.jobs.noMatch} hint=${texts.jobs.noMatchHint}>
+		<button onClick=${() => searchFor("")}>${texts.jobs.showAll}</button>
+	<//>`;
 	/** @type {Column<Api.Definition>[]} */
 	const columns = [
 		{
 			name: "first",
 			title: words.job,
 			cell: (job) =>
-				html`<${JobLink} slug=${job.slug}><strong>${job.name}</strong><//>${" "}
+				html`<${JobLink} slug=${job.slug}><strong>${jobName(job)}</strong><//>${" "}
 					<small class="id">${job.slug}</small>`,
 		},
 		{
@@ -76,13 +90,17 @@ function List({ jobs, failing, trends }) {
 		{ name: "limits", title: words.limits, cell: (job) => html`<small>${limitsOf(job).join(", ") || "–"}</small>` },
 		{ name: "updated", title: words.updated, cell: ({ updatedAt }) => html`<${Time} at=${updatedAt} />` },
 	];
-	return html`<${Table} label=${texts.jobs.title} rows=${jobs} keyOf=${(/** @type {Api.Definition} */ { slug }) => slug} columns=${columns} />`;
+	return html`<${Table} label=${texts.jobs.title} rows=${found} keyOf=${(/** @type {Api.Definition} */ { slug }) => slug} columns=${columns} />`;
 }
+
+/** @param {Api.Definition} job @param {string} sought in small letters */
+const isSought = ({ name, slug, entryPoint }, sought) =>
+	[name, slug, entryPoint].some((text) => text.toLowerCase().includes(sought));
 
 const MINUTE_MS = 60_000;
 
 /** How long its runs took lately. @param {Trend | undefined} trend */
-const tookOf = (trend) => (trend && trend.ended > 0 ? latest(trend.buckets, "durationMs").join(" / ") : "–");
+const tookOf = (trend) => (trend && latest(trend.buckets, "durationMs")?.join(" / ")) ?? "–";
 
 /** What became of its runs within a day. @param {{trend?: Trend}} props */
 function Day({ trend }) {

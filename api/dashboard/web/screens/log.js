@@ -11,6 +11,7 @@ import { Answered, Command, Empty, html, Json, Link, More, Time } from "../parts
 import { address, asOf, change, get, head, useAnswer, world } from "../state.js";
 import { timeOf } from "../state/times.js";
 import { texts } from "../texts.js";
+import { Chip } from "./filter_bar.js";
 import { BEFORE, canFollow, placeAfter, withNewer } from "./log_following.js";
 
 const PAGE = 50;
@@ -37,7 +38,7 @@ export function Screen() {
 						onChange=${(/** @type {On} */ { target }) => (isWanted.value = target.checked)} />${texts.log.live}</label>
 			</div>
 		</div>
-		<${LogFilter} given=${given} key=${JSON.stringify(words)} />
+		<${LogFilter} given=${given} />
 		<${Answered} asked=${asked}>
 			${(/** @type {EventPage} */ page) => html`<${List} page=${page} given=${given} asked=${asked} isFollowing=${isFollowing} />`}
 		<//>
@@ -89,8 +90,7 @@ function List({ page, given, asked, isFollowing }) {
 		const timer = setTimeout(ask, askedAt.current + PAUSE_MS - Date.now());
 		return () => clearTimeout(timer);
 	}, [isFollowing, position, page, rounds.value]);
-	if (page.events.length === 0)
-		return html`<${Empty} title=${texts.log.empty} hint=${texts.log.emptyHint} />`;
+	if (page.events.length === 0) return html`<${Nothing} isOfEnd=${canFollow(asOf.value, given)} />`;
 	const shown = isFollowing ? [...page.events].reverse() : page.events;
 	return html`<ol class="log-events">
 			${shown.map((event) => html`<${Event} key=${event.position} event=${event} />`)}
@@ -98,6 +98,15 @@ function List({ page, given, asked, isFollowing }) {
 		${page.next !== null && !isFollowing && html`
 			<${More} text=${texts.log.newer} load=${() => more(page.next ?? page.last)} />
 		`}`;
+}
+
+/** @param {{isOfEnd: boolean}} props `isOfEnd`: what came before was not searched */
+function Nothing({ isOfEnd }) {
+	const words = texts.log;
+	if (!isOfEnd) return html`<${Empty} title=${words.empty} hint=${words.emptyHint} />`;
+	return html`<${Empty} title=${words.empty} hint=${words.emptyLately}>
+		<${Link} to=${{ view: "log", words: [...address.value.words, ["after", "0"]] }}>${words.fromBeginning}<//>
+	<//>`;
 }
 
 /** @param {{event: Api.Event}} props */
@@ -142,13 +151,16 @@ function LogFilter({ given }) {
 		const words = entries.filter(([, value]) => value !== "");
 		change({ words: given.correlation ? [...words, ["correlation", given.correlation]] : words });
 	};
-	return html`<form class="group log-filter" role="search" onSubmit=${submit}>
+	const fields = useRef(/** @type {HTMLFormElement | null} */ (null));
+	useEffect(() => fields.current?.reset(), [JSON.stringify(given)]); // The fields show the address, as after a step back.
+	const withoutCorrelation = () => change({ words: address.value.words.filter(([name]) => name !== "correlation") });
+	return html`<form class="group log-filter" role="search" ref=${fields} onSubmit=${submit}>
 		${NAMES.map((name) => html`<label key=${name}>
 			${texts.log[name]}
 			<input name=${name} defaultValue=${given[name] ?? ""} placeholder=${EXAMPLES[name]}
 				data-filter=${name === NAMES[0]} />
 		</label>`)}
 		<button>${texts.log.apply}</button>
-		${given.correlation && html`<span class="tag">correlation ${given.correlation}</span>`}
+		${given.correlation && html`<${Chip} word=${["correlation", given.correlation]} remove=${withoutCorrelation} />`}
 	</form>`;
 }

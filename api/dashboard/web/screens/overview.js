@@ -1,7 +1,7 @@
 // Everything at a glance: how many runs are in which state, how they fare, what needs attention, who works.
 
-import { Answered, Empty, html, Icon, JobLink, Link, RunLink, Status, Time } from "../parts.js";
-import { all, asOf, get, moment, useAnswer, useCounts, useJobs, useRefresh } from "../state.js";
+import { Answered, Empty, html, Icon, JobLink, jobName, Link, RunLink, Status, Time } from "../parts.js";
+import { all, asOf, get, mayAct, moment, useAnswer, useCounts, useOwnJobs, useRefresh } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { number, texts } from "../texts.js";
 import { Trends } from "./trends.js";
@@ -28,22 +28,29 @@ function FirstRun() {
 	return isFirst ? html`<${Beginning} />` : null;
 }
 
+/** So many jobs are offered for a first run. */
+const OFFERED = 8;
+
 function Beginning() {
-	const jobs = useJobs();
+	const jobs = useOwnJobs();
 	const words = texts.overview.beginning;
 	// Runs that are archived are in no count; a log that is searched page by page is none of a beginning.
 	const query = [["type", "job_run.requested"], ["limit", 1]];
 	const { answer } = useAnswer((signal) => get("/events", query, signal), []);
 	if (answer?.data.length !== 0 || answer.meta.next !== null) return null;
+	const offered = mayAct.value ? jobs.slice(0, OFFERED) : [];
 	return html`<section class="card stack">
 		<h2>${words.title}</h2>
-		<p>${words.launch}</p>
-		<ul class="needs">
-			${jobs.map(({ slug, name }) => html`<li key=${slug}>
-				<${Icon} name="play" /><${Link} to=${{ view: "job", id: slug, tab: "launch" }}>${texts.palette.launch(name)}<//>
-			</li>`)}
-		</ul>
-		<p>${words.own} <code>${texts.jobs.emptyCommand}</code></p>
+		${offered.length > 0 && html`<p>${words.launch}</p>
+			<ul class="needs">
+				${offered.map((job) => html`<li key=${job.slug}>
+					<${Icon} name="play" /><${Link} to=${{ view: "job", id: job.slug, tab: "launch" }}>${texts.palette.launch(jobName(job))}<//>
+				</li>`)}
+				${jobs.length > offered.length && html`<li><${Link} to=${{ view: "jobs" }}>${texts.jobs.showAll}<//></li>`}
+			</ul>
+		`}
+		<p>${offered.length > 0 ? words.own : texts.jobs.emptyHint} <code>${texts.jobs.emptyCommand}</code></p>
+		<p>${words.app} <code>${texts.apps.emptyCommand}</code></p>
 	</section>`;
 }
 
@@ -64,6 +71,7 @@ const ATTENTION_EVERY_MS = 10_000;
 
 const MAX_GROUPS = 5;
 const MAX_UNOFFERED = 10;
+const MAX_PAUSED = 10;
 
 function Attention() {
 	const asked = useAnswer(load, [], { everyMs: ATTENTION_EVERY_MS });
@@ -93,7 +101,7 @@ async function load(signal) {
 		groups: groups.data.slice(0, MAX_GROUPS),
 		hasMore: groups.data.length > MAX_GROUPS,
 		lost: workers.filter(({ state }) => state === "lost"),
-		unoffered: unoffered.data.slice(0, MAX_UNOFFERED),
+		unoffered: unoffered.data,
 		paused: jobs.data.filter((/** @type {Api.Definition} */ { paused }) => paused),
 	};
 }
@@ -104,22 +112,26 @@ function Needs({ needs }) {
 	const words = texts.overview;
 	if (groups.length + lost.length + unoffered.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
 	return html`<ul class="needs">
-		${groups.map(({ fingerprint, title, job, count, firstAt }) => html`<li key=${fingerprint}>
+		${groups.map(({ fingerprint, title, job, count, firstAt, lastAt }) => html`<li key=${fingerprint}>
 			<${Icon} name="failed" /> <${Link} to=${{ view: "failures", id: fingerprint }}>${title}<//>${" "}
-			<small>${job} · ${texts.failures.times(count)} · ${texts.failures.first} <${Time} at=${firstAt} /></small>
+			<small>${job} · ${texts.failures.times(count)} · ${texts.failures.first} <${Time} at=${firstAt} /> · ${texts.failures.last} <${Time} at=${lastAt} /></small>
 		</li>`)}
 		${hasMore && html`<li><${Link} to=${{ view: "failures" }}>${texts.more}<//></li>`}
 		${lost.length > 0 && html`
 			<li><${Icon} name="warning" /><${Link} to=${{ view: "workers" }}>${words.lost(lost.length)}<//></li>
 		`}
-		${unoffered.map(({ slug, entryPoint }) => html`<li key=${`${slug} ${entryPoint}`}>
+		${unoffered.slice(0, MAX_UNOFFERED).map(({ slug, entryPoint, runs }) => html`<li key=${`${slug} ${entryPoint}`}>
 			<${Icon} name="warning" /><${Link} to=${{ view: "job", id: slug }}>${words.unoffered(slug)}<//>${" "}
-			<small>${words.startOne(entryPoint)}</small>
+			<small>${words.waiting(runs)} · ${words.startOne(entryPoint)}</small>
 		</li>`)}
-		${paused.map(({ slug, paused: pause }) => html`<li key=${slug}>
-			<${Icon} name="pause" /><${Link} to=${{ view: "job", id: slug }}>${words.jobPaused(slug)}<//>${" "}
+		${unoffered.length > MAX_UNOFFERED && html`<li>
+			<${Link} to=${{ view: "runs", words: [["status", "pending"]] }}>${words.moreUnoffered(unoffered.length - MAX_UNOFFERED)}<//>
+		</li>`}
+		${paused.slice(0, MAX_PAUSED).map(({ slug, paused: pause }) => html`<li key=${slug}>
+			<${Icon} name="pause" /><${Link} to=${{ view: "job", id: slug }}>${texts.isPaused(slug)}<//>${" "}
 			<small>${pause?.reason ?? ""}</small>
 		</li>`)}
+		${paused.length > MAX_PAUSED && html`<li><${Link} to=${{ view: "jobs" }}>${words.morePaused(paused.length - MAX_PAUSED)}<//></li>`}
 	</ul>`;
 }
 

@@ -10,7 +10,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import {
-	announce, Answered, attempt, Copy, Dialog, Differences, Duration, html, into, JobLink, Json, Link, orderWithReason, RunLink, shortId, Status, Tabs, Time,
+	announce, Answered, attempt, Copy, Dialog, Differences, Duration, html, into, JobLink, jobName, Json, Link, orderWithReason, RunLink, shortId, Status, Tabs, Time,
 } from "../parts.js";
 import {
 	address, asOf, change, get, hadHappened, inPath, mayAct, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
@@ -56,7 +56,7 @@ function Run({ asked, job }) {
 	return html`
 		<div class="screen-head">
 			<div>
-				<p class="quiet"><${JobLink} slug=${run.slug}>${job.name}<//></p>
+				<p class="quiet"><${JobLink} slug=${run.slug}>${jobName(job)}<//></p>
 				<h1 class="run-title"><${Status} status=${run.status} /> <span class="id">${run.id}</span></h1>
 			</div>
 			<${Actions} run=${run} />
@@ -107,7 +107,7 @@ function Facts({ run, related }) {
 			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
 		],
 		[words.attempts, texts.runs.attemptOf(startedAttempts(run), run.maxAttempts)],
-		[words.by, run.requestedBy],
+		[words.by, html`<${Requester} name=${run.requestedBy} />`],
 		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
 		run.priority !== 0 && [words.priority, run.priority],
@@ -120,6 +120,12 @@ function Facts({ run, related }) {
 	return html`<dl class="facts card">
 		${facts.filter(Array.isArray).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
 	</dl>`;
+}
+
+/** Who launched it; a schedule leads to its page. @param {{name: string | null}} props */
+function Requester({ name }) {
+	const [, schedule] = /^schedule:(.+)$/.exec(name ?? "") ?? [];
+	return schedule ? html`<${Link} to=${{ view: "schedule", id: schedule }}>${name}<//>` : name;
 }
 
 /** So many of the runs that repeat it, the newest; where it failed, all are named. */
@@ -349,10 +355,23 @@ function Choice() {
 
 /** @param {{run: Api.Run, other: string}} props */
 function Comparison({ run, other }) {
-	const asked = useAnswer(async (signal) => get(`/job-runs/${inPath(other)}`, moment.value, signal), [other]);
+	const asked = useAnswer(async (signal) => get(`/job-runs/${inPath(await idFrom(other, signal))}`, moment.value, signal), [other]);
 	return html`<${Answered} asked=${asked}>
 		${(/** @type {{data: Api.RunWithJob}} */ { data }) => html`<${Compared} found=${differences(run, data.run)} />`}
 	<//>`;
+}
+
+const ID_LENGTH = 36;
+
+/**
+ * The whole id, where its beginning stands as lists show it.
+ * @param {string} written @param {AbortSignal} signal @returns {Promise<string>} what is written, where not exactly one run begins so
+ */
+async function idFrom(written, signal) {
+	if (written.length >= ID_LENGTH) return written;
+	const { data } = await get("/job-runs", [["search", written], ["limit", 2]], signal);
+	const ids = data.map((/** @type {Api.RunWithJob} */ { run }) => run.id).filter((/** @type {string} */ id) => id.startsWith(written));
+	return ids.length === 1 ? ids[0] : written;
 }
 
 /** @param {{found: Difference[]}} props */

@@ -39,7 +39,7 @@ export function Log({ run }) {
 		${error && html`<${Failed} error=${error} />`}
 		${log.dropped > 0 && html`<p class="note">${words.cut}</p>`}
 		${log.end === 0 && !error
-			? html`<p class="quiet">${isGrowing ? texts.loading : words.empty}</p>`
+			? html`<p class="quiet">${version === 0 ? texts.loading : isGrowing ? words.emptyYet : words.empty}</p>`
 			: html`<${Lines} log=${log} version=${version} isGrowing=${isGrowing} attempt=${attempt} linked=${linked} find=${find}
 			save=${() => attempted(() => download(run.id, attempt))} key=${attempt} />`}
 	</section>`;

@@ -12,9 +12,9 @@ import { texts } from "../texts.js";
 const TIMES = /** @type {const} */ ({ created: "createdAt", started: "startedAt", ended: "completedAt" });
 
 /**
- * @param {{runs: Api.Run[], selected?: Selected, sort?: string, isBrief?: boolean, isOfOneJob?: boolean}} props
+ * @param {{runs: Api.Run[], selected?: Selected, sort?: string, isBrief?: boolean, isOfOneJob?: boolean, more?: Column<Api.Run>[]}} props
  */
-export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false }) {
+export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false, more = [] }) {
 	const words = texts.runs.columns;
 	const at = sort === "started" || sort === "ended" ? sort : "created";
 	/** @type {Column<Api.Run>[]} */
@@ -30,6 +30,7 @@ export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJo
 		{ name: "created", title: words[at], cell: (run) => html`<${Time} at=${run[TIMES[at]]} />` },
 	];
 	if (!isBrief) columns.push({ name: "why", title: words.details, cell: (run) => html`<${Why} run=${run} />` });
+	columns.push(...more);
 	if (isOfOneJob) columns.splice(1, 1);
 	if (selected) columns.unshift(selecting(runs, selected));
 	return html`<${Table} label=${texts.runs.title} rows=${runs} keyOf=${idOf} columns=${columns}

@@ -258,6 +258,7 @@ const ACTIONS = ["cancel", "retry", "rerun"];
 
 /** @param {{selected: Selected}} props */
 function OfTicked({ selected }) {
+	const isActing = useSignal(false);
 	const act = async (/** @type {Action} */ action) => {
 		const ids = [...selected.value];
 		const answer = await confirm({
@@ -268,14 +269,16 @@ function OfTicked({ selected }) {
 		});
 		if (!answer) return;
 		const body = action === "cancel" && answer.reason ? { reason: answer.reason } : undefined;
+		isActing.value = true;
 		const refused = await each(ids, (id) => post(`/job-runs/${id}/${action}`, body));
+		isActing.value = false;
 		selected.value = new Set();
 		const done = texts.bulk.ofTicked(ids.length - refused.length, ids.length);
 		announce([done, ...refused.slice(0, 3)].join("\n"), { isWrong: refused.length > 0 });
 	};
 	return html`
-		<button class="danger" onClick=${() => act("cancel")}>${texts.bulk.actions.cancel} …</button>
-		<button onClick=${() => act("retry")}>${texts.bulk.actions.retry} …</button>
+		<button class="danger" disabled=${isActing.value} onClick=${() => act("cancel")}>${texts.bulk.actions.cancel} …</button>
+		<button disabled=${isActing.value} onClick=${() => act("retry")}>${texts.bulk.actions.retry} …</button>
 		<button class="plain" onClick=${() => (selected.value = new Set())}>${texts.runs.clearSelection}</button>
 	`;
 }

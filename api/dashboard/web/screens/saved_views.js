@@ -39,7 +39,10 @@ export function SavedViews({ words, sort }) {
 function Menu({ words, sort, open }) {
 	const asked = useAnswer((signal) => get("/views", moment.value, signal), []);
 	useRefresh("views", asked.again);
-	const forget = (/** @type {string} */ forgotten) => (savedViews.value = savedViews.value.filter(([name]) => name !== forgotten));
+	const forget = (/** @type {string} */ forgotten) => {
+		savedViews.value = savedViews.value.filter(([name]) => name !== forgotten);
+		announce(texts.savedViews.isDeleted(forgotten));
+	};
 	return html`
 		<${Answered} asked=${asked} lines=${2}>
 			${(/** @type {{data: Api.SavedView[]}} */ { data }) => data.length > 0 && html`
@@ -115,6 +118,7 @@ function Save({ shared, words, sort, again }) {
 		announce(texts.savedViews.isSaved(trimmed));
 		name.value = "";
 	};
+	const isWhole = words.length === 0 && !sort;
 	return html`<form class="group" onSubmit=${save}>
 		<input
 			required maxlength="100" pattern=".*\\S.*" aria-label=${texts.savedViews.name} placeholder=${texts.savedViews.name}
@@ -124,7 +128,8 @@ function Save({ shared, words, sort, again }) {
 			<option value="me">${texts.savedViews.forMe}</option>
 			<option value="all">${texts.savedViews.forEverybody}</option>
 		</select>`}
-		<button disabled=${words.length === 0 && !sort}>${texts.savedViews.save}</button>
+		<button disabled=${isWhole}>${texts.savedViews.save}</button>
+		${isWhole && html`<small>${texts.savedViews.needsFilter}</small>`}
 	</form>`;
 }
 

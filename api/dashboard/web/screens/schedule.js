@@ -143,7 +143,7 @@ function Ticks({ ticks, runs }) {
 			title: words.outcome,
 			cell: ({ outcome, ticks: count }) => html`<span class="tag">${outcome}</span> ${count > 1 && `× ${count}`}`,
 		},
-		{ name: "why", title: words.why, cell: ({ reason, cause }) => reason ?? cause },
+		{ name: "why", title: words.why, cell: ({ reason, cause }) => (reason ?? cause)?.replaceAll("_", " ") },
 		{ name: "run", title: texts.runs.columns.run, cell: ({ runId }) => runId && html`<${RunLink} id=${runId} /> ${statuses.has(runId) && html`<${Status} status=${statuses.get(runId)} />`}` },
 	];
 	const keyOf = (/** @type {Api.Tick} */ { position }) => position;
@@ -215,22 +215,24 @@ function Backfill({ path, again }) {
 
 const utc = (/** @type {string} */ local) => new Date(local).toISOString();
 
-/** A thousand ticks each. */
+/** So many requests count ticks, and each so many; more would take seconds, and nobody launches as many at once. */
 const MAX_PREVIEWS = 10;
+const TICKS_EACH = 1_000;
 
 /** How many runs a backfill would launch. @param {{path: string, from: string, to: string}} props */
 function BackfillCount({ path, from, to }) {
 	const words = texts.schedules;
-	const asked = useAnswer(async () => {
-		let begin = from && to && utc(from);
+	const asked = useAnswer(async (signal) => {
+		if (!from || !to) return "";
+		let begin = utc(from);
 		let count = 0;
-		for (let call = 0; begin && call < MAX_PREVIEWS; call += 1) {
+		for (let call = 0; begin && call < MAX_PREVIEWS && !signal.aborted; call += 1) {
 			const { data } = await post(`${path}/backfill`, { from: begin, to: utc(to), dryRun: true });
 			count += data.count;
 			begin = data.continueFrom;
 		}
-		return from && to && words.wouldFill(count, begin !== null);
+		return begin ? words.wouldFillMore(count, MAX_PREVIEWS * TICKS_EACH) : words.wouldFill(count);
 	}, [from, to]);
-	if (asked.error) return html`<p class="problem">${asked.error.message}</p>`;
-	return html`<p role="status">${asked.answer}</p>`;
+	if (asked.error && !asked.isOld) return html`<p class="problem">${asked.error.message}</p>`;
+	return html`<p role="status">${asked.isOld ? texts.loading : asked.answer}</p>`;
 }

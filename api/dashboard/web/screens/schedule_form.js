@@ -8,7 +8,7 @@
 import { signal, useSignal } from "@preact/signals";
 
 import { announce, html } from "../parts.js";
-import { navigate, post, problemOf, send, useAnswer, useJobs, useSettled } from "../state.js";
+import { navigate, post, problemOf, send, useAnswer, useOwnJobs, useSettled } from "../state.js";
 import { duration, zone } from "../state/times.js";
 import { texts } from "../texts.js";
 import { focusInvalid, MomentInput, ParametersInput, parametersOf } from "./launch_form.js";
@@ -50,7 +50,7 @@ export function ScheduleForm({ schedule }) {
 	const key = schedule?.id ?? "";
 	const { draft, before } = writtenOf(schedule);
 	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
-	const jobs = useJobs();
+	const jobs = useOwnJobs();
 	const written = draft.value.job || jobs.length === 0 ? draft.value : { ...draft.value, job: jobs[0].slug };
 	const preview = usePreview(written);
 	const issues = [...problem.value.issues, ...(preview.error?.issues ?? [])];

@@ -1,17 +1,18 @@
 // Runs over time: how many ended and failed, how long they waited and took, from the service's statistics.
 
-/** @import { Children, Column } from "../parts.js" */
+/** @import { Children, Column, On } from "../parts.js" */
 /** @import { Stretch, Worse } from "../state/statistics.js" */
 
 import { useSignal } from "@preact/signals";
 
-import { absolute, absoluteMinute, Answered, html, into, JobLink, Link, Table } from "../parts.js";
+import { absolute, absoluteMinute, Answered, closeMenu, html, into, JobLink, Link, Table } from "../parts.js";
 import { address, change, get, minutesOff, moment, now, positionTime, useAnswer } from "../state.js";
 import { ownRange, rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
-import { duration, localInput, zone } from "../state/times.js";
+import { duration, localInput, utc, zone } from "../state/times.js";
 import { number, texts } from "../texts.js";
 
 const EVERY_MS = 10_000;
+const MINUTE_MS = 60_000;
 
 /** So many jobs are listed, those with the most failures first. */
 const MAX_JOBS = 12;
@@ -56,10 +57,11 @@ function Range({ range }) {
 	const begin = useSignal(from);
 	const end = useSignal(to);
 	const choose = (/** @type {string} */ name) => change({ range: name === RANGES[0].name ? "" : name });
-	const submit = (/** @type {Event} */ event) => {
+	const submit = (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
-		const utc = (/** @type {string} */ text) => new Date(text).toISOString();
-		choose([begin.value, end.value].map(utc).sort().join("/"));
+		const [from, to] = [begin.value, end.value].map((text) => Date.parse(text)).sort((one, other) => one - other);
+		choose([from, Math.max(to, from + MINUTE_MS)].map((at) => new Date(at).toISOString()).join("/"));
+		closeMenu(event.target);
 	};
 	return html`<div class="group" role="group" aria-label=${words.range}>
 		${RANGES.map(({ name }) => html`
@@ -87,10 +89,10 @@ function Charts({ buckets, byJob, meta, isOfOneJob }) {
 			<${EndedBars} buckets=${buckets} meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 		<//>
 		<div class="two-charts">
-			<${Chart} title=${words.waits} text=${html`<${Key} quantiles=${latest(buckets, "queueMs")} />`} meta=${meta}>
+			<${Chart} title=${words.waits} text=${html`<${Key} buckets=${buckets} of="queueMs" />`} meta=${meta}>
 				<${Lines} buckets=${buckets} of="queueMs" meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 			<//>
-			<${Chart} title=${words.durations} text=${html`<${Key} quantiles=${latest(buckets, "durationMs")} />`} meta=${meta}>
+			<${Chart} title=${words.durations} text=${html`<${Key} buckets=${buckets} of="durationMs" />`} meta=${meta}>
 				<${Lines} buckets=${buckets} of="durationMs" meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 			<//>
 		</div>
@@ -103,17 +105,22 @@ const inWords = (/** @type {number | null} */ ms) => (ms === null ? "–" : dura
 /** @typedef {"queueMs" | "durationMs"} Measure */
 
 /**
- * The quantiles of the newest bucket that has any.
- * @param {Stretch[]} buckets @param {Measure} of @returns {[half: string, most: string]}
+ * The quantiles of the newest bucket that has any; null where none has.
+ * @param {Stretch[]} buckets @param {Measure} of @returns {[half: string, most: string] | null}
  */
 export function latest(buckets, of) {
 	const last = buckets.findLast((bucket) => bucket[of].p50 !== null)?.[of];
-	return [inWords(last?.p50 ?? null), inWords(last?.p95 ?? null)];
+	return last ? [inWords(last.p50), inWords(last.p95)] : null;
 }
 
-/** What the lines mean, and where they end. @param {{quantiles: [half: string, most: string]}} props */
-const Key = ({ quantiles: [half, most] }) =>
-	html`<span class="key p50">${texts.trends.median} ${half}</span> <span class="key p95">${texts.trends.most} ${most}</span>`;
+/** What the lines mean, and where they end; or why there are none. @param {{buckets: Stretch[], of: Measure}} props */
+function Key({ buckets, of }) {
+	const words = texts.trends;
+	const quantiles = latest(buckets, of);
+	if (!quantiles) return words.noLine(summed(buckets).ended);
+	const [half, most] = quantiles;
+	return html`<span class="key p50">${words.median} ${half}</span> <span class="key p95">${words.most} ${most}</span>`;
+}
 
 /** @param {{title: string, text: Children, meta: Api.StatisticsMeta, children: Children}} props */
 function Chart({ title, text, meta, children }) {
@@ -122,7 +129,7 @@ function Chart({ title, text, meta, children }) {
 	return html`<figure class="chart">
 		<figcaption><strong>${title}</strong> <span class="quiet">${text}</span></figcaption>
 		${children}
-		<div class="chart-times quiet">${times.map((at) => html`<span key=${at}>${absoluteMinute(at)}</span>`)}</div>
+		<div class="chart-times quiet">${times.map((at) => html`<span key=${at} title=${utc(at)}>${absoluteMinute(at)}</span>`)}</div>
 	</figure>`;
 }
 
@@ -209,14 +216,14 @@ function Jobs({ jobs, meta }) {
 		{ name: "first", title: words.job, cell: ({ slug }) => html`<${JobLink} slug=${slug} />` },
 		{ name: "ended", title: words.ended, cell: ({ ended }) => number(ended) },
 		{ name: "failed", title: words.failed, cell: (job) => html`<${Failed} ...${job} meta=${meta} />` },
-		{ name: "waits", title: words.waits, cell: ({ buckets }) => latest(buckets, "queueMs")[1] },
-		{ name: "took", title: words.took, cell: ({ buckets }) => latest(buckets, "durationMs").join(" / ") },
+		{ name: "waits", title: words.waits, cell: ({ buckets }) => latest(buckets, "queueMs")?.[1] ?? "–" },
+		{ name: "took", title: words.took, cell: ({ buckets }) => latest(buckets, "durationMs")?.join(" / ") ?? "–" },
 		{ name: "trend", title: words.trend, cell: ({ buckets }) => html`<${Sparkline} buckets=${buckets} />` },
 		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, absolute(worse.since))}</strong>` },
 	];
 	return html`
 		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MAX_JOBS)} keyOf=${(/** @type {Trend} */ { slug }) => slug} columns=${columns} />
-		${jobs.length > MAX_JOBS && html`<p class="quiet">${texts.trends.moreJobs(jobs.length - MAX_JOBS)}</p>`}
+		${jobs.length > MAX_JOBS && html`<p><${Link} to=${{ view: "jobs" }}>${texts.trends.moreJobs(jobs.length - MAX_JOBS)}<//></p>`}
 	`;
 }
 
@@ -238,10 +245,12 @@ const SPARK_WIDTH = 96;
 export function Sparkline({ buckets }) {
 	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
 	const width = SPARK_WIDTH / buckets.length;
+	// All bars are one path: there may be hundreds of jobs.
+	const bars = (/** @type {"ended" | "failed"} */ name) => buckets.map(({ [name]: count }, index) => {
+		const height = (count / most) * SPARK_HEIGHT;
+		return count > 0 ? `M${index * width} ${SPARK_HEIGHT}v${-height}h${width * 0.9}v${height}z` : "";
+	}).join("");
 	return html`<svg class="sparkline" viewBox="0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
-		${buckets.map(({ at, ended, failed }, index) => html`<g key=${at}>
-			${Object.entries({ ok: ended, bad: failed }).map(([name, count]) => html`<rect key=${name} class=${name} x=${index * width} width=${width * 0.9}
-				y=${SPARK_HEIGHT - (count / most) * SPARK_HEIGHT} height=${(count / most) * SPARK_HEIGHT} />`)}
-		</g>`)}
+		<path class="ok" d=${bars("ended")} /><path class="bad" d=${bars("failed")} />
 	</svg>`;
 }

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 
-import { html, Link } from "../parts.js";
+import { closeMenu, html, Link, OPEN_MENU } from "../parts.js";
 import { address, asOf, world } from "../state.js";
 import { number, texts } from "../texts.js";
 
@@ -59,20 +59,17 @@ function Open() {
 
 // Menus close when one looks elsewhere, or presses Escape, as menus do.
 
-const OPEN_MENU = "details.menu[open]";
-
 export function useMenus() {
 	useEffect(() => {
-		const closeOthers = (/** @type {MouseEvent} */ { target }) => {
+		const closeOthers = (/** @type {MouseEvent} */ event) => {
+			// What was clicked may be gone already, as a view that somebody forgets.
+			const clicked = event.composedPath();
 			for (const menu of /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll(OPEN_MENU))) {
-				if (!menu.contains(/** @type {Node} */ (target))) menu.open = false;
+				if (!clicked.includes(menu)) menu.open = false;
 			}
 		};
 		const closeByKey = (/** @type {KeyboardEvent} */ { key }) => {
-			const menu = /** @type {HTMLDetailsElement | null | undefined} */ (document.activeElement?.closest(OPEN_MENU));
-			if (key !== "Escape" || !menu) return;
-			menu.open = false;
-			menu.querySelector("summary")?.focus();
+			if (key === "Escape") closeMenu(document.activeElement);
 		};
 		addEventListener("click", closeOthers);
 		addEventListener("keydown", closeByKey);

@@ -6,7 +6,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import { Dialog, html } from "../parts.js";
-import { change, mayAct, navigate, useJobs } from "../state.js";
+import { all, change, mayAct, navigate, useAnswer, useJobs } from "../state.js";
 import { keysAreOn } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { MAIN, PAGES } from "./navigation.js";
@@ -34,8 +34,11 @@ function Box() {
 	const typed = useSignal("");
 	const place = useSignal(0);
 	const jobs = useJobs();
+	/** @type {Api.Schedule[]} */
+	const schedules = useAnswer((signal) => all("/schedules", [], signal), []).answer ?? [];
 	const close = () => (isOpen.value = false);
-	const found = entriesFor(typed.value.trim(), jobs);
+	useEffect(() => document.getElementById(`palette-${place.value}`)?.scrollIntoView({ block: "nearest" }), [place.value]);
+	const found = entriesFor(typed.value.trim(), jobs, schedules);
 	const go = (/** @type {Entry} */ entry) => {
 		close();
 		entry.go();
@@ -72,10 +75,10 @@ function Box() {
 }
 
 /**
- * What fits what is typed: pages, jobs, actions; and always the runs that the text leads to.
- * @param {string} typed @param {Api.Definition[]} jobs @returns {Entry[]}
+ * What fits what is typed: pages, jobs, schedules, actions; and always the runs that the text leads to.
+ * @param {string} typed @param {Api.Definition[]} jobs @param {Api.Schedule[]} schedules @returns {Entry[]}
  */
-function entriesFor(typed, jobs) {
+function entriesFor(typed, jobs, schedules) {
 	const words = texts.palette;
 	const pages = MAIN.map((view) => ({ kind: words.page, name: texts.views[view], go: () => navigate({ view }) }));
 	const bulk = { kind: words.page, name: texts.views.bulk, go: () => navigate({ view: "bulk" }) };
@@ -90,8 +93,9 @@ function entriesFor(typed, jobs) {
 		{ kind: words.job, name: slug, go: () => navigate({ view: "job", id: slug }) },
 		...(mayAct.value ? [launching(slug)] : []),
 	]);
+	const ofSchedules = schedules.map(({ id }) => ({ kind: words.schedule, name: id, go: () => navigate({ view: "schedule", id }) }));
 	const sought = typed.toLowerCase();
-	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought));
+	const fitting = [...pages, bulk, ...ofJobs, ...ofSchedules, ...actions].filter(({ name }) => name.toLowerCase().includes(sought));
 	return [...leadingToRuns(typed), ...fitting].slice(0, MAX_ENTRIES);
 }
 

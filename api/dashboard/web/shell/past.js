@@ -3,7 +3,7 @@
 /** @import { On } from "../parts.js" */
 
 import { signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { html, Icon, Time } from "../parts.js";
 import { asOf, awaited, change, get, lookedAt, positionAt, present, useAnswer } from "../state.js";
@@ -91,6 +91,8 @@ function Slider() {
 		}, PLAY_EVERY_MS);
 		return () => clearTimeout(timer);
 	}, [isPlaying, asOf.value, isShown]);
+	const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+	useEffect(() => form.current?.reset(), [asOf.value]); // It shows the moment that is looked at.
 	const go = (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
 		const text = event.target.moment.value.trim();
@@ -113,10 +115,8 @@ function Slider() {
 				+${texts.past.steps[step]}
 			</button>`)}
 		</span>
-		<form class="group" onSubmit=${go}>
-			<input
-				name="moment" aria-label=${texts.past.exact} placeholder=${texts.past.exact} defaultValue=${asOf.value}
-				key=${asOf.value} />
+		<form class="group" ref=${form} onSubmit=${go}>
+			<input name="moment" aria-label=${texts.past.exact} placeholder=${texts.past.exact} defaultValue=${asOf.value} />
 			<button>${texts.past.go}</button>
 		</form>
 	</div>`;

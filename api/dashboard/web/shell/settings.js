@@ -7,6 +7,7 @@ import { signal } from "@preact/signals";
 import { Dialog, html, into } from "../parts.js";
 import { me, signOut } from "../state.js";
 import { keysAreOn, scheme, timeStyle } from "../state/preferences.js";
+import { zone } from "../state/times.js";
 import { texts } from "../texts.js";
 
 const isOpen = signal(false);
@@ -20,7 +21,7 @@ export function Settings() {
 		<div class="stack">
 			<${Account} />
 			<${Choice} label=${words.scheme} preference=${scheme} words=${words.schemes} />
-			<${Choice} label=${words.times} preference=${timeStyle} words=${words.timeStyles} />
+			<${Choice} label=${words.times} preference=${timeStyle} words=${words.timeStyles(zone())} />
 			<label class="check">
 				<input type="checkbox" checked=${keysAreOn.value} onChange=${setKeys} />
 				${words.keys}<small>${words.keysHint}</small>

@@ -96,7 +96,17 @@ const AGAIN_MS = 5_000;
 const isOfOutage = (error) => error?.status === 0 || (error?.status ?? 0) > 501;
 
 /** All jobs, as soon as they are known. @returns {Api.Definition[]} */
-export const useJobs = () => useAnswer((signal) => get("/jobs", [], signal), []).answer?.data ?? [];
+export function useJobs() {
+	const asked = useAnswer((signal) => get("/jobs", [], signal), []);
+	useRefresh("jobs", asked.again);
+	return asked.answer?.data ?? [];
+}
+
+/** Those that the service launches by itself, and that need an app. */
+const OF_THE_SERVICE = ["catalog.ingestion.processRepository", "catalog.build.run"];
+
+/** The jobs that people launch and schedule, as soon as they are known. */
+export const useOwnJobs = () => useJobs().filter(({ entryPoint }) => !OF_THE_SERVICE.includes(entryPoint));
 
 /** @param {unknown[]} one @param {unknown[]} other of the same length */
 const isSame = (one, other) => one.every((value, place) => value === other[place]);

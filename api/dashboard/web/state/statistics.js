@@ -12,8 +12,16 @@ export const RANGES = [
 	{ name: "30d", lengthMs: 30 * DAY_MS, bucketMs: DAY_MS },
 ];
 
-/** Buckets of hours for what may be older than minutes are kept, of days for what may be older than hours. */
-const LONGER = [HOUR_MS, 3 * HOUR_MS, 12 * HOUR_MS, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
+/** The lengths of buckets of other times; the service keeps minutes for two days, and hours for ninety. */
+const LENGTHS = [MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 12 * HOUR_MS, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
+
+const MAX_BUCKETS = 120;
+
+/** @param {number} ageMs of the oldest bucket @returns {number} how long buckets must be */
+function shortestKept(ageMs) {
+	if (ageMs < DAY_MS) return MINUTE_MS;
+	return ageMs < 89 * DAY_MS ? HOUR_MS : DAY_MS;
+}
 
 /** @param {string} range two times with a slash between them @returns {[from: number, to: number] | null} null where it is anything else */
 export function ownRange(range) {
@@ -32,9 +40,8 @@ export function rangeOf(range, now) {
 	const own = ownRange(range);
 	if (!own) return rangeOf(RANGES[0].name, now);
 	const [from, to] = own;
-	const isRecent = now - from < DAY_MS;
-	const bucketMs = (isRecent ? [MINUTE_MS, 15 * MINUTE_MS, ...LONGER] : LONGER).find((one) => (to - from) / one <= 120);
-	return { from: iso(from), to: iso(to), bucketMs: bucketMs ?? 30 * DAY_MS };
+	const shortest = Math.max(shortestKept(now - from), (to - from) / MAX_BUCKETS);
+	return { from: iso(from), to: iso(to), bucketMs: LENGTHS.find((one) => one >= shortest) ?? 30 * DAY_MS };
 }
 
 /**

@@ -296,7 +296,17 @@ def test_a_long_backfill_is_done_whole_and_the_newest_ticks_are_shown(
     begin = datetime.fromisoformat(made) + timedelta(seconds=2)
     end = begin + timedelta(seconds=200)
     crowded.open("?view=schedule&id=every-second")
-    backfill(page, begin, end)
+    menu = page.locator("details.menu")
+    menu.locator("summary").click()
+    menu.get_by_label("from", exact=True).fill("2025-01-01T00:00")
+    menu.get_by_label("to", exact=True).fill("2026-01-01T00:00")
+    counted = _spaced(10_000)
+    expect(menu.get_by_role("status")).to_have_text(
+        f"{counted} runs will be launched for the first {counted} ticks;"
+        " later ticks are not counted"
+    )
+    menu.get_by_label("to", exact=True).fill("")
+    backfill(page, begin, end, preview="201 runs will be launched")
     announcement = page.get_by_role("status").filter(has_text="runs launched")
     expect(announcement).to_have_text("201 runs launched")
     newest = page.locator("tbody tr").filter(has_text="backfill").first

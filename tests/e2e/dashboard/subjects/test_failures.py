@@ -32,6 +32,11 @@ def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) 
     page.get_by_role("button", name="resolved", exact=True).click()
     expect(card).to_contain_text("1 failure, 1 recovered since")
     expect(card).to_contain_text("perhaps with other parameters")
+    # Whether a retry of a run helped is said beside it, and whether it had other parameters.
+    card.get_by_text("Trend and runs").click()
+    row = card.get_by_role("row").filter(has_text=run_id[:18])
+    expect(row.locator(".cell-repeated")).to_contain_text("succeeded")
+    expect(row.get_by_role("link", name="other parameters")).to_be_visible()
     for action, status, last in (
         ("Reopen", "open", "Ignore"),
         ("Resolve", "resolved", "Reopen"),
@@ -55,7 +60,9 @@ def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) 
 
 def test_a_group_leads_to_its_trend_and_to_its_runs(screen: Screen) -> None:
     page = screen.page
-    screen.open("?view=failures")
+    screen.open("?view=failures&job=nightly-statistics")
+    expect(page.get_by_text("No failure group of nightly-statistics has")).to_be_visible()
+    page.get_by_role("button", name="Remove job=nightly-statistics").click()
     card = page.locator("li.card", has_text="repository vanished does not exist")
     expect(card.get_by_text(re.compile(r"^[1-9]\d* failures? within 24 h$"))).to_be_visible()
     expect(card.locator(".sparkline .bad").last).to_be_attached()
@@ -88,3 +95,6 @@ def test_the_logs_of_a_groups_runs_are_searched(screen: Screen) -> None:
     match.get_by_role("link", name="1 line", exact=True).click()
     expect(page.get_by_label("Search in the log")).to_have_value("SCANNING vanished")
     expect(page.get_by_role("search").get_by_role("status")).to_have_text("1 found")
+    page.go_back()
+    expect(card.get_by_role("status")).to_contain_text(re.compile(r"^([1-9]\d*) of \1 logs"))
+    expect(search).to_have_value("SCANNING vanished")

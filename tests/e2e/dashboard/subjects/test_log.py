@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 from tests.e2e.dashboard.conftest import Screen
 from tests.e2e.dashboard.service.world import World
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
 
 @pytest.fixture
 def waiting(world: World) -> Iterator[str]:
@@ -53,7 +55,7 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
     for name, expected in (
         ("Run", page.locator("h1 .id", has_text=waiting)),
         ("all events of this subject", page.get_by_label("Subject")),
-        ("all it caused", page.locator(".tag", has_text="correlation")),
+        ("all it caused", page.locator(".chip", has_text="correlation")),
         ("look at that moment", page.get_by_text(f"position {position} of the log")),
     ):
         page.goto(here)
@@ -62,6 +64,21 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
         expect(expected).to_be_visible()
     page.goto(here)
     form.get_by_label("Type").fill("job_run.canceled")
-    form.get_by_role("button", name="Apply").click()
+    form.get_by_label("Type").press("Enter")
     expect(page.get_by_text("No event matches")).to_be_visible()
     expect(page).to_have_url(re.compile("type=job_run.canceled"))
+    expect(form.get_by_label("Type")).to_be_focused()
+    page.go_back()
+    expect(form.get_by_label("Type")).to_have_value("job_run.requested")
+    expect(event).to_have_count(1)
+    screen.open(f"?view=run&id={waiting}&tab=log")
+    expect(page.get_by_text("It has printed nothing yet.")).to_be_visible()
+
+
+def test_a_filter_finds_what_lies_long_before_the_end(screen: Screen) -> None:
+    page = screen.page
+    screen.open(f"?view=log&type=job_definition.registered&correlation={NOBODY}")
+    expect(page.get_by_text("Only the end of the log was searched")).to_be_visible()
+    page.get_by_role("button", name=f"Remove correlation={NOBODY}").click()
+    page.get_by_role("link", name="Search from the beginning of the log").click()
+    expect(page.locator(".log-events > li").first).to_contain_text("job_definition.registered")

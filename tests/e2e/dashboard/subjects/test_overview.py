@@ -70,6 +70,17 @@ def test_how_runs_fare_is_counted_by_the_service_and_leads_to_them(
     expect(ended_then.first).to_contain_text("succeeded")
     screen.open("?view=jobs")
     expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_contain_text("ended")
+    screen.open()
+    custom = trends.locator("details.menu")
+    custom.locator("summary").click()
+    for label in ("From", "To"):
+        custom.get_by_label(label).fill("2020-02-29T12:00")
+    custom.get_by_role("button", name="Show").click()
+    expect(custom).not_to_have_attribute("open", "")
+    expect(custom.locator("summary")).to_be_focused()
+    expect(trends).to_contain_text("In this time nothing was launched, and nothing ended.")
+    expect(trends.get_by_text("In this time no run ended.")).to_have_count(2)
+    expect(trends).not_to_contain_text("median")
     screen.open("?view=job&id=scan-secrets")
     expect(page.locator(".trends")).to_contain_text("Queue time")
 

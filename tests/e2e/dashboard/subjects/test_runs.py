@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.dashboard.conftest import NARROW, Screen
+from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen
 from tests.e2e.dashboard.service.world import World
 
 KEPT = "All scans"
+
+COVERS = """(one, other) => {
+    const [above, below] = [one, other].map((element) => element.getBoundingClientRect());
+    return above.top < below.bottom && above.bottom > below.top;
+}"""
+"""Whether one element lies upon another, where both are as wide as the page."""
 
 
 def test_a_view_is_saved_left_chosen_again_and_deleted(screen: Screen) -> None:
@@ -22,8 +28,13 @@ def test_a_view_is_saved_left_chosen_again_and_deleted(screen: Screen) -> None:
     filter_box.press("Enter")
     views = page.locator("details.menu", has_text="Saved views")
     views.locator("summary").click()
-    views.get_by_label("Name of the view").fill(KEPT)
+    name = views.get_by_label("Name of the view")
+    name.fill(KEPT)
+    page.set_viewport_size(NARROW)
     views.get_by_role("button", name="Save this view").click()
+    expect(page.locator(".announcer")).to_have_text(f"{KEPT} is saved")
+    assert not page.locator(".announcer").evaluate(COVERS, name.element_handle())
+    page.set_viewport_size(WIDE)
     expect(views.get_by_role("button", name=KEPT, exact=True)).to_be_visible()
 
     page.get_by_role("link", name="Overview").click()
@@ -37,7 +48,9 @@ def test_a_view_is_saved_left_chosen_again_and_deleted(screen: Screen) -> None:
     assert "job=scan-secrets" in page.url
     views.locator("summary").click()
     views.get_by_role("button", name=f"Forget {KEPT}").click()
+    expect(page.locator(".announcer")).to_have_text(f"{KEPT} is deleted")
     expect(views.get_by_role("button", name=KEPT, exact=True)).to_have_count(0)
+    expect(views.get_by_label("Name of the view")).to_be_visible()
     page.reload()
     views.locator("summary").click()
     expect(views.get_by_label("Name of the view")).to_be_visible()

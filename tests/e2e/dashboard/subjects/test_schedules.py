@@ -61,6 +61,8 @@ def test_a_schedule_is_created_with_its_next_times_before_ones_eyes(
     page.get_by_label("Jitter: unit").select_option("minutes")
     page.get_by_label("buffer one").check()
     page.get_by_label("Pause the schedule").check()
+    # The service's own jobs cannot be scheduled.
+    expect(page.get_by_label("Job").locator("option", has_text="repository-")).to_have_count(0)
     page.get_by_label("Job").select_option("scan-secrets")
     expect(page.get_by_text("launched", exact=False).first).to_be_visible()
     create = page.get_by_role("button", name="New schedule")

@@ -156,6 +156,7 @@ test("a range is up to the present, or two times", () => {
   assert.deepEqual(rangeOf("1h", now), { from: "2026-11-26T07:01:00.000Z", to: "2026-11-26T08:01:00.000Z", bucketMs: 60_000 });
   const own = rangeOf("2026-11-01T00:00:00Z/2026-11-02T00:00:00Z", now);
   assert.deepEqual(own, { from: "2026-11-01T00:00:00.000Z", to: "2026-11-02T00:00:00.000Z", bucketMs: 3_600_000 });
+  assert.equal(rangeOf("2020-02-29T12:00:00Z/2020-02-29T12:01:00Z", now).bucketMs, 86_400_000); // Hours are not kept for so long.
   assert.deepEqual(rangeOf("nonsense", now), rangeOf("1h", now));
 });
 
