@@ -2,7 +2,9 @@
 
 The engine is `regex`, as it can be stopped. Its additions to the standard library's syntax change
 the meaning of ordinary patterns (`x{e}` means x with an error) or make them costly. So each pattern
-is read here first, and refused or rewritten such that both engines read it alike.
+is read here first, and refused or rewritten such that both engines read it alike; except that `$`
+matches only at the end of the text, as in JSON Schema and in pydantic, by which typed jobs check
+their parameters. Python's also matches before a last line end.
 """
 
 import re
@@ -51,7 +53,7 @@ class _Reading:
     """A pattern that has been read.
 
     Attributes:
-        rewritten: the pattern such that both engines read it alike.
+        rewritten: the pattern as the engine gets it.
         steps: that compiling it takes.
         width: an upper bound of what the engine compares with each letter of a text: the members of
             all sets, which it may unite; all branches, of which it may make a set; the longest
@@ -149,8 +151,10 @@ def _read(source: str) -> _Reading:
     width = _Width()
     group = _Group()
     around: list[_Group] = []
-    for kind, token in _tokens(source):
-        rewritten.append(_rewritten(kind, token))
+    tokens = list(_tokens(source))
+    end = "$" if any(_sets_multiline(kind, token) for kind, token in tokens) else r"\Z"
+    for kind, token in tokens:
+        rewritten.append(end if (kind, token) == ("other", "$") else _rewritten(kind, token))
         width.add(kind, token)
         if kind == "open":
             around.append(group)
@@ -228,6 +232,14 @@ def _rewritten(kind: str, token: str) -> str:
     if kind == "other":
         return token.replace("{", r"\{")
     return token
+
+
+_MULTILINE = re.compile(r"\(\?[a-z]*m")
+
+
+def _sets_multiline(kind: str, token: str) -> bool:
+    """Return whether a token lets `$` match at the end of every line."""
+    return kind in {"inline", "open"} and _MULTILINE.match(token) is not None
 
 
 _ESCAPE_OR_BRACKET = re.compile(r"\\.|\[", re.DOTALL)

@@ -2,10 +2,12 @@
 
 import re
 import warnings
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
 
 from domain.json_values import JsonObject
 from domain.schema.budget import OverBudgetError, budget, limited
@@ -148,7 +150,7 @@ _PATTERNS = st.lists(
     parts=_PATTERNS,
     texts=st.lists(st.text("aabcxe_ {}[]:-1é\n", max_size=6), min_size=3, max_size=3),
 )
-def test_patterns_mean_what_they_mean_to_the_standard_library(
+def test_patterns_mean_what_they_mean_to_the_standard_library_but_for_the_end(
     parts: list[tuple[str, str]], texts: list[str]
 ) -> None:
     source = "".join(part + repeat for part, repeat in parts)
@@ -156,9 +158,33 @@ def test_patterns_mean_what_they_mean_to_the_standard_library(
         # That `[[` may mean something else one day.
         warnings.simplefilter("ignore", FutureWarning)
         try:
-            expression = re.compile(source)
+            expression = re.compile(source.replace("$", r"\Z"))
         except re.error:
             return
     for text in texts:
         with limited():
             assert matches(source, text) == (expression.search(text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_match"),
+    [
+        ("^[0-9]+$", "42", True),
+        ("^[0-9]+$", "42\n", False),
+        (r"[$]$|\$b", "$b", True),
+        (r"[$]$", "$\n", False),
+        ("(?m)^b$", "a\nb\n", True),
+        ("(?i:^B$)", "b\n", False),
+    ],
+)
+def test_a_dollar_is_the_end_of_the_text_as_in_typed_jobs(
+    *, pattern: str, text: str, is_match: bool
+) -> None:
+    with limited():
+        assert matches(pattern, text) is is_match
+    by_pydantic = TypeAdapter(Annotated[str, Field(pattern=pattern)]).validator
+    if is_match:
+        assert by_pydantic.validate_python(text) == text
+    else:
+        with pytest.raises(ValidationError):
+            by_pydantic.validate_python(text)
