@@ -16,6 +16,7 @@ from domain.commands.jobs import launched_before
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
+from domain.json_values import JsonObject
 from domain.ports import Origin, Row, Unit
 from domain.schema.validation import offload_if_long
 
@@ -74,7 +75,7 @@ class Catalog:
 
         async def decide() -> list[Aggregate]:
             repository = await self._repository(client_id)
-            run = await self._ingestion_of(repository, origin, run_id)
+            run = await self._ingestion_of(repository, origin, run_id, key)
             return [repository, run]
 
         if key is not None and await application.find(JobRun, run_id) is not None:
@@ -161,11 +162,14 @@ class Catalog:
             raise NotFoundError("app_not_found", "app not found")
         return repository
 
-    async def _ingestion_of(self, repository: Repository, origin: Origin, run_id: UUID) -> JobRun:
+    async def _ingestion_of(
+        self, repository: Repository, origin: Origin, run_id: UUID, key: str | None = None
+    ) -> JobRun:
         application = self._application
         definition_id = identifiers.definition_id(INGEST_SLUG)
         definition = await application.definition(definition_id)
-        launch = Launch(parameters={"repositoryId": repository.client_id})
+        parameters: JsonObject = {"repositoryId": repository.client_id}
+        launch = Launch(parameters=parameters, idempotency_key=key)
         now = application.clock()
         run = await offload_if_long(lambda: new_run(definition, launch, run_id, origin.actor, now))
         repository.request_ingestion(str(run_id), application.clock())
