@@ -11,6 +11,7 @@ handled here, as Debian's cron does:
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ from cronsim import CronSim, CronSimError
 MAX_CHARACTERS = 200
 """Of an expression; none needs as many."""
 
-FIELDS = 5
-"""Minute, hour, day of month, month, day of week. With six, some programs take the first for
-seconds, others the last."""
+FIELDS = {"minute": 60, "hour": 24, "day-of-month": 31, "month": 12, "day-of-week": 7}
+"""In this order, with the number of their values. With a sixth field, some programs take the first
+for seconds, others the last."""
 
 NEVER = "names a day that never comes"
 
@@ -49,7 +50,8 @@ def cron_fault(text: str) -> str | None:
     """Return what is wrong with an expression, None if it is valid."""
     if len(text) > MAX_CHARACTERS:
         return f"has at most {MAX_CHARACTERS} characters"
-    if len(text.split()) != FIELDS:
+    fields = text.split()
+    if len(fields) != len(FIELDS):
         return (
             "has five fields: minute, hour, day of month, month, day of week;"
             " for example 30 2 * * MON-FRI"
@@ -57,11 +59,21 @@ def cron_fault(text: str) -> str | None:
     try:
         first = next(CronSim(text, _SOME_MOMENT), None)
     except CronSimError as error:
-        field = str(error).removeprefix("Bad ")
-        return f"cannot be read: see its {field}; for example 30 2 * * MON-FRI"
+        name = str(error).removeprefix("Bad ")
+        return f"cannot be read: see its {name}; for example 30 2 * * MON-FRI"
     if first is None:
         return NEVER
+    for (name, values), field in zip(FIELDS.items(), fields, strict=True):
+        for step in _STEP.findall(field):
+            if int(step) > values:
+                return (
+                    f"has the step {step} in its {name}, of which there are {values}: write at most"
+                    f" {values}, or everyMs for another interval"
+                )
     return None
+
+
+_STEP = re.compile("/([0-9]+)")
 
 
 def zone_fault(name: str) -> str | None:

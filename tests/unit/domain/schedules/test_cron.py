@@ -215,6 +215,9 @@ def test_it_has_a_minute_if_clocks_read_so(
         ("a * * * *", "see its minute"),
         ("0 0 30 2 *", "see its day-of-month"),
         ("0 0 */20 * 1L", "never comes"),
+        ("*/61 * * * *", "the step 61 in its minute, of which there are 60"),
+        ("0 5,1-23/25 * * *", "the step 25 in its hour, of which there are 24"),
+        ("0 0 * * */8", "at most 7, or everyMs"),
         ("0 " * 150, f"at most {MAX_CHARACTERS} characters"),
     ],
 )
@@ -222,6 +225,11 @@ def test_what_is_no_expression_is_refused_with_the_rule(text: str, message: str)
     fault = cron_fault(text)
     assert fault is not None
     assert message in fault
+
+
+@pytest.mark.parametrize("text", ["*/60 * * * *", "0 */24 * * *", "0 0 1/31 */12 */7"])
+def test_a_step_may_be_as_long_as_its_field(text: str) -> None:
+    assert cron_fault(text) is None
 
 
 @given(
