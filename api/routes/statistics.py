@@ -33,6 +33,7 @@ from projections.runs.filters import jobs_matching
 from projections.runs.of_schedules import MAX_EVENTS, of_schedules
 from projections.runs.over_time import (
     MANY_COUNTS,
+    MAX_BUCKET,
     PRECISION,
     SOME_COUNTS,
     Question,
@@ -123,7 +124,7 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
         Query(
             alias="bucketMs",
             ge=60_000,
-            le=366 * 86_400_000,
+            le=MAX_BUCKET // timedelta(milliseconds=1),
             description="whole minutes; left out: for at most a hundred buckets",
         ),
     ] = None,

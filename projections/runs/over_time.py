@@ -35,6 +35,11 @@ UNITS: tuple[tuple[timedelta, Unit], ...] = (
 
 MAX_BUCKETS = 1_500
 
+MAX_BUCKET = timedelta(days=366)
+
+MAX_SPAN = (MAX_BUCKETS - 1) * MAX_BUCKET
+"""The longest range for which there is a bucket: the first and the last one may reach beyond it."""
+
 FIRST_YEAR = 1900
 LAST_YEAR = 9000
 
@@ -101,6 +106,9 @@ def question(
         begin = end - timedelta(days=1)
     if end <= begin:
         raise InvalidInputError([Issue("/to", "must be after `from`", "minimum")])
+    if end - begin > MAX_SPAN:
+        message = f"must lie at most {MAX_SPAN.days} days before `to`"
+        raise InvalidInputError([Issue("/from", message, "minimum")])
     if bucket is None:
         bucket = next((one for one in _USUAL if (end - begin) / one <= 100), _USUAL[-1])  # noqa: PLR2004 - about a hundred
     if bucket % timedelta(minutes=1):
@@ -109,10 +117,20 @@ def question(
     first = begin - (begin - EPOCH) % bucket
     last = end + -(end - EPOCH) % bucket
     if (last - first) / bucket > MAX_BUCKETS:
-        least = -(-(end - begin) // (MAX_BUCKETS - 1) // timedelta(minutes=1)) * 60_000
-        message = f"makes more than {MAX_BUCKETS} buckets: at least {least} for this time"
+        least_ms = _shortest_bucket(end - begin) // timedelta(milliseconds=1)
+        message = f"makes more than {MAX_BUCKETS} buckets: at least {least_ms} for this time"
         raise InvalidInputError([Issue("/bucketMs", message, "minimum")])
     return Question(first, last, bucket, jobs, by_job)
+
+
+def _shortest_bucket(span: timedelta) -> timedelta:
+    """Return a bucket for a range: the shortest one, in whole hours or days if it is that long.
+
+    For a time long ago, others are not kept.
+    """
+    shortest = span / (MAX_BUCKETS - 1)
+    unit = next((length for length, _ in UNITS if shortest > length), UNITS[-1][0])
+    return -(-shortest // unit) * unit
 
 
 _USUAL = tuple(

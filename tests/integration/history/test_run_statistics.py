@@ -1,6 +1,7 @@
 """The statistics of runs: what they say, whoever counts, and that nothing ceases to count."""
 
 import asyncio
+import re
 from bisect import bisect_left
 from collections import Counter
 from datetime import datetime, timedelta
@@ -22,7 +23,15 @@ from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.statistics import RunStatistics
 from projections import job_runs
 from projections.run_statistics import BOUNDS_MS, ENDED, KEPT, VERSION
-from projections.runs.over_time import PRECISION, SOME_COUNTS, has_rows, over_time, question
+from projections.runs.over_time import (
+    MAX_BUCKET,
+    MAX_SPAN,
+    PRECISION,
+    SOME_COUNTS,
+    has_rows,
+    over_time,
+    question,
+)
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 
@@ -298,12 +307,34 @@ def test_questions_that_cannot_be_meant_are_refused() -> None:
         (EPOCH, EPOCH, None, "/to"),
         (EPOCH, EPOCH + day, timedelta(seconds=90), "/bucketMs"),
         (EPOCH, EPOCH + 2 * day, timedelta(minutes=1), "/bucketMs"),
+        (EPOCH, EPOCH + MAX_SPAN + day, MAX_BUCKET, "/from"),
     ):
         with pytest.raises(InvalidInputError) as refused:
             question(begin, end, bucket, None, by_job=False)
         assert [issue.path for issue in refused.value.issues] == [path]
     usual = question(EPOCH + timedelta(minutes=7), EPOCH + day, None, None, by_job=False)
     assert (usual.bucket, usual.begin, usual.unit) == (timedelta(minutes=15), EPOCH, "minute")
+
+
+@pytest.mark.parametrize(
+    ("span", "unit"),
+    [
+        (timedelta(days=2), "minute"),
+        (timedelta(days=400), "hour"),
+        (timedelta(days=40_000), "day"),
+        (MAX_SPAN, "day"),
+    ],
+)
+def test_of_too_many_buckets_the_refusal_names_a_length_that_is_taken(
+    span: timedelta, unit: str
+) -> None:
+    begin = EPOCH + timedelta(minutes=7)
+    with pytest.raises(InvalidInputError, match="more than 1500 buckets") as refused:
+        question(begin, begin + span, timedelta(minutes=1), None, by_job=False)
+    [least_ms] = re.findall("at least ([0-9]+)", str(refused.value))
+    bucket = timedelta(milliseconds=int(least_ms))
+    assert bucket <= MAX_BUCKET
+    assert question(begin, begin + span, bucket, None, by_job=False).unit == unit
 
 
 async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> None:
