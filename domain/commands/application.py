@@ -22,6 +22,7 @@ from eventsourcing.utils import Environment
 from domain import identifiers
 from domain.clock import Clock
 from domain.errors import (
+    ConflictError,
     MissingRead,
     MissingReadsError,
     NotFoundError,
@@ -303,6 +304,14 @@ class LogApplication(LogRepository):
         definition = await self.find_definition(definition_id, locked)
         if definition is None:
             raise NotFoundError("job_not_found", "job not found")
+        return definition
+
+    async def definition_of(self, run: JobRun) -> JobDefinition:
+        """Return the definition of a run's job, or raise ConflictError `job_deleted`."""
+        definition = await self.find_definition(run.definition_id)
+        if definition is None:
+            message = f"the job {run.slug} is deleted; register it again to launch its runs again"
+            raise ConflictError("job_deleted", message)
         return definition
 
     async def find_definition(

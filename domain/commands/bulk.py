@@ -229,7 +229,7 @@ class BulkOperations:
         if order.action == "cancel":
             run.request_cancel(self._application.clock(), order.reason)
         else:
-            definition = await self._application.definition(run.definition_id)
+            definition = await self._application.definition_of(run)
             overrides = Overrides(patch=order.patch or {})
             await repeated(self._application, run, definition, origin.actor, overrides)
 
@@ -461,7 +461,7 @@ class BulkSteps:
         new_id = batch.id_of_repeat(run.id)
         definition = batch.definitions.get(run.definition_id)
         if definition is None:
-            definition = await self._application.definition(run.definition_id)
+            definition = await self._application.definition_of(run)
             batch.definitions[run.definition_id] = definition
         new = await repeated(
             self._application,

@@ -317,10 +317,10 @@ class Jobs(Definitions):
 
         Raises:
             NotFoundError: `run_not_found`.
-            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters were
-                erased, and the overrides give no others; `idempotency_key_reused`, those of the
-                first new run were erased, or it has other overrides; `parameter_is_personal`, as
-                `repeated_personal` says.
+            ConflictError: `job_deleted`; `run_not_ended`; `run_erased`, personal data among its
+                parameters were erased, and the overrides give no others; `idempotency_key_reused`,
+                those of the first new run were erased, or it has other overrides;
+                `parameter_is_personal`, as `repeated_personal` says.
             InvalidInputError: the job's schema does not allow the parameters.
         """
         new_id: UUID | None = None
@@ -350,7 +350,7 @@ class Jobs(Definitions):
     ) -> Launched:
         now = self.clock()
         old = await self.run(run_id)
-        definition = await self.definition(old.definition_id)
+        definition = await self.definition_of(old)
         new = await repeated(self, old, definition, origin.actor, overrides, new_id, key)
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)

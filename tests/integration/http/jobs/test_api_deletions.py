@@ -58,7 +58,8 @@ def test_its_runs_and_its_past_stay(shared: SharedApi) -> None:
     assert (listed["run"]["id"], listed["job"]["slug"]) == (run["id"], job["slug"])
     assert shared.get(path, asOf=before)["data"]["job"] == job
     answer = shared.client.post(f"/job-runs/{run['id']}/retry")
-    check_failure(answer, 404, "job_not_found")
+    message = f"the job {job['slug']} is deleted; register it again to launch its runs again"
+    check_failure(answer, 409, "job_deleted", message)
 
 
 def test_a_slug_is_registered_again_under_the_next_version(shared: SharedApi) -> None:
@@ -122,7 +123,7 @@ async def test_what_a_process_remembers_of_a_deleted_job_launches_nothing(
         await two.jobs.delete_job("once", TESTER)
         with pytest.raises(NotFoundError):
             await one.jobs.launch("once", Launch(), TESTER)
-        with pytest.raises(NotFoundError):
+        with pytest.raises(ConflictError, match="is deleted"):
             await one.jobs.retry(run_id, TESTER)
     [(runs,)] = query(database_url, "SELECT count(*) FROM job_runs")
     assert runs == 1
