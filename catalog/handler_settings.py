@@ -7,10 +7,11 @@ a description of each variable for the documentation.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from api.bootstrap.environment import Variable
 from api.origins import is_loopback
-from domain.json_values import Json, JsonObject
+from domain.json_values import InvalidJsonError, Json, JsonObject, decode
 
 INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
 
@@ -134,9 +135,9 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
         return {}
     text = Path(path).read_text(encoding="utf-8")
     try:
-        entries = json.loads(text)
+        entries: Any = decode(text)
         return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (InvalidJsonError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None
 
 

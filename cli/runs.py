@@ -57,7 +57,7 @@ from cli.terminal import (
 from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option, with_moments
 from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
-from domain.json_values import JsonObject
+from domain.json_values import InvalidJsonError, JsonObject, decode
 from domain.personal import ERASED
 from runtime.text import pluralize
 
@@ -279,8 +279,10 @@ def _duration(text: str | None, option: str) -> timedelta | None:
 
 def _object(text: str, option: str) -> dict[str, Json]:
     try:
-        value: Json = orjson.loads(text)
-    except ValueError as error:
+        value = decode(text)
+    except InvalidJsonError as error:
+        raise typer.BadParameter(f"{option}: {error.message}") from None
+    except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{option} is not JSON: {error}") from None
     if not isinstance(value, dict):
         msg = f"{option} must be a JSON object, such as '{{\"ticket\": 4711}}'"

@@ -24,7 +24,7 @@ from cli.process.announcement import services
 from cli.terminal import print_note
 from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
-from domain.json_values import InvalidJsonError, Json, JsonObject, normalise
+from domain.json_values import InvalidJsonError, Json, JsonObject, decode, normalise
 from runtime.files import UnusableDirectoryError
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -122,7 +122,7 @@ def _require_json(word: str, parameter: JsonObject) -> None:
         msg = f"{word!r} is not UTF-8, which is what JSON can hold"
         raise typer.BadParameter(msg) from None
     except ValueError:
-        msg = f"{word!r}: JSON has no NaN, and no number that large"
+        msg = f"{word!r}: JSON has no number that large"
         raise typer.BadParameter(msg) from None
 
 
@@ -144,12 +144,19 @@ def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
     """Return a parameter's value: as JSON if the text is JSON, else as a string.
 
     If the schema takes a string and not the type of the JSON, such as a number, it is a string.
+
+    Raises:
+        typer.BadParameter: a key stands twice in an object, or it is NaN or Infinity.
     """
+    types = set(_types(_member(schema.get("properties"), name), schema))
     try:
-        value: Json = json.loads(text)
+        value = decode(text)
+    except InvalidJsonError as error:
+        if "string" in types and types.isdisjoint({"object", "array", "number"}):
+            return text
+        raise typer.BadParameter(f"{name}: {error.message}") from None
     except (ValueError, RecursionError):
         return text
-    types = set(_types(_member(schema.get("properties"), name), schema))
     is_valid = TYPES[type(value)] in types
     is_valid_integer = isinstance(value, int) and "number" in types
     if "string" in types and not (is_valid or is_valid_integer):

@@ -53,7 +53,7 @@ def parse(raw: bytes) -> Json:
     if plain is not None:
         return plain
     try:
-        value = _decoded(raw.decode("utf-8"))
+        value = decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         message = f"the body is not UTF-8: {error.reason} at byte {error.start}"
         raise InvalidJsonError("", message) from None
@@ -243,7 +243,16 @@ _DECODER = json.JSONDecoder(
 """`json.loads` would make a new one for each call."""
 
 
-def _decoded(text: str) -> Json:
+def decode(text: str) -> Json:
+    """Return the value of a JSON text, which is not normalised yet.
+
+    By itself `json` takes the last of two equal keys, as if the first one had not been written.
+
+    Raises:
+        json.JSONDecodeError: it is no JSON.
+        InvalidJsonError: a key stands twice in an object, or there is NaN or Infinity.
+        RecursionError: it is nested too deep.
+    """
     if text.startswith("\ufeff"):
         # It complains of the byte order mark in plain words; the decoder would not.
         return cast("Json", json.loads(text))

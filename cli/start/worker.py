@@ -3,7 +3,6 @@
 First the options that only it has (`MetricsOptions`, `RayOptions`), then the command.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from cli.process.worker import work
 from cli.start.hidden_files import hidden_files
 from cli.start.options import WorkOptions
 from cli.start.tracing import traced_as
+from domain.json_values import decode
 from domain.workers import parse_labels
 from worker.executors.ray.executor import RayCluster, RayUnavailableError, require_ray
 from worker.worker import WorkerSettings
@@ -105,7 +105,7 @@ class RayOptions:
 
 def _runtime_env(path: Path) -> Mapping[str, Any]:
     try:
-        runtime_env = json.loads(path.read_text())
+        runtime_env = decode(path.read_text())
     except ValueError as error:
         msg = f"{path} must hold JSON: {error}"
         raise ValueError(msg) from None

@@ -5,7 +5,6 @@ operator declares as handlers (`read_commands`). There are no other handlers: no
 code to import.
 """
 
-import json
 import os
 import platform
 import re
@@ -18,6 +17,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import Any
 
+from domain.json_values import decode
 from domain.workers import Python
 
 ENTRY_POINT_GROUP = "apphub_jobs.handlers"
@@ -270,7 +270,7 @@ def read_commands(path: Path) -> Mapping[str, Command]:
         ValueError: the file has another form, or a program does not exist.
     """
     try:
-        declarations = json.loads(path.read_text())
+        declarations: Any = decode(path.read_text())
         commands = {name: _parse_command(declaration) for name, declaration in declarations.items()}
     except (TypeError, AttributeError, ValueError) as error:
         msg = f'{path} must hold {{"NAME": ["program", "argument"]}}: {error!r}'

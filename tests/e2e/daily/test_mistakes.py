@@ -106,7 +106,7 @@ MISTAKES = (
     Mistake("run greet name=\udcff", ("'name=\\udcff'", "UTF-8"), code=2),
     Mistake("run greet n\udcff=1", ("'n\\udcff=1'", "UTF-8"), code=2),
     Mistake('run greet name="\\ud800"', ("\\ud800", "UTF-8"), code=2),
-    Mistake("run greet name=A times=NaN", ("'times=NaN'", "no NaN"), code=2),
+    Mistake("run greet name=A times=NaN", ("times: NaN is no JSON",), code=2),
     Mistake("run greet name=A times=-1e400", ("'times=-1e400'", "large"), code=2),
     Mistake("jobs list --url http://127.0.0.1:4x", ("no address", "http://")),
     Mistake("ready --url http://127.0.0.1:4x", ("no address", "http://")),

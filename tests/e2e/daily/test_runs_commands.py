@@ -75,7 +75,12 @@ def test_a_launch_has_the_options_that_are_given(shell: Shell) -> None:
     assert run["context"] == {"ticket": 4711}
     created, due = (datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt"))
     assert due - created == timedelta(hours=1)
-    for wrong in (("--delay", "soon"), ("--context", "[1]"), ("--context", "no JSON")):
+    for wrong in (
+        ("--delay", "soon"),
+        ("--context", "[1]"),
+        ("--context", '{"a": 1, "a": 2}'),
+        ("--context", "no JSON"),
+    ):
         refused = shell.run("run", "greet", "name=Eve", *wrong)
         assert (refused.returncode, wrong[0] in refused.stderr) == (2, True)
 

@@ -73,6 +73,14 @@ def test_no_parameter_is_refused() -> None:
         parse_parameters(["=1"], None, SCHEMA)
 
 
+def test_a_key_that_stands_twice_in_a_parameter_is_refused() -> None:
+    word = '{"a": 1, "a": 2}'
+    with pytest.raises(typer.BadParameter, match="tags: the key 'a' stands twice"):
+        parse_parameters([f"tags={word}"], None, SCHEMA)
+    for name in ("text", "maybe"):
+        assert parse_parameters([f"{name}={word}"], None, SCHEMA) == {name: word}
+
+
 def test_a_parameter_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="number stands twice"):
         parse_parameters(["number=1", "text=a", "number=2"], None, SCHEMA)
