@@ -16,7 +16,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import Clock
 from eventlog.database import sql
-from eventlog.database.connection import borrowed
+from eventlog.database.connection import answer_limit, borrowed
 from projections import run_statistics
 from projections.rows import Connection, read_first, read_value
 from projections.run_statistics import BOUNDS_MS, EPOCH, KEPT, TABLE, VERSION
@@ -129,8 +129,9 @@ async def count_all(connection: Connection, state: CountState, head: int) -> Non
     """Count all runs again, up to the log's head; readers see the old counts until the commit."""
     await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'")
     values = values_of(state, 0, head)
-    await connection.execute(f"DELETE FROM {TABLE}")
-    await connection.execute(run_statistics.add_sql(run_statistics.ALL_RUNS), values)
+    with answer_limit(connection, None):
+        await connection.execute(f"DELETE FROM {TABLE}")
+        await connection.execute(run_statistics.add_sql(run_statistics.ALL_RUNS), values)
     await connection.execute(_MOVE, values)
 
 

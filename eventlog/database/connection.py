@@ -5,22 +5,24 @@ operators' sessions, which read whole tables for minutes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import orjson
 import psycopg
 from psycopg import AsyncConnection, errors
+from psycopg.abc import PQGen
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
+from typing_extensions import override
 
 from eventlog.database.continuity import Continuity
 from eventlog.database.failures import raise_unavailable
@@ -47,6 +49,10 @@ no worker is declared lost because another process stalls."""
 QUERY_MS = 60_000
 """Longest query of pooled sessions. Queries take milliseconds; one that unexpectedly takes longer
 ends here, so that it does not keep a session for good."""
+
+ANSWER_S = QUERY_MS / 1_000 + 10
+"""How long the server may take to answer a pooled session: then the session counts as lost. Before,
+the server ends a query itself; one that is frozen, or waits for its disk, ends nothing."""
 
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -125,6 +131,7 @@ class Database:
     ) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self.conninfo,
+            connection_class=PooledConnection,
             min_size=min_size,
             max_size=max_size,
             open=False,
@@ -138,6 +145,48 @@ class Database:
             reconnect_timeout=RECONNECT_S,
             name=name,
         )
+
+
+RV = TypeVar("RV")
+
+
+class PooledConnection(AsyncConnection[dict[str, Any]]):
+    """A connection that is closed if its server does not answer in time.
+
+    Attributes:
+        answer_s: how long the server may take; None without a limit.
+    """
+
+    answer_s: float | None = ANSWER_S
+
+    @override
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Send or receive; whatever uses the connection does so by this method of psycopg."""
+        limit_s = self.answer_s if timeout is None else timeout
+        try:
+            return await super().wait(gen, interval, limit_s)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None or self.closed:
+                raise
+            self.pgconn.finish()
+            msg = f"the server does not answer: {error}"
+            raise errors.ConnectionTimeout(msg) from error
+
+
+@contextmanager
+def answer_limit(connection: AsyncConnection[Any], limit_s: float | None) -> Iterator[None]:
+    """Give the server of a pooled connection another time to answer; None for as long as it takes.
+
+    How long it works on a statement is limited by `_LIMIT_QUERIES` besides.
+    """
+    if not isinstance(connection, PooledConnection):
+        yield
+        return
+    connection.answer_s = limit_s
+    try:
+        yield
+    finally:
+        del connection.answer_s
 
 
 _LIMIT_QUERIES = """
@@ -165,7 +214,7 @@ async def _record_use(connection: AsyncConnection[Any]) -> None:
 
 async def _check(connection: AsyncConnection[Any]) -> None:
     if monotonic() - _used_at.get(connection, 0.0) > CHECK_AFTER_S:
-        async with answered_within(USABLE_S):
+        with answer_limit(connection, USABLE_S):
             await AsyncConnectionPool.check_connection(connection)
 
 

@@ -241,6 +241,26 @@ async def test_a_server_that_answers_nothing_counts_as_away(
         assert query(database_url, COUNT) == [(1,)]
 
 
+async def test_a_read_without_an_answer_gives_up_its_session(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection.PooledConnection, "answer_s", 0.2)
+    async with (
+        Proxy(database_url) as proxy,
+        Database(proxy.url).pool(1) as pool,
+        asyncio.timeout(60),
+    ):
+        await pool.wait(60)
+        async with borrowed(pool) as lent:
+            with connection.answer_limit(lent, None):
+                await lent.execute("SELECT pg_sleep(0.5)")
+            proxy.answers_flow.clear()
+            with pytest.raises(errors.ConnectionTimeout, match="does not answer"):
+                await lent.execute("SELECT 1")
+            assert lent.closed
+        proxy.answers_flow.set()
+
+
 @pytest.mark.slow
 async def test_a_server_that_falls_silent_leaves_nobody_waiting(
     database_url: str, monkeypatch: pytest.MonkeyPatch
