@@ -6,17 +6,15 @@ import os
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
-from functools import cache, wraps
+from functools import wraps
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import typer.main
-import typer.testing
-from httpx._transports import default as transports
 
+from apphub_jobs.client.http import certificate_check
 from cli import composition  # noqa: F401 - the core, with the catalog
 from tests.support import databases, s3
 from tests.support.logs import Parts, parts
@@ -30,13 +28,6 @@ PYTESTS_ROOT = "PYTEST_DEBUG_TEMPROOT"
 
 FIRST = ("e2e/dashboard", "e2e/daily")
 """Folders whose tests share a service that takes seconds to start."""
-
-# Each client would read the authorities of TLS, which takes longer than most requests of tests.
-vars(transports)["create_ssl_context"] = cache(httpx.create_ssl_context)
-
-command_of = cache(typer.main.get_command)
-# Typer makes all commands anew for each call, which takes longer than most of them.
-vars(typer.testing)["_get_command"] = command_of
 
 SERVER = pytest.StashKey[str]()
 """The directory of the database server, which all of pytest's workers share."""
@@ -210,7 +201,8 @@ def api(database_url: str, tmp_path: Path) -> Iterator[Process]:
 @pytest.fixture
 def client(api: Process) -> Iterator[httpx.Client]:
     """Give an HTTP client of the API."""
-    with httpx.Client(base_url=api.url(), timeout=90) as client:
+    url = api.url()
+    with httpx.Client(base_url=url, verify=certificate_check(url), timeout=90) as client:
         yield client
 
 

@@ -101,6 +101,7 @@ class AsyncTransport:
         self._retry_s = retry_s
         self._http = httpx.AsyncClient(
             base_url=url,
+            verify=http.certificate_check(url),
             headers=http.authorization_headers(token),
             timeout=timeout_s,
             limits=http.LIMITS,

@@ -8,6 +8,7 @@ server-sent events and has the position to resume from.
 import json
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from random import SystemRandom
@@ -155,6 +156,17 @@ def authorization_headers(token: str | None) -> dict[bytes, bytes]:
         msg = "the token has a line end or another character that no header can hold: copy it again"
         raise ValueError(msg)
     return {b"Authorization": b"Bearer " + token.encode("latin-1")}
+
+
+def certificate_check(url: str) -> ssl.SSLContext | bool:
+    """Return httpx's `verify` for an address.
+
+    Without TLS, a context that trusts nobody: to read the machine's authorities would take twenty
+    milliseconds of each command.
+    """
+    if httpx.URL(url).scheme == "https":
+        return True
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def stream_timeout(timeout_s: float, silence_s: float) -> httpx.Timeout:

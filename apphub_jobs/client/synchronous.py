@@ -102,6 +102,7 @@ class Transport:
         self._retry_s = retry_s
         self._http = httpx.Client(
             base_url=url,
+            verify=http.certificate_check(url),
             headers=http.authorization_headers(token),
             timeout=timeout_s,
             limits=http.LIMITS,

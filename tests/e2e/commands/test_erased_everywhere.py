@@ -12,12 +12,11 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import complete
 from tests.e2e.support import embedded_url
 from tests.integration.shared_api import job_body
 from tests.integration.streams import stream
+from tests.support.commands import typed
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
 from tests.support.sample_logs.personal import SCHEMA, places_of
@@ -80,8 +79,8 @@ class Site:
     def run(self, *words: str) -> str:
         """Run a command beside them, and return what it prints."""
         command = [*words, "--data-dir", str(self.directory)]
-        done = CliRunner().invoke(complete(), command, env={"DATABASE_URL": None})
-        assert done.exit_code == 0, done.output
+        done = typed(command, {"DATABASE_URL": None})
+        assert done.returncode == 0, done
         return done.stdout
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.main import complete
 from tests.integration.shared_api import check_failure, issues_of, job_body
 from tests.integration.streams import server_sent, stream
+from tests.support.commands import Done, typed
 from tests.support.logs import query
 from tests.support.processes import eventually, started, wait_for_run
 from tests.support.sample_logs.archives import make_role
@@ -32,12 +31,10 @@ class Site:
     url: str
     directory: Path
 
-    def run(self, *command: str) -> Result:
+    def run(self, *command: str) -> Done:
         """Run a command beside them, in this process, which must have no running loop."""
         env = {"APPHUB_DATABASE_URL": self.url, "DATABASE_URL": None}
-        return CliRunner().invoke(
-            complete(), [*command, "--data-dir", str(self.directory)], env=env
-        )
+        return typed([*command, "--data-dir", str(self.directory)], env)
 
     def served_run(self, path: Path) -> dict[str, Any]:
         """Launch a run that writes its parameters to a file; return the run once it has ended."""
@@ -101,7 +98,7 @@ def seal_and_archive(here: Site) -> None:
     )
     asyncio.run(make_role(here.url))
     archived = here.run("log", "archive", "--older-than", "0s")
-    assert archived.exit_code == 0, archived.output
+    assert archived.returncode == 0, archived
     assert " of 1 run in 1 file" in archived.stdout
 
 
@@ -137,10 +134,10 @@ def test_somebody_is_served_and_then_erased_from_everything(
             what="the seal",
         )
         verified = here.run("verify", "--seal")
-        assert verified.exit_code == 0, verified.output
+        assert verified.returncode == 0, verified
         assert "the log is what was sealed" in verified.stdout
         query(database_url, "UPDATE job_runs SET parameters = '{}' RETURNING 1")
-        assert here.run("projections", "rebuild").exit_code == 0
+        assert here.run("projections", "rebuild").returncode == 0
         run = here.client.get(f"/job-runs/{run['id']}").json()["data"]["run"]
         assert run["parameters"] == {**ERASED, "day": "monday", "file": str(note)}
         assert here.served_run(note)["status"] == "succeeded", "who comes back is served again"
@@ -149,12 +146,12 @@ def test_somebody_is_served_and_then_erased_from_everything(
 def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_path: Path) -> None:
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
-        assert here.run("subjects", "rotate-key").exit_code == 1
+        assert here.run("subjects", "rotate-key").returncode == 1
         assert not (tmp_path / "data" / "subjects.key").exists()
         run = here.served_run(tmp_path / "noted.json")
         old = (tmp_path / "data" / "subjects.key").read_text()
         done = here.run("subjects", "rotate-key")
-        assert done.exit_code == 0, done.output
+        assert done.returncode == 0, done
         assert (tmp_path / "data" / "subjects.key").read_text() != old
         assert (
             here.client.get(f"/job-runs/{run['id']}/events").json()["data"][0]["data"][
@@ -164,11 +161,11 @@ def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_p
         )
         here.served_run(tmp_path / "noted.json")
         done = here.run("subjects", "erase", ALICE, "--reason", "asked")
-        assert done.exit_code == 0, done.output
+        assert done.returncode == 0, done
         assert ", 2 runs, " in done.stdout
         assert places_of(database_url, *SECRETS) == set()
         done = here.run("subjects", "erase", ALICE)
-        assert (done.exit_code, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (1, "")
         assert "no personal data of this subject are kept" in done.stderr
 
 
@@ -195,11 +192,11 @@ def test_a_process_without_the_right_key_does_not_start(database_url: str, tmp_p
         ("events", "export"),
         ("subjects", "erase", ALICE),
     ):
-        done = CliRunner().invoke(complete(), [*words, *other], env=env)
-        assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
+        done = typed([*words, *other], env)
+        assert done.returncode == 1
         assert "wrapped by the master key" in done.stderr
         assert not (tmp_path / "other" / "subjects.key").exists()
-        assert CliRunner().invoke(complete(), [*words, *other, *right], env=env).exit_code == 0
+        assert typed([*words, *other, *right], env).returncode == 0
 
 
 def test_what_cannot_be_kept_private_is_refused(client: httpx.Client, database_url: str) -> None:

@@ -9,25 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import pytest
-from typer.testing import CliRunner
 
 from cli.main import complete
-from tests.conftest import command_of
 from tests.support import databases
+from tests.support.commands import Done, command_of, typed
 from tests.support.processes import Process, started, without_settings
 
 JOBS = Path(__file__).with_name("jobs_of_a_day.py")
-
-
-class Done(NamedTuple):
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @dataclass(frozen=True)
@@ -45,13 +36,10 @@ class Shell:
         return {**without_settings(), "APPHUB_DATA_DIR": str(self.data_dir)}
 
     def run(self, *words: str, stdin: str = "", **variables: str) -> Done:
-        """Type `apphub-jobs` with these words, here: that takes a tenth of a process's time."""
+        """Type `apphub-jobs` with these words."""
         env = {"APPHUB_DATA_DIR": str(self.data_dir), **variables}
         with chdir(self.directory):
-            done = CliRunner().invoke(complete(), words, input=stdin, env=env)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Done(done.exit_code, done.stdout, done.stderr)
+            return typed(words, env, stdin)
 
     def run_at_terminal(self, *words: str, columns: int) -> str:
         """Type them at a terminal, here, too; return all that is printed there."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.daily.conftest import Done, Shell
+from tests.e2e.daily.conftest import Shell
 from tests.e2e.terminals import at_terminal
+from tests.support.commands import Done
 from tests.support.environments import make_environment
 
 HANDLERS = '''\

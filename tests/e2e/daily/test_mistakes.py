@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import complete
 from tests import ROOT
 from tests.e2e.daily.conftest import Shell
+from tests.support.commands import typed
 
 FILES: Mapping[str, str] = {
     "syntax.py": "def broken(:\n",
@@ -176,13 +175,12 @@ def test_each_mistake_is_told_with_its_remedy(
         if words[0] in {"up", "dev"}:
             # Nothing may be left behind in it.
             env["APPHUB_DATA_DIR"] = "never-made"
-        done = CliRunner().invoke(complete(), words, env=env)
-    assert done.exit_code == mistake.code, done.output
+        done = typed(words, env)
+    assert done.returncode == mistake.code, done
     expected = [part.format_map(names) for part in mistake.messages]
     assert [part for part in expected if part not in done.stderr] == [], done.stderr
-    assert done.exception is None or isinstance(done.exception, SystemExit)
     ours = [line for line in done.stderr.splitlines() if f'File "{ROOT}' in line]
     assert ours == []
-    assert "s3cret" not in done.output
+    assert "s3cret" not in done.stdout + done.stderr
     if words[:2] != ["jobs", "apply"]:  # It shows first what it is about to do.
         assert done.stdout == ""

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import complete
 from tests.e2e.daily.conftest import Shell
 from tests.e2e.daily.test_runs_commands import document, launched
 from tests.e2e.support import launch
+from tests.support.commands import typed
 
 
 def _elsewhere(shell: Shell, directory: Path) -> dict[str, str]:
@@ -114,8 +113,8 @@ def test_what_needs_the_database_refuses_an_address(words: tuple[str, ...], tmp_
         "DATABASE_URL": None,
         "XDG_DATA_HOME": str(tmp_path),
     }
-    done = CliRunner().invoke(complete(), words, env=env)
-    assert done.exit_code == 1
+    done = typed(words, env)
+    assert done.returncode == 1
     assert "needs the database itself" in done.stderr
     assert "--data-dir or --database-url" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.main import complete
 from domain.jobs.launching import Launch
 from eventlog.backup import load
 from eventlog.backup.dump import KEY_TABLES, LOG_TABLES, NOT_COPIED
 from projections.tables import TABLES
+from tests.support.commands import Done, typed
 from tests.support.logs import TESTER, parts, query
 from tests.support.sample_logs.archives import archive_now, ended_run, files_in
 from tests.support.sample_logs.personal import ALICE, ERASED, GIVEN
@@ -31,18 +30,18 @@ class Site:
     target: str
     directory: Path
 
-    def type(self, *words: str, of: str) -> Result:
+    def type(self, *words: str, of: str) -> Done:
         env = {"APPHUB_DATABASE_URL": of, "DATABASE_URL": None}
         data_dir = self.directory / ("data" if of == self.source else "restored")
         command = [*words, "--data-dir", str(data_dir)]
-        return CliRunner().invoke(complete(), command, env=env)
+        return typed(command, env)
 
     def back_up(self, name: str = "set", *options: str) -> Path:
         done = self.type("backup", str(self.directory / name), *options, of=self.source)
-        assert done.exit_code == 0, done.output
+        assert done.returncode == 0, done
         return self.directory / name
 
-    def restore(self, backup: Path, *options: str) -> Result:
+    def restore(self, backup: Path, *options: str) -> Done:
         return self.type("restore", str(backup), *options, of=self.target)
 
 
@@ -85,7 +84,7 @@ def test_what_is_restored_is_the_same_to_the_byte(archived: Site) -> None:
     there.parent.mkdir(parents=True)
     there.write_bytes(file.read_bytes())  # It may be a directory that both share.
     done = archived.restore(backup, "--json")
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done
     for table in LOG_TABLES:
         rows = f"SELECT * FROM {table} ORDER BY 1, 2"
         assert query(archived.target, rows) == query(archived.source, rows), table
@@ -99,9 +98,9 @@ def test_what_is_restored_is_the_same_to_the_byte(archived: Site) -> None:
     assert again == [(drawn,)]
     key = str(SealedLog(archived.source, archived.directory / "data").how.key_file)
     verified = archived.type("seal", "verify", "--seal-key", key, of=archived.target)
-    assert verified.exit_code == 0, verified.output
+    assert verified.returncode == 0, verified
     refused = archived.restore(backup)
-    assert (refused.exit_code, "is not empty" in refused.stderr) == (1, True)
+    assert (refused.returncode, "is not empty" in refused.stderr) == (1, True)
 
 
 def test_up_to_a_position_later_archives_have_not_been_made(
@@ -118,14 +117,14 @@ def test_up_to_a_position_later_archives_have_not_been_made(
     # As of an older version, which had no other columns in these tables.
     (backup / "manifest.json").write_text(json.dumps({**manifest, "schema": "0039"}))
     done = archived.restore(backup, "--to-position", str(position), "--json")
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done
     states = query(archived.target, "SELECT status FROM job_runs ORDER BY created_position")
     assert states == [("succeeded",), ("succeeded",), ("running",)]
     events = query(archived.target, EVENTS)
     assert (len(events), max(event[4] for event in events)) == (9, position)
     assert query(archived.target, "SELECT count(*) FROM log_archives") == [(0,)]
     verified = archived.type("verify", "--histories", of=archived.target)
-    assert verified.exit_code == 0, verified.output
+    assert verified.returncode == 0, verified
     facts = {fact["kind"]: fact for fact in map(json.loads, done.stdout.splitlines())}
     assert facts["log"]["left_out"] == 8
     assert [run["state"] for run in facts["restarts"]["runs"]] == ["lost"]
@@ -137,7 +136,7 @@ def test_up_to_a_position_later_archives_have_not_been_made(
 def test_a_table_that_was_not_equal_to_the_log_is_noticed(archived: Site) -> None:
     query(archived.source, "DELETE FROM job_runs WHERE status = 'succeeded' RETURNING 1")
     done = archived.restore(archived.back_up())
-    assert done.exit_code == 1
+    assert done.returncode == 1
     assert "job_runs: 5 rows, but 0 at the backup" in done.stdout
     assert query(archived.target, "SELECT count(*) FROM job_runs") == [(5,)]
 
@@ -162,13 +161,13 @@ def test_who_was_erased_after_a_backup_stays_erased(site: Site) -> None:
     keys = site.directory / "subject-keys.json"
     others.write_text(keys.read_text().replace('"log_id": "', '"log_id": "0'))
     refused = site.type("backup", str(others.with_name("x")), "--keys", str(others), of=site.source)
-    assert (refused.exit_code, "keys of another log" in refused.stderr) == (1, True)
+    assert (refused.returncode, "keys of another log" in refused.stderr) == (1, True)
     key = ("--subject-key", str(site.directory / "data" / "subjects.key"))
     refused = site.restore(old, *key, "--keys", str(keys.with_name("none")))
-    assert (refused.exit_code, "--without-keys" in refused.stderr) == (1, True)
+    assert (refused.returncode, "--without-keys" in refused.stderr) == (1, True)
     assert "subjects.key has no key" in site.restore(old).stderr
     done = site.restore(old, *key)
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done
     assert "1 person erased since the backup stays erased" in done.stdout
     restored = Shop(site.target, site.directory / "data").parameters()
     assert restored == [GIVEN, {**GIVEN, "customerId": ERASED, "address": ERASED}]
@@ -182,14 +181,14 @@ def _contents(directory: Path) -> list[bytes]:
 def test_what_is_no_whole_backup_is_refused_before_anything_is_written(archived: Site) -> None:
     backup = archived.back_up()
     again = archived.type("backup", str(backup), of=archived.source)
-    assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
+    assert (again.returncode, "is not empty" in again.stderr) == (1, True)
     events = backup / "tables" / "jobs_events.copy.gz"
     content = bytearray(events.read_bytes())
     content[-20] ^= 1
     events.write_bytes(content)
     for problem in (f"{events} is damaged", "its backup did not end"):
         refused = archived.restore(backup)
-        assert (refused.exit_code, problem in refused.stderr) == (1, True), refused.stderr
+        assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
         (backup / "manifest.json").unlink(missing_ok=True)
     assert query(archived.target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [
         (0,)
@@ -197,5 +196,5 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_written(archived:
     [file] = files_in(archived.directory / "data" / "archive")
     file.unlink()
     failed = archived.type("backup", str(archived.directory / "other"), of=archived.source)
-    assert (failed.exit_code, "is missing" in failed.stderr) == (1, True)
+    assert (failed.returncode, "is missing" in failed.stderr) == (1, True)
     assert not (archived.directory / "other").exists()

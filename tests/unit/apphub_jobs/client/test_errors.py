@@ -1,5 +1,6 @@
 """Failures by the service's codes, in its own words; and which requests are sent again."""
 
+import ssl
 from math import inf
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ from apphub_jobs.client.http import (
     MAX_BACK_OFF_S,
     MAX_OVERRUN_S,
     SILENCE_S,
+    certificate_check,
     parse_answer,
     retry_delay_s,
 )
@@ -164,6 +166,14 @@ def test_a_name_that_is_a_step_in_addresses_stays_a_name(name: str) -> None:
         ):
             path = client.build_request(request.method, request.path).url.raw_path.decode()
             assert [unquote(part) for part in path.split("/")[1:3]] == [kind, name]
+
+
+def test_no_certificate_goes_unchecked() -> None:
+    assert certificate_check("HTTPS://jobs.example") is True
+    without_tls = certificate_check("http://localhost:4000")
+    assert isinstance(without_tls, ssl.SSLContext)
+    assert (without_tls.verify_mode, without_tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert without_tls.get_ca_certs() == []
 
 
 def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
