@@ -65,7 +65,8 @@ async def launch_run(
 ) -> JsonResponse:
     """Launch a run. With an `Idempotency-Key` a repeated request returns the first run again.
 
-    If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
+    If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200,
+    and the key stays unused.
     """
     del slug, request, key, traceparent, body
     raise NotImplementedError  # This is what FastAPI documents; `_launch` launches.

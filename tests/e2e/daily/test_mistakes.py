@@ -28,6 +28,7 @@ FILES: Mapping[str, str] = {
     "deep.json": "[" * 10_000,
     "lost.json": '{"lost": ["no-such-program-of-ours"]}',
     "wrong.json": '{"lost": "echo"}',
+    "twice.json": '{"echo": ["/bin/echo"], "echo": ["/bin/cat"]}',
 }
 
 
@@ -55,6 +56,7 @@ MISTAKES = (
     Mistake("jobs diff unknown.py", ("'Nothing'", "import it")),
     Mistake("up --commands lost.json", ("no-such-program-of-ours", "not there")),
     Mistake("up --commands wrong.json", ("must hold", "program")),
+    Mistake("up --commands twice.json", ("twice.json", "the key 'echo' stands twice")),
     Mistake("up --commands absent.json", ("absent.json",)),
     # The files of definitions.
     Mistake("jobs apply broken.yaml", ("broken.yaml", "neither YAML nor JSON")),
