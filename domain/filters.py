@@ -19,7 +19,7 @@ from domain.errors import InvalidInputError, Issue, refuse
 from domain.failures.signature import DIGITS
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import STATUSES, FailureReason
-from domain.json_values import HALF_PAIR, NUL, InvalidJsonError, Json, parse
+from domain.json_values import HALF_PAIR, NUL, InvalidJsonError, Json, escape, parse
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class _Reader:
             self.conditions = _field_of(word, self.other_names)(word, self.conditions)
         except _RefusedError as refused:
             message, keyword = refused.args
-            self.issues.append(Issue(f"{path}/{word.name}", message, keyword))
+            self.issues.append(Issue(f"{path}/{escape(word.name)}", message, keyword))
 
     def _check(self, word: Word) -> None:
         _refuse_foreign_characters(str(word))
@@ -256,7 +256,7 @@ def conditions_of(
     """
     if len(words) > MAX_WORDS:
         message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
-        raise InvalidInputError([Issue(path or "/", message, "maxItems")])
+        raise InvalidInputError([Issue(path, message, "maxItems")])
     reader = _Reader(other_names)
     for word in words:
         reader.take(word, path)

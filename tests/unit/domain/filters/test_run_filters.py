@@ -119,6 +119,7 @@ def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> No
         (["!=x"], "/filter/0", "pattern", "write NAME=VALUE"),
         (["stauts=failed"], "/filter/stauts", "enum", "did you mean status?"),
         (["colour=red"], "/filter/colour", "enum", "there are status, job, "),
+        (["a/b=red"], "/filter/a~1b", "enum", "there are status, job, "),
         (["parameter.n=1"], "/filter/parameter.n", "enum", "parameters.NAME?"),
         (["label.=eu"], "/filter/label.", "pattern", "label.zone"),
         (["label.a b=eu"], "/filter/label.a b", "pattern", "label.zone"),
