@@ -29,7 +29,7 @@ from cli.service import (
 from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
 from cli.times import AsOf, duration_of_option, position_or_moment
-from projections.what_if import FARTHEST_BACK, MAX_AT_A_TIME
+from projections.what_if import MAX_AT_A_TIME, MAX_LOOK_BACK
 from worker.executors.local.probe import probe_handlers
 from worker.executors.packages import collect_packages
 
@@ -267,7 +267,7 @@ def _limit(text: str) -> int | None:
 
 def _look_back(text: str) -> timedelta:
     look_back = duration_of_option(text, "--since")
-    if not timedelta() < look_back <= FARTHEST_BACK:
+    if not timedelta() < look_back <= MAX_LOOK_BACK:
         raise typer.BadParameter("--since: give a duration above 0s, at most 3650d")
     return look_back
 

@@ -89,7 +89,7 @@ REST_FACTOR = 9
 """They continue at least this many times as long as the cursor took to get there, so that getting
 there takes a tenth of the time at most."""
 
-LONGEST_STEP_S = 1.0
+MAX_STEP_S = 1.0
 """The most that the time between two scans counts as part of that."""
 
 
@@ -120,7 +120,7 @@ class SkipCursor(Generic[T]):
         """
         since_s = 0.0 if self._scanned_s is None else max(now_s - self._scanned_s, 0.0)
         if self._move_on():
-            self._moving_s += min(since_s, LONGEST_STEP_S)
+            self._moving_s += min(since_s, MAX_STEP_S)
         else:
             self._rest_s += since_s
             if self._rest_s > max(REST_S, REST_FACTOR * self._moving_s):

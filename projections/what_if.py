@@ -13,7 +13,7 @@ from projections.simulation import Start, TurnKey, capacity_of, most_at_a_time, 
 MAX_AT_A_TIME = 1_000_000
 """The highest limit that can be tried."""
 
-FARTHEST_BACK = timedelta(days=3_650)
+MAX_LOOK_BACK = timedelta(days=3_650)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.runs.filters import RunFilter
-from projections.what_if import FARTHEST_BACK, MAX_AT_A_TIME, present
+from projections.what_if import MAX_AT_A_TIME, MAX_LOOK_BACK, present
 from runtime.tasks import QueueFullError, run_in_thread
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
@@ -372,7 +372,7 @@ async def simulate_job(
         Query(
             alias="lookBackMs",
             ge=1,
-            le=FARTHEST_BACK // timedelta(milliseconds=1),
+            le=MAX_LOOK_BACK // timedelta(milliseconds=1),
             description="how long ago the range begins, which ends now; left out: a week",
         ),
     ] = WEEK_MS,

@@ -33,13 +33,7 @@ from api.shapes.base import (
 )
 from api.shapes.runs import Run
 from domain.jobs.definition import JobSpec
-from domain.jobs.policies import (
-    LONGEST_KEPT_MS,
-    LONGEST_PERIOD_MS,
-    MAX_PARAMETERS,
-    OnConflict,
-    Until,
-)
+from domain.jobs.policies import MAX_PARAMETERS, MAX_PERIOD_MS, MAX_RETENTION_MS, OnConflict, Until
 from domain.jobs.run_events import MAX_STARTS
 from domain.workers import MAX_LABELS, NAME, VALUE, Isolation
 from projections import job_definitions
@@ -145,11 +139,11 @@ class RateLimitBody(RequestBody):
     """How many runs may start within a period."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_STARTS)]
-    period_ms: Annotated[int, Field(ge=1, le=LONGEST_PERIOD_MS)]
+    period_ms: Annotated[int, Field(ge=1, le=MAX_PERIOD_MS)]
     key: Name | None = None
 
 
-KeptMs = Annotated[int, Field(ge=0, le=LONGEST_KEPT_MS)]
+KeptMs = Annotated[int, Field(ge=0, le=MAX_RETENTION_MS)]
 
 
 class RetentionBody(RequestBody):

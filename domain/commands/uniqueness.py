@@ -129,7 +129,7 @@ def with_replaced(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> li
 
 # The order of launches that need the same slot.
 
-LONGEST_WAIT_S = 5.0
+MAX_WAIT_S = 5.0
 """How long a launch waits while no turn ends: as long as turns end, it waits, however slow the
 machine is. While the database cannot be reached, each turn takes seconds to fail, and later
 launches must not wait for all of them."""
@@ -164,9 +164,7 @@ class SlotQueues:
     Decided at the same time, all of them but one would be refused by the log, again and again.
     """
 
-    def __init__(
-        self, longest_wait_s: float = LONGEST_WAIT_S, max_waiting: int = MAX_WAITING
-    ) -> None:
+    def __init__(self, longest_wait_s: float = MAX_WAIT_S, max_waiting: int = MAX_WAITING) -> None:
         self._longest_wait_s = longest_wait_s
         self._max_waiting = max_waiting
         self._queues: WeakValueDictionary[UniqueSlot, _SlotQueue] = WeakValueDictionary()

@@ -80,7 +80,7 @@ def _whole(value: Json, default: int) -> int:
     return default
 
 
-LONGEST_PERIOD_MS = 2_678_400_000
+MAX_PERIOD_MS = 2_678_400_000
 """31 days."""
 
 
@@ -186,7 +186,7 @@ class Unique:
         return [Issue("/parameters", message, "maxLength")]
 
 
-LONGEST_KEPT_MS = 3_153_600_000_000
+MAX_RETENTION_MS = 3_153_600_000_000
 """A hundred years."""
 
 _FIELDS = {

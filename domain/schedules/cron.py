@@ -32,7 +32,7 @@ NEVER = "names a day that never comes"
 
 _SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - on a clock, without a zone
 
-_LONGEST_SHIFT = timedelta(hours=25)
+_MAX_SHIFT = timedelta(hours=25)
 """No clock was ever set by more: a country that crossed the date line set it by a day."""
 
 _SECOND = timedelta(seconds=1)
@@ -252,8 +252,8 @@ class Cron:
 
     def _set_back_around(self, moment: datetime) -> timedelta:
         """Return by how much clocks are set back shortly before or after a moment."""
-        before = self._offset(moment - _LONGEST_SHIFT)
-        after = self._offset(moment + _LONGEST_SHIFT)
+        before = self._offset(moment - _MAX_SHIFT)
+        after = self._offset(moment + _MAX_SHIFT)
         return max(before - after, timedelta())
 
     def _offset(self, moment: datetime) -> timedelta:

@@ -287,7 +287,7 @@ class _Selection:
 ENOUGH_RUNS = 5_000
 """This number of runs makes a file of about a megabyte, whose fixed cost no longer matters."""
 
-LONGEST_WAIT = timedelta(days=1)
+MAX_WAIT = timedelta(days=1)
 """Fewer runs wait this long for others: a service with few runs writes one file a day at most."""
 
 
@@ -300,7 +300,7 @@ def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
     """
     if runs == 0:
         return False
-    return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
+    return runs >= ENOUGH_RUNS or longest_due >= MAX_WAIT
 
 
 class RetentionArchiver:

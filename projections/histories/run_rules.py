@@ -23,7 +23,7 @@ from projections.histories.rules import CLOCK_STEP_US, Job, LivingRun, LoggedEve
 
 Rule = Callable[[LivingRun, LoggedEvent], str | None]
 
-LONGEST_DELAY = timedelta(days=1)
+MAX_DELAY = timedelta(days=1)
 """No back-off is longer, whoever asked for it."""
 
 _PENDING = frozenset({"pending", "pending again"})
@@ -169,7 +169,7 @@ def bounded_back_off(_: LivingRun, event: LoggedEvent) -> str | None:
         return None
     failed_at, again_at = from_iso(event.at), from_iso(retry_at)
     is_after = again_at >= failed_at - timedelta(microseconds=CLOCK_STEP_US) or event.is_held
-    if is_after and again_at <= failed_at + LONGEST_DELAY:
+    if is_after and again_at <= failed_at + MAX_DELAY:
         return None
     return f"a retry within a day from {event.at}, not at {retry_at}"
 

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-LOWEST = 10_000
+MIN_PORT = 10_000
 
 USUAL_END = 32_768
 
@@ -15,7 +15,7 @@ def free_port() -> int:
     chosen_by_kernel = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
     end = max(int(chosen_by_kernel.split()[0]), USUAL_END)
     while True:
-        port = LOWEST + secrets.randbelow(end - LOWEST)
+        port = MIN_PORT + secrets.randbelow(end - MIN_PORT)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

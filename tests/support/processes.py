@@ -17,7 +17,7 @@ from tests.support.forks.forked import start
 
 READY_TIMEOUT_S = 60.0
 
-SHORTEST_PAUSE_S = 0.02
+MIN_PAUSE_S = 0.02
 
 
 class Process:
@@ -166,7 +166,7 @@ def eventually(
         value = condition()
         if value:
             return value
-        sleep(min(max(SHORTEST_PAUSE_S, waited_s / 10), longest_pause_s))
+        sleep(min(max(MIN_PAUSE_S, waited_s / 10), longest_pause_s))
     msg = f"{what} did not come true within {timeout_s} s"
     raise AssertionError(msg)
 

@@ -23,7 +23,7 @@ from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query
-from tests.support.processes import SHORTEST_PAUSE_S, Process, eventually, started
+from tests.support.processes import MIN_PAUSE_S, Process, eventually, started
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.reading_load import Load
 
@@ -36,7 +36,7 @@ LAUNCHES_A_SECOND = float(os.environ.get("APPHUB_REBUILD_LAUNCHES", "20"))
 
 MIN_LAUNCHES, MIN_READS = 10, 50
 
-LONGEST_HOLD_MS = float(os.environ.get("APPHUB_REBUILD_HOLD_MS", "inf"))
+MAX_HOLD_MS = float(os.environ.get("APPHUB_REBUILD_HOLD_MS", "inf"))
 """50 is the goal, on a machine that has a processor to spare for the rebuild and one for the
 server. Where other tests run, too, a hold takes as long as they let it."""
 
@@ -142,7 +142,7 @@ async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_p
     # Who looks from outside may see none of them; the rows tell who has written them.
     assert printed_ms > 0
     assert _writers(database_url, spoiled) > 1
-    assert max(printed_ms, holds.longest_ms) < LONGEST_HOLD_MS
+    assert max(printed_ms, holds.longest_ms) < MAX_HOLD_MS
     assert await find(database_url) == []
 
 
@@ -192,7 +192,7 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
                     _still_spoiled(database_url) <= enough  # noqa: B023
                     or rebuild.popen.poll() is not None
                 ),
-                longest_pause_s=SHORTEST_PAUSE_S,  # It is to be killed at this very point.
+                longest_pause_s=MIN_PAUSE_S,  # It is to be killed at this very point.
             )
             # Wherever it stops, it holds the append lock for nobody: what is sent to the server
             # ends without it, and long before the server would end an idle transaction.
