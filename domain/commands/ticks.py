@@ -24,9 +24,11 @@ from domain.clock import to_iso
 from domain.commands.application import LogApplication, seen_heads
 from domain.commands.uniqueness import check_pending, replace_by
 from domain.errors import (
+    ConflictError,
     InvalidInputError,
     Issue,
     LogUnavailableError,
+    NotFoundError,
     QuarantinedError,
     SlotTakenError,
     VersionConflictError,
@@ -281,6 +283,35 @@ async def obstacle_of(
     except InvalidInputError:
         return "invalid_parameters"
     return None
+
+
+_REMEDIES = {
+    "job_deleted": "its job is deleted; register it again, or name another job by PATCH",
+    "invalid_parameters": "its job does not take its parameters; change them by PATCH",
+    "too_many_runs": f"{MAX_OPEN_RUNS} runs that people launched of it have not ended;"
+    " cancel some, or wait",
+    "runs_are_unique": "runs of its job are unique, so only one of these would be kept; trigger it",
+}
+
+
+def cannot_launch(slug: str, obstacle: str) -> ConflictError:
+    """Return the error for a schedule that can launch nothing, with the remedy."""
+    message = f"schedule {slug} can launch nothing: {_REMEDIES.get(obstacle, obstacle)}"
+    return ConflictError(obstacle, message)
+
+
+def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
+    """Return whether people would have launched too many open runs with these."""
+    return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
+
+
+async def existing_schedule(application: LogApplication, schedule_id: UUID) -> Schedule:
+    """Return a schedule, or raise NotFoundError if there is none, or it is deleted."""
+    schedule = await application.find(Schedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError("schedule_not_found", "schedule not found")
+    schedule.check_not_deleted()
+    return schedule
 
 
 async def check(

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from domain.commands import schedules
-from domain.commands.schedules import Backfilled
+from domain.commands import backfills
+from domain.commands.backfills import Backfilled
 from domain.errors import ConflictError, InvalidInputError
 from domain.json_values import JsonObject
 from domain.schedules.calendar import OVERLAPS
@@ -93,8 +93,8 @@ async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(scen
 async def test_a_call_goes_so_far_and_tells_where_to_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedules, "MAX_BACKFILLED", 12)
-    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 15)
+    monkeypatch.setattr(backfills, "MAX_BACKFILLED", 12)
+    monkeypatch.setattr(backfills, "MAX_LOOKED_AT", 15)
     begun = scene.now
     await scene.create(catch_up_ms=0)
     scene.now += timedelta(minutes=30.5)
@@ -113,7 +113,7 @@ async def test_a_call_goes_so_far_and_tells_where_to_go_on(
 async def test_with_the_last_tick_in_range_a_backfill_is_done(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 3)
+    monkeypatch.setattr(backfills, "MAX_LOOKED_AT", 3)
     begun = scene.now
     await scene.create()
     done = await backfill(scene, begun, -2, 0)
@@ -123,7 +123,7 @@ async def test_with_the_last_tick_in_range_a_backfill_is_done(
 async def test_a_call_looks_at_no_more_ticks_where_most_are_excluded(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 15)
+    monkeypatch.setattr(backfills, "MAX_LOOKED_AT", 15)
     begun = scene.now
     await scene.create(exclude=["* * * * *"])
     done = await backfill(scene, begun, -30, 0)

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from domain.clock import to_iso
-from domain.commands import schedules
+from domain.commands import ticks
 from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import event_id, schedule_id
@@ -170,7 +170,7 @@ async def test_somebody_may_have_it_run_at_once(scene: Scene, overlap: str) -> N
 async def test_so_many_runs_may_be_triggered_that_have_not_ended(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedules, "MAX_OPEN_RUNS", 3)
+    monkeypatch.setattr(ticks, "MAX_OPEN_RUNS", 3)
     await scene.create(overlap="allow_all")
     for _ in range(3):
         await scene.schedules.trigger("often", TESTER)
