@@ -20,6 +20,7 @@ from projections.flow.candidates import (
     IS_OFFERED,
     JOB_LIMIT,
     KEYED,
+    LIMIT_COLUMNS_OF_ONE_JOB,
     QUEUE_OF_JOB,
     WITH_LIMITS,
     Candidate,
@@ -111,13 +112,18 @@ point."""
 
 def _first_of_jobs(due: str) -> str:
     return f"""
-        {WITH_LIMITS} FROM unnest((SELECT %(job_ids)s::uuid[])) AS job (id)
+        SELECT run.*, {LIMIT_COLUMNS_OF_ONE_JOB}
+        FROM unnest((SELECT %(job_ids)s::uuid[])) AS waiting (job_id)
+        LEFT JOIN LATERAL (
+            SELECT {JOB_LIMIT}, concurrency_limit, rate_limit, fairness_key
+            FROM job_definitions AS job WHERE id = waiting.job_id LIMIT 1
+        ) AS job ON true
         CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
         CROSS JOIN LATERAL ({due}) AS run
     """
 
 
-_DUE_OF_JOB = f"{DUE} AND job_definition_id = job.id AND {KEYED} = kind.keyed"
+_DUE_OF_JOB = f"{DUE} AND job_definition_id = waiting.job_id AND {KEYED} = kind.keyed"
 
 FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
 """The number of jobs is opaque to PostgreSQL: otherwise it would plan anew at each claim."""

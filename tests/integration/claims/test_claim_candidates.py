@@ -203,7 +203,7 @@ async def test_those_that_have_waited_longest_come_first_whatever_their_priority
 
 PLANS = """
     SELECT custom_plans, generic_plans FROM pg_prepared_statements
-    WHERE statement LIKE '%AS job (id)%'
+    WHERE statement LIKE '%AS waiting (job_id)%CROSS JOIN unnest%'
 """
 
 
