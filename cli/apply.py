@@ -15,7 +15,8 @@ import typer
 from rich.text import Text
 
 from apphub_jobs.client import AccessError, ApiError, Client, ConflictError, NotFoundError
-from cli.apply_plan import Action, Current, Existing, Kind, Ownership, Step, definitions_in, plan
+from cli.apply_plan import Action, Current, Existing, Kind, Ownership, Step, plan
+from cli.definitions import definitions_in
 from cli.options import command, exit_on_error, failure
 from cli.plans import lines_of_change
 from cli.service import ServiceOptions, connected

@@ -1,15 +1,14 @@
 """What `apphub-jobs apply` would do (`plan`): its steps in order, and why one cannot be done.
 
-First definitions as they are read (`Definitions`), then steps (`Step`) and who applies
-(`Ownership`), then the plan: each definition is checked by the service's own rules, so that a dry
-run refuses what the service would, and compared with what the service has.
+First steps (`Step`) and who applies (`Ownership`), then the plan: each definition is checked by the
+service's own rules, so that a dry run refuses what the service would, and compared with what the
+service has.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -18,82 +17,13 @@ from api.http.errors import shape_issue
 from api.shapes.jobs import JobBody
 from api.shapes.schedules import ScheduleBody
 from apphub_jobs.client import JobDocument, ScheduleDocument
-from cli.definition_files import (
-    SUFFIXES,
-    files_below,
-    is_job,
-    is_schedule,
-    objects_in,
-    refuse_duplicates,
-)
-from cli.jobs import definitions_in_modules
+from cli.definitions import Definition, Definitions
 from domain.commands.ticks import check
 from domain.errors import InvalidInputError, Issue
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from projections import job_definitions, schedules
-
-Definition = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """What files and modules define: bodies of `POST /jobs` and `POST /schedules`."""
-
-    jobs: Sequence[Definition]
-    schedules: Sequence[Definition]
-
-
-def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> Definitions:
-    """Return the definitions of directories, files and modules.
-
-    Args:
-        sources: these.
-        pythons: interpreters of modules, as `handler_source` takes them.
-
-    Raises:
-        ValueError: a source is invalid or defines nothing, or two define the same.
-        OSError: a file cannot be read.
-    """
-    files: dict[Path, None] = {}
-    modules: dict[str, None] = {}
-    for source in sources:
-        for name in _files_or_module(source):
-            if name.endswith(SUFFIXES):
-                files[Path(name).resolve()] = None
-            else:
-                modules[name] = None
-    jobs: list[Definition] = []
-    schedules: list[Definition] = []
-    for path in files:
-        for one in objects_in(path):
-            if is_job(one):
-                jobs.append(one)
-            elif is_schedule(one):
-                schedules.append(one)
-            else:
-                msg = (
-                    f"{path} must hold jobs (objects with slug, name, type, entryPoint) or"
-                    " schedules (objects with id, job, and cron or everyMs), and nothing else"
-                )
-                raise ValueError(msg)
-    jobs += definitions_in_modules([*modules], pythons)
-    refuse_duplicates("job", (str(job["slug"]) for job in jobs))
-    refuse_duplicates("schedule", (str(schedule["id"]) for schedule in schedules))
-    return Definitions(jobs, schedules)
-
-
-def _files_or_module(source: str) -> Sequence[str]:
-    path = Path(source)
-    if not path.is_dir():
-        return [source]
-    files = [str(file) for file in files_below(path)]
-    if not files:
-        msg = f"{source} has no file with a job or a schedule"
-        raise ValueError(msg)
-    return files
-
 
 Kind = Literal["job", "schedule"]
 

@@ -11,9 +11,9 @@ from rich.text import Text
 from apphub_jobs.client import Client
 from apphub_jobs.client.requests.request import segment
 from cli.options import command
-from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_table
+from runtime.text import in_one_line
 
 apps_app = typer.Typer(
     help="Add repositories to the catalog, and look at them.", no_args_is_help=True

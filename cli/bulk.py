@@ -10,11 +10,13 @@ from rich.text import Text
 
 from apphub_jobs.client import BulkDocument, BulkPreviewDocument, Client, RefusalDocument
 from cli.options import command
-from cli.runs import ago, print_runs
-from cli.service import ServiceOptions, connected, parse_parameters
+from cli.parameters import parse_parameters
+from cli.run_output import print_runs
+from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_facts, print_json, print_list, print_table
-from cli.times import AsOf, position_or_moment, with_moments
+from cli.times import AsOf, ago, position_or_moment, with_moments
 from domain.bulk import Action, conditions_for
+from domain.clock import from_iso
 from domain.errors import InvalidInputError
 from domain.json_values import JsonObject
 
@@ -170,13 +172,9 @@ def runs(
     with connected(to) as client:
         documents = list(islice(client.bulk.runs(operation_id), limit))
         counts = client.bulk.counts(operation_id)
-    if as_json:
-        for document in documents:
-            print_json(document)
-        return
-    print_runs(documents)
+    print_runs(documents, as_json=as_json)
     outcome = [f"{count} {status}" for status, count in counts.items() if count]
-    if outcome:
+    if outcome and not as_json:
         typer.echo(", ".join(outcome), err=True)
 
 
@@ -195,7 +193,7 @@ def abort(
 
 def _row(operation: BulkDocument, now: datetime) -> list[str | Text]:
     status = operation.status
-    started = datetime.fromisoformat(operation["createdAt"])
+    started = from_iso(operation["createdAt"])
     return [
         operation.id,
         operation.action,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
-from cli.service import documents_in
+from cli.parameters import documents_in
 from domain.json_values import Json, JsonObject
 
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -30,8 +30,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from catalog.built_in_jobs import BUILD_SLUG
 from catalog.handler_settings import handler_settings
 from cli.options import exit_on_error
-from cli.run_lines import in_one_line
 from cli.start.checks import Builder, find_builder
+from runtime.text import in_one_line
 
 START_TIMEOUT_S = 60.0
 

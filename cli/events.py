@@ -33,7 +33,6 @@ from cli.event_sources import (
 from cli.log_access import open_log_with_keys
 from cli.options import command, failure
 from cli.run_ids import SHORT
-from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import GAP, AsJson, console, harmless, print_table
 from cli.times import parse_moment
@@ -43,6 +42,7 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.history.audit import Page
 from projections.envelope import Envelope
+from runtime.text import in_one_line
 
 Names = Mapping[UUID, str]
 """Names of aggregates (slug or app id), by aggregate id."""

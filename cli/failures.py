@@ -10,13 +10,12 @@ from apphub_jobs.client import FailureDocument, FailuresOverTimeDocument
 from apphub_jobs.client.documents import FailureStatus
 from cli.bulk import Changed, OperationOptions, follow, parse_patch, print_preview
 from cli.options import command
-from cli.run_lines import in_one_line
-from cli.runs import DAY, ago
 from cli.service import ServiceOptions, complete_slug, connected
 from cli.statistics import sparkline
 from cli.terminal import AsJson, console, harmless, print_facts, print_json, print_list, print_note
-from cli.times import AsOf, position_or_moment
+from cli.times import DAY, AsOf, ago, position_or_moment
 from domain.clock import from_iso
+from runtime.text import in_one_line
 
 failures_app = typer.Typer(
     help="List groups of failures, and resolve, ignore or retry them.", no_args_is_help=True

@@ -1,22 +1,17 @@
-"""`apphub-jobs jobs`: list, show, diff, apply, pause, resume and delete jobs, and `what-if`.
+"""`apphub-jobs jobs`: list, show, diff, apply, pause, resume and delete jobs, and `what-if`."""
 
-First definitions in files: in YAML or JSON, and under `@job` in Python; then the commands.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
-from cli.definition_files import SUFFIXES, is_job, objects_in, refuse_duplicates
+from cli.definitions import jobs_in
 from cli.event_sources import SourceOptions
 from cli.options import command, exit_on_error
 from cli.plans import Plan, lines_of, plan_of
-from cli.runs import print_runs
+from cli.run_output import print_runs
 from cli.service import (
     ERROR,
     ServiceOptions,
@@ -30,67 +25,6 @@ from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list, print_note
 from cli.times import AsOf, duration_of_option, position_or_moment
 from projections.what_if import MAX_AT_A_TIME, MAX_LOOK_BACK
-from worker.executors.local.probe import probe_handlers
-from worker.executors.packages import collect_packages
-
-Definition = Mapping[str, Any]
-
-
-def definitions_in(sources: Sequence[str], pythons: Sequence[str] = ()) -> list[Definition]:
-    """Return the definitions in files and modules: first those of files, in order.
-
-    Args:
-        sources: files and modules.
-        pythons: interpreters of modules, as `handler_source` takes them.
-
-    Raises:
-        ValueError: a source is invalid, or two define the same job.
-        OSError: a file cannot be read.
-    """
-    definitions: list[Definition] = []
-    for name in sources:
-        if name.endswith(SUFFIXES):
-            definitions += _in_file(Path(name))
-    modules = [name for name in sources if not name.endswith(SUFFIXES)]
-    definitions += definitions_in_modules(modules, pythons)
-    refuse_duplicates("job", (str(definition["slug"]) for definition in definitions))
-    return definitions
-
-
-def _in_file(path: Path) -> Iterator[Definition]:
-    """Yield the definitions in a file: one object, a list of them, or several documents."""
-    for definition in objects_in(path):
-        if not is_job(definition):
-            msg = (
-                f"{path} must hold definitions of jobs: objects with slug, name, type,"
-                " entryPoint, as POST /jobs takes them"
-            )
-            raise ValueError(msg)
-        yield definition
-
-
-def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str] = ()) -> list[Definition]:
-    """Return the definitions of all functions under `@job` in modules, by their own interpreters.
-
-    Raises:
-        ValueError: a module cannot be imported, or none has such a function.
-    """
-    if not modules:
-        return []
-    source = handler_source(modules, None, pythons=pythons)
-    packages = [
-        package
-        for package in collect_packages(source)
-        if not set(source.modules).isdisjoint(package.modules)
-    ]
-    handlers = probe_handlers(packages).values()
-    definitions = [handler.definition for handler in handlers if handler.definition is not None]
-    if not definitions:
-        names = ", ".join(modules)
-        msg = f"{names}: no function is under @job, so there is nothing to register"
-        raise ValueError(msg)
-    return definitions
-
 
 jobs_app = typer.Typer(help="List, register, revise, pause and delete jobs.", no_args_is_help=True)
 
@@ -136,7 +70,7 @@ def show(*, slug: Slug, as_json: AsJson = False, to: ServiceOptions) -> None:
         return
     print_document(job)
     console().print()
-    print_runs(newest)
+    print_runs(newest, as_json=False)
 
 
 def _is_offered(client: Client, entry_point: str) -> bool:
@@ -273,7 +207,7 @@ def _look_back(text: str) -> timedelta:
 
 
 def _plans(client: Client, sources: Sequence[str], pythons: Sequence[str]) -> list[Plan]:
-    definitions = exit_on_error(lambda: definitions_in(sources, pythons))
+    definitions = exit_on_error(lambda: jobs_in(sources, pythons))
     return [plan_of(client, definition) for definition in definitions]
 
 

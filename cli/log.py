@@ -1,6 +1,5 @@
 """`apphub-jobs log archive`: move the events of runs that ended long ago into files."""
 
-import re
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
@@ -11,34 +10,22 @@ import typer
 from cli.log_access import open_log
 from cli.options import LogOptions, command, failure
 from cli.reports import View, finish, open_view
+from cli.times import duration_of_option
 from domain.json_values import JsonObject
 from eventlog.archive.archiver import ArchivedFile, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
 from runtime.text import pluralize
 
-app = typer.Typer(help="Archive the events of runs that ended long ago.", no_args_is_help=True)
-
-_UNITS = {
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-}
+log_app = typer.Typer(help="Archive the events of runs that ended long ago.", no_args_is_help=True)
 
 
-@app.callback()
+@log_app.callback()
 def _group() -> None:
     """Keep `archive` a subcommand, though it is the only one so far."""
 
 
-def _age(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})([dhms])", text.strip())
-    if match is None:
-        raise typer.BadParameter("an age is a number and d, h, m or s: for example 90d")
-    number, letter = match.groups()
-    return int(number) * _UNITS[letter]
-
+MAX_AGE = timedelta(days=36_500)
 
 _ARCHIVE = """\
 Move the histories of runs that ended long ago out of the database, into compressed, verified files.
@@ -46,14 +33,11 @@ Move the histories of runs that ended long ago out of the database, into compres
 All commands and pages still show them. Keep the files: they are a part of the log."""
 
 
-@command(app, "archive", _ARCHIVE, reads_database=True)
+@command(log_app, "archive", _ARCHIVE, reads_database=True)
 def archive_command(
     *,
     older_than: Annotated[
-        timedelta,
-        typer.Option(
-            parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h."
-        ),
+        str, typer.Option(metavar="AGE", help="How long ago a run must have ended: 90d, 12h.")
     ],
     log: LogOptions,
     json: Annotated[
@@ -61,11 +45,14 @@ def archive_command(
     ] = False,
 ) -> None:
     """Move events from the database into files."""
+    age = duration_of_option(older_than, "--older-than")
+    if age > MAX_AGE:
+        raise typer.BadParameter(f"--older-than: give at most {MAX_AGE.days}d")
     # On an operator's server only its owner makes roles.
     make_role = log.database_url is None
     with open_log(log) as database, open_view(json=json) as view:
         try:
-            finish(_archive(database, older_than, view, make_role=make_role))
+            finish(_archive(database, age, view, make_role=make_role))
         except (ArchivingUnderWayError, ArchivistMissingError, OSError) as error:
             raise failure(error) from None
 

@@ -68,8 +68,13 @@ def sealing(data_dir: Path, options: SealingOptions) -> Sealing | None:
     """Return how a process seals the log; None if it does not."""
     if options.seal_every_s <= 0:
         return None
-    key = options.seal_key or data_dir / "seal.key"
+    key = options.seal_key or seal_key_file(data_dir)
     return Sealing(key, head_file(data_dir), options.seal_every_s)
+
+
+def seal_key_file(data_dir: Path) -> Path:
+    """Return the file of the key that signs seals, unless the operator names another."""
+    return data_dir / "seal.key"
 
 
 def head_file(data_dir: Path) -> Path:

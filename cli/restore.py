@@ -20,7 +20,7 @@ from api.data_directory import resolve_data_dir
 from cli import composition  # noqa: F401 - logs hold events of the catalog, too
 from cli.backup import KEYS_FILE, KeysFile, LogsStore
 from cli.database import database as opened_database
-from cli.log_access import Roots, archive_directory
+from cli.log_access import Roots, archive_directory, head_file, seal_key_file
 from cli.options import DatabaseOptions, KeyedLogOptions, command, failure
 from cli.process.announcement import services
 from cli.projections import check_archive_files, check_log_histories
@@ -34,12 +34,12 @@ from eventlog.backup.restarts import Restarts, read_restarts
 from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
 from eventlog.database.connection import Database, operator_session
 from eventlog.keys import LogFiles, MasterKeyFile
+from eventlog.measures import read_seal_progress
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.seal.keys import SealKeyError, SealKeys, read_keys
 from eventlog.seal.seal import SealError, read_kept
 from eventlog.seal.verify import verify_seals
 from migrations import runner
-from projections.rows import read_value
 from projections.tables import TABLES
 from runtime.files import make_private_directory
 from runtime.text import pluralize
@@ -127,12 +127,13 @@ def _check_files(source: BackupSet, to_position: int | None, view: View) -> None
         raise BackupError(
             f"--to-position {to_position}: the backup ends at position {manifest.position}"
         )
-    files = 0
-    for files, _ in enumerate(source.check(), 1):
-        view.progress("files: checking", files, max(files, len(manifest.files)))
+    checked = 0
+    for _ in source.check():
+        checked += 1
+        view.progress("files: checking", checked, max(checked, len(manifest.files)))
     view.fact(
         {"kind": "set", "directory": str(source.directory), **manifest.present()},
-        f"{source.directory}: {files} files as they were written; log {manifest.log_id} up to"
+        f"{source.directory}: {checked} files as they were written; log {manifest.log_id} up to"
         f" position {manifest.position}, {manifest.taken_at}",
     )
 
@@ -312,7 +313,7 @@ class _Restore:
         self.view.fact(restarts.present(), _describe(restarts))
 
     def _print_end(self, data_dir: Path) -> None:
-        key = data_dir / "seal.key"
+        key = seal_key_file(data_dir)
         text = "restored; now start the service"
         if self.source.manifest.seal is not None and not key.exists():
             text = f"restored; copy your seal.key to {key}, then start the service"
@@ -445,7 +446,7 @@ def _seal_keys(restore: _Restore, trust: TrustOptions) -> SealKeys | None:
     if restore.source.manifest.seal is None:
         return None
     named = trust.public_key or trust.seal_key
-    path = named or resolve_data_dir(restore.log.data_dir) / "seal.key"
+    path = named or seal_key_file(resolve_data_dir(restore.log.data_dir))
     if named is None and not path.exists():
         raise BackupError(
             f"the log is sealed, and there is no key at {path} to check the seals: give the"
@@ -466,7 +467,7 @@ def _check_seals(
     last = finish(_last_seal(database))
     kept = [
         head
-        for file in (data_dir / "seal.head", *roots)
+        for file in (head_file(data_dir), *roots)
         if file.exists()
         for head in read_kept(file, seal_keys)
         if head.signed.head.number <= last
@@ -478,5 +479,4 @@ def _check_seals(
 
 async def _last_seal(database: Database) -> int:
     async with await database.connect() as connection:
-        query = "SELECT coalesce(max(number), 0) AS number FROM log_seals"
-        return await read_value(connection, int, query)
+        return (await read_seal_progress(connection))["seals"]

@@ -1,216 +1,51 @@
 """`apphub-jobs run` and `apphub-jobs runs`: launch, show, follow, explain, cancel, retry.
 
-First how runs are printed, in tables and in full; then the commands.
+`run_output.py` prints them, in tables and in full.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
-import orjson
 import typer
-from rich.text import Text
 
-from apphub_jobs.client import (
-    Client,
-    ExplanationDocument,
-    InvalidRequestError,
-    RelatedDocument,
-    Run,
-    RunDocument,
-    stream_of,
-)
+from apphub_jobs.client import Client, InvalidRequestError, Run, RunDocument, stream_of
 from apphub_jobs.client.documents import LogStream, RunOrder, RunStatus
 from apphub_jobs.client.synchronous import Launcher
 from apphub_jobs.contract import Json
 from cli.options import command
-from cli.run_ids import RunId, RunIds, find_run, short_length
-from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
+from cli.parameters import check_conditions, parse_parameters
+from cli.run_ids import RunId, RunIds, find_run
+from cli.run_lines import TYPES, RunLines, text_of
+from cli.run_output import print_explanation, print_run, print_runs
 from cli.service import (
     ERROR,
     ServiceOptions,
     Slug,
-    check_conditions,
     complete_slug,
     connected,
     exit_with,
-    parse_parameters,
     second_client,
     suggest_job,
 )
 from cli.statistics import print_statistics, usual_bucket
-from cli.terminal import (
-    AsJson,
-    console,
-    harmless,
-    print_document,
-    print_facts,
-    print_json,
-    print_note,
-    print_output,
-    print_table,
+from cli.terminal import AsJson, console, print_document, print_json, print_note, print_output
+from cli.times import (
+    DAY,
+    AsOf,
+    duration_of_option,
+    position_or_moment,
+    time_of_option,
+    with_moments,
 )
-from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option, with_moments
 from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
 from domain.json_values import InvalidJsonError, JsonObject, decode
 from domain.personal import ERASED
-from runtime.text import pluralize
-
-STYLES = {
-    "pending": "",
-    "running": "cyan",
-    "succeeded": "green",
-    "failed": "red",
-    "expired": "red",
-    "canceled": "yellow",
-}
-
-DAY = timedelta(days=1)
-
-_WHOLE_ID = 36
-
-_MAX_NAMED = 5
-"""Retries that are shown with a run."""
-
-OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
-
-
-def print_runs(runs: Sequence[RunDocument]) -> None:
-    """Print a table of runs, or that there are none."""
-    if not runs:
-        console().print("no runs", style="dim")
-        return
-    now = datetime.now(UTC)
-    columns = ("run", "job", "status", "attempt", "launched", "took", "error")
-    length = _WHOLE_ID
-    if console().is_terminal:
-        length = short_length(run.id for run in runs)
-    rows = [
-        (
-            run.id[:length],
-            run.slug,
-            Text(run.status, STYLES[run.status]),
-            f"{run.attempt}/{run.max_attempts}",
-            f"{ago(run.created_at, now)} ago",
-            _took(run.duration_ms),
-            in_one_line(run.error_message or ""),
-        )
-        for run in runs
-    ]
-    print_table(columns, rows, is_cut=True)
-
-
-def print_run(
-    run: RunDocument, attempts: Sequence[Mapping[str, Any]], related: RelatedDocument
-) -> None:
-    """Print a run in full, with its attempts and what belongs to it."""
-    out = console()
-    out.print(Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status])))
-    print_facts({**dict(_facts(run)), **dict(_related_facts(related))})
-    if not attempts:
-        return
-    out.print()
-    columns = ("attempt", "outcome", "started", "took", "worker", "why")
-    rows = [
-        (
-            str(one["attempt"]),
-            Text(one["outcome"], OUTCOME_STYLES.get(one["outcome"], "")),
-            one["startedAt"],
-            _took(one["durationMs"]),
-            one["workerId"],
-            in_one_line(one["errorMessage"] or ""),
-        )
-        for one in attempts
-    ]
-    print_table(columns, rows)
-
-
-def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> None:
-    """Print why a run waits or how it ended: a sentence, and a table of all reasons."""
-    out = console()
-    status = (explanation.status, STYLES[explanation.status])
-    out.print(Text.assemble((run.slug, "bold"), " ", run.id, " ", status))
-    out.print(Text(harmless(explanation.summary)))
-    if explanation.next_change_at is not None:
-        out.print(Text(f"next change: {explanation['nextChangeAt']}"))
-    for unknown in explanation.unknown:
-        out.print(Text(harmless(f"not known: {unknown}"), "dim"))
-    if not explanation.reasons:
-        return
-    out.print()
-    rows = [
-        (
-            reason.code,
-            "yes" if reason.binding else "no",
-            reason["since"] or "",
-            in_one_line(reason.message),
-        )
-        for reason in explanation.reasons
-    ]
-    print_table(("reason", "binds", "since", "why"), rows)
-
-
-def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
-    """Yield the names and values of a run's fields that matter to people."""
-    yield "id", run.id
-    yield "version", str(run["definitionVersion"])
-    yield "parameters", _json(run.parameters)
-    if run.status == "succeeded":
-        yield "result", _json(run.result)
-    if run.error_message:
-        yield "error", run.error_message
-    if run.failure_reason:
-        yield "reason", run.failure_reason
-    yield from _context_facts(run)
-    if run.metrics:
-        yield "metrics", _json(run.metrics)
-    yield "requested by", run.requested_by
-    for name in ("createdAt", "scheduledAt", "startedAt", "completedAt"):
-        if run[name] is not None:
-            yield name.removesuffix("At"), run[name]
-    if run.duration_ms is not None:
-        yield "took", duration(run.duration_ms)
-
-
-def _related_facts(related: RelatedDocument) -> Iterator[tuple[str, str]]:
-    group = related.failure_group
-    if group is not None:
-        yield "failure", f"{group.fingerprint}, {group.status}, {pluralize(group.count, 'failure')}"
-    operation = related.bulk_operation
-    if operation is not None:
-        yield "bulk", f"{operation.id}, {operation.action}: {in_one_line(operation.reason)}"
-    if related.retries:
-        names = [f"{run.id} {run.status}" for run in related.retries[:_MAX_NAMED]]
-        more = ", …" if len(related.retries) > _MAX_NAMED else ""
-        yield "repeated by", f"{', '.join(names)}{more}"
-
-
-def _context_facts(run: RunDocument) -> Iterator[tuple[str, str]]:
-    others = dict(run.context)
-    stack = others.pop("stack", None)
-    if isinstance(stack, str):
-        yield "stack", f"\n{stack.rstrip()}"
-    if others:
-        yield "context", _json(others)
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return the time since a moment for people, in whole seconds."""
-    passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
-    return duration(passed_ms // 1_000 * 1_000)
-
-
-def _took(ms: int | None) -> str:
-    return "" if ms is None else duration(ms)
 
 
 def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
@@ -413,11 +248,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
             sort=sort or "created",
         )
         documents = [run.document for run in islice(runs, limit)]
-    if as_json:
-        for document in documents:
-            print_json(document)
-    else:
-        print_runs(documents)
+    print_runs(documents, as_json=as_json)
 
 
 @command(runs_app)

@@ -15,12 +15,12 @@ from rich.text import Text
 from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
 from cli.definition_files import is_schedule, objects_in
 from cli.options import command, exit_on_error
-from cli.run_lines import duration
-from cli.runs import ago
-from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
+from cli.parameters import parse_parameters
+from cli.service import ServiceOptions, complete_slug, connected, suggest_job
 from cli.statistics import failed_of
 from cli.terminal import AsJson, print_document, print_json, print_list
-from cli.times import AsOf, duration_of_option, position_or_moment, time_of_option
+from cli.times import AsOf, ago, duration_of_option, position_or_moment, time_of_option
+from runtime.text import duration
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 

@@ -16,7 +16,7 @@ import typer
 
 from api.data_directory import resolve_data_dir
 from cli.database import database
-from cli.log_access import Roots, archive_directory, head_file, open_log, sealing
+from cli.log_access import Roots, archive_directory, head_file, open_log, seal_key_file, sealing
 from cli.options import DataDir, LogOptions, SealingOptions, SealKey, command, failure
 from cli.process.signals import stop_signals
 from cli.reports import View, describe_seals, open_view
@@ -48,7 +48,7 @@ class TrustOptions:
     ] = None
 
 
-app = typer.Typer(
+seal_app = typer.Typer(
     help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True
 )
 
@@ -65,7 +65,7 @@ KeptFile = Annotated[
 
 
 @command(
-    app,
+    seal_app,
     help_text="Seal the log until Ctrl-C, instead of the API:"
     " on a machine, or as a user, that alone has the key.",
     reads_database=True,
@@ -80,7 +80,7 @@ def run(*, log: LogOptions, sealing_options: SealingOptions) -> None:
         asyncio.run(_seal(Database(url, LogFiles(archive)), settings))
 
 
-@command(app, reads_database=True)
+@command(seal_app, reads_database=True)
 def export(
     *,
     file: Annotated[
@@ -105,7 +105,7 @@ def _has_line(file: Path, line: bytes) -> bool:
 
 
 @command(
-    app,
+    seal_app,
     help_text="Compare the stored log with its seals and with heads kept outside the database;"
     " exit code 1 if anything is wrong.",
     reads_database=True,
@@ -127,7 +127,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@command(app, reads_database=True)
+@command(seal_app, reads_database=True)
 def prove(
     *,
     position: Annotated[int | None, typer.Argument(help="The event's position.")] = None,
@@ -159,7 +159,7 @@ def _last_kept_head(file: Path, keys: SealKeys) -> SignedHead:
 
 
 @command(
-    app,
+    seal_app,
     "check-proof",
     "Check a proof with the public key alone, without any database;"
     " exit code 1 if it proves nothing.",
@@ -181,7 +181,7 @@ def check_proof_command(
         typer.echo(check_proof(proof, _keys(data_dir, trust)))
 
 
-@command(app, "public-key", reads_database=True)
+@command(seal_app, "public-key", reads_database=True)
 def public_key_command(*, data_dir: DataDir = None, seal_key: SealKey = None) -> None:
     """Print the public key, for those who check seals and proofs."""
     with _report_errors():
@@ -219,7 +219,7 @@ def _throttled_progress(view: View) -> Callable[[int, int], None]:
 
 def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
     file = trust.public_key or trust.seal_key
-    return read_keys(file or resolve_data_dir(data_dir) / "seal.key")
+    return read_keys(file or seal_key_file(resolve_data_dir(data_dir)))
 
 
 def _prove(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from apphub_jobs.client import BucketDocument, StatisticsDocument
 from apphub_jobs.client.documents import RunStatus
-from cli.run_lines import duration
 from cli.terminal import console, print_table
 from projections.run_statistics import KEPT
+from runtime.text import duration
 
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 

@@ -27,7 +27,7 @@ from eventlog.keys import MasterKey
 from eventlog.personal import require_master_keys
 from runtime.tasks import Supervision
 
-app = typer.Typer(
+subjects_app = typer.Typer(
     help="Personal data: erase a person's data, change the master key.", no_args_is_help=True
 )
 
@@ -37,7 +37,7 @@ OPERATOR = Origin(actor="operator")
 
 
 @command(
-    app,
+    subjects_app,
     help_text="Erase a person's data in the log and all tables, by destroying the person's key.",
     reads_database=True,
 )
@@ -66,7 +66,7 @@ def erase(
 
 
 @command(
-    app,
+    subjects_app,
     "rotate-key",
     "Wrap all keys with a new master key and destroy the old one, so that older copies of the keys"
     " are useless.",

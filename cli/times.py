@@ -10,11 +10,14 @@ import typer
 from apphub_jobs.typed.job import milliseconds
 from domain.clock import from_iso, to_iso
 from domain.filters import NOT
+from runtime.text import duration
 
 HINT = (
     "give `now`, `today`, `yesterday`, how long ago it was (`90s`, `2h`, `3d`), a day (2026-11-24,"
     " from midnight on here), or a time with an offset (2026-11-24T14:00:00Z)"
 )
+
+DAY = timedelta(days=1)
 
 CONDITIONS = ("createdAfter", "createdBefore", "endedAfter", "endedBefore")
 """The conditions of filters whose values are times."""
@@ -72,6 +75,12 @@ def _midnight(day: date, zone: tzinfo | None) -> datetime:
     if zone is None:
         return datetime.combine(day, time()).astimezone()
     return datetime.combine(day, time(), zone)
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return the time since a moment for people, in whole seconds."""
+    passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
+    return duration(passed_ms // 1_000 * 1_000)
 
 
 def time_of_option(text: str, option: str, now: datetime) -> datetime:

@@ -13,18 +13,11 @@ import typer
 from apphub_jobs.client import Client, ViewDocument
 from apphub_jobs.client.documents import RunOrder
 from cli.options import command
-from cli.run_lines import in_one_line
-from cli.service import (
-    ERROR,
-    REMEDIES,
-    ServiceOptions,
-    check_conditions,
-    complete,
-    connected,
-    exit_with,
-)
+from cli.parameters import check_conditions
+from cli.service import ERROR, REMEDIES, ServiceOptions, complete, connected, exit_with
 from cli.terminal import AsJson, harmless, print_json, print_list
 from cli.times import AsOf, position_or_moment, with_moments
+from runtime.text import in_one_line
 
 views_app = typer.Typer(
     help="List, save and delete filters of the list of runs, shared by all users.",

@@ -24,10 +24,11 @@ from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, 
 from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
 from cli.options import command, exit_on_error
-from cli.run_lines import before_start, duration, in_one_line
+from cli.run_lines import before_start
 from cli.service import ServiceOptions
 from cli.terminal import print_output
 from cli.times import duration_of_option
+from runtime.text import duration, in_one_line
 
 MAX_POLL_S = 1.0
 """The longest pause between requests for the run; the stream is faster where it works."""
@@ -282,9 +283,8 @@ def ready(
 ) -> None:
     """Wait until a service is ready, and print its address; exit with 124 if none is in time."""
     if to.url is not None:
-        exit_on_error(
-            partial(resolve_url, to.url)
-        )  # A wrong address will not become right by waiting.
+        # A wrong address will not become right by waiting.
+        exit_on_error(partial(resolve_url, to.url))
     give_up_at = monotonic() + within_s
     while True:
         address = to.address

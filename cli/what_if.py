@@ -11,7 +11,6 @@ from cli.event_sources import SourceOptions, service_url
 from cli.log_access import open_log_with_keys
 from cli.options import failure
 from cli.reports import finish
-from cli.run_lines import duration
 from cli.service import ServiceOptions, connected, suggest_job
 from cli.terminal import console, print_json, print_table
 from domain.errors import TooCostlyError
@@ -20,6 +19,7 @@ from eventlog.database.connection import Database
 from eventlog.recorded_runs import read_job_history
 from projections.job_history import History
 from projections.what_if import present
+from runtime.text import duration
 
 CAPACITY = (
     "at most {most} ran at a time: whether workers had capacity for more is not recorded, and the"

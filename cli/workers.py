@@ -21,9 +21,9 @@ from api.data_directory import resolve_data_dir
 from apphub_jobs.client import WorkerDocument
 from cli.database import database
 from cli.options import DatabaseOptions, DatabaseUrl, command, failure
-from cli.runs import ago
 from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, print_list
+from cli.times import ago
 from cli.wait import GAVE_UP, INTERRUPTED, seconds_of
 from domain.errors import ConflictError, NotFoundError
 from domain.workers import labels_text

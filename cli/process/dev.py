@@ -30,7 +30,7 @@ from cli.plans import lines_of, plan_of
 from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
 from cli.process.supervisor import Supervisor
-from cli.run_lines import in_one_line
+from runtime.text import in_one_line
 from worker.executors.local.probe import HandlersError, OfferedHandler, kill_probe, probe_handlers
 from worker.executors.packages import HandlerPackage, HandlerSource, collect_packages
 

@@ -14,6 +14,7 @@ from api.bootstrap.handlers import handler_packages
 from api.embedded import EmbeddedPostgres
 from api.testing import prepare_databases
 from cli import composition  # noqa: F401 - the service has the catalog, too
+from cli.options import exit_on_error, say
 from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import bind
 from cli.process.supervisor import Supervisor
@@ -37,11 +38,8 @@ def serve_tests(
     slots: Annotated[int, typer.Option(min=1, max=256)] = 4,
 ) -> None:
     """Run a service for tests, on a database of its own that is emptied between them."""
-    try:
-        packages = handler_packages(handlers, None, pythons=[python] if python else None)
-    except ValueError as error:
-        typer.echo(f"apphub-jobs: {error}", err=True)
-        raise typer.Exit(1) from None
+    pythons = [python] if python else None
+    packages = exit_on_error(lambda: handler_packages(handlers, None, pythons=pythons))
     server = EmbeddedPostgres(data_dir, can_create_databases=True)
     try:
         url = prepare_databases(server.start())
@@ -60,14 +58,10 @@ def serve_tests(
             file.write(packages)
             environment = {**without_settings(), **settings, **file.variables}
             descriptors = (file.descriptor,)
-            code = Supervisor(environment, listening, _say, STOP_GRACE_S, descriptors).run()
+            code = Supervisor(environment, listening, say, STOP_GRACE_S, descriptors).run()
     finally:
         server.stop()
     raise typer.Exit(code)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def without_settings() -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from apphub_jobs import Job
 from catalog.handlers.oci_layout import add_image
-from cli.jobs import definitions_in
+from cli.definitions import jobs_in
 from examples.mirror_repository import mirror_repository
 from examples.nightly_statistics import nightly_statistics
 from examples.prune_images import prune_images
@@ -45,7 +45,7 @@ def client(
     for job in JOBS:
         options += ["--handlers", job.module]
     with at_work(database_server, shared_dir, directory / "data", *options) as client:
-        written = definitions_in([str(ROOT / "examples" / "package-report.yaml")])
+        written = jobs_in([str(ROOT / "examples" / "package-report.yaml")])
         for definition in (*(job.definition for job in JOBS), *written):
             client.post("/jobs", json=definition).raise_for_status()
         yield client

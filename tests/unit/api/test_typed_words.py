@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from apphub_jobs import job
-from cli.service import documents_in, parse_parameters, value_of
+from cli.parameters import documents_in, parse_parameters, value_of
 
 
 @job

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cli.run_lines import LineLimiter, RunLines, duration, in_one_line
+from cli.run_lines import LineLimiter, RunLines
+from runtime.text import duration, in_one_line
 
 STARTED_AT = "2026-11-25T12:00:00.000Z"
 
