@@ -1,7 +1,7 @@
 """The private PostgreSQL of operators who bring none: created, started, shared and stopped.
 
 First the server from the view of a process that uses it (`EmbeddedPostgres`), then its files
-(`Cluster`), then its roles and its database. `data_directory.py` chooses its directories.
+(`Cluster`), then its roles and its database. `server_placement.py` chooses its directories.
 
 Any number of processes share one server: the first one starts it, the last one stops it. Locks of
 the kernel show which processes use it, so a killed process does not count. The next process uses a
@@ -31,7 +31,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from api.data_directory import (
+from api.server_placement import (
     PlacementError,
     ServerUser,
     binaries,

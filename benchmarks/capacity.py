@@ -25,7 +25,7 @@ from time import sleep
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.data_directory import binaries, server_user
+from api.server_placement import binaries, server_user
 from benchmarks.harness.alone import effort_of, own_directory
 from benchmarks.harness.load import CONNECTIONS, post_for
 from benchmarks.harness.processes import ready_url, running

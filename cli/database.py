@@ -10,8 +10,9 @@ import psycopg
 
 from api.bootstrap.database_url import DatabaseUrlError, libpq_url, without_secrets
 from api.bootstrap.log_stores import check_log_store
-from api.data_directory import PlacementError, resolve_data_dir
+from api.data_directory import resolve_data_dir
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.server_placement import PlacementError
 from cli.options import DatabaseOptions, failure
 from cli.process.announcement import services
 from domain.errors import LogUnavailableError, OutcomeUnknownError

@@ -23,13 +23,13 @@ from rich.text import Text
 
 from api.bootstrap.database_url import url_without_password, without_secrets
 from api.bootstrap.handlers import handler_packages
-from api.data_directory import (
+from api.data_directory import resolve_data_dir
+from api.server_placement import (
     ACCOUNT,
     PlacementError,
     ServerUser,
     binaries,
     find_account,
-    resolve_data_dir,
     server_user,
 )
 from apphub_jobs.version import VERSION

@@ -14,7 +14,7 @@ import typer
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.data_directory import ServerUser, binaries
+from api.server_placement import ServerUser, binaries
 from cli import composition  # noqa: F401 - the catalog has tables, too
 from cli.database import migrated_database
 from cli.options import DatabaseOptions, command, failure

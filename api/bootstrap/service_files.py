@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.data_directory import ACCOUNT, ROOT_DIRECTORY, find_account
+from api.data_directory import ROOT_DIRECTORY
+from api.server_placement import ACCOUNT, find_account
 from apphub_jobs.process.handlers import SERVICE_ROOT
 from worker.executors.local.handler_process import probe_confinement
 from worker.executors.local.workplace import ROOT_PREFIX, workplaces_directory

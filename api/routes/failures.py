@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import AwareDatetime, Field
@@ -79,7 +79,7 @@ class FailuresOverTime(Shape):
 
 router = APIRouter(prefix="/failures", route_class=StrictJsonRoute, tags=["failures"])
 
-STATUSES: tuple[Status, ...] = ("open", "resolved", "ignored")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 MAX_CURSOR = 100
 
@@ -101,9 +101,7 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     connection: ConnectionDep,
     files: FilesDep,
     as_of: AsOfDep,
-    status: Annotated[
-        Literal["open", "resolved", "ignored"] | None, Query(description="left out: all")
-    ] = None,
+    status: Annotated[Status | None, Query(description="left out: all")] = None,
     job: Annotated[
         str | None, Query(max_length=200, description="only this job's: its slug")
     ] = None,

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from api import data_directory, embedded
-from api.data_directory import ACCOUNT, SHARED_ACCOUNT, PlacementError, is_passable
+from api import embedded, server_placement
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.server_placement import ACCOUNT, SHARED_ACCOUNT, PlacementError, is_passable
 from migrations import runner
 from tests import ROOT
 from tests.e2e.support import kill, server_pids
@@ -67,11 +67,11 @@ def test_users_share_one_server_and_the_last_stops_it(data_dir: Path) -> None:
     assert not server_pids(data_dir)
 
 
-@pytest.mark.parametrize("limit", [1, slow(data_directory.SOCKET_PATH_LIMIT)])
+@pytest.mark.parametrize("limit", [1, slow(server_placement.SOCKET_PATH_LIMIT)])
 def test_a_killed_server_is_started_again_with_its_data_and_address(
     data_dir: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_directory, "SOCKET_PATH_LIMIT", limit)
+    monkeypatch.setattr(server_placement, "SOCKET_PATH_LIMIT", limit)
     user = EmbeddedPostgres(data_dir)
     url = user.start()
     assert _count(url) == 1
@@ -284,8 +284,8 @@ def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
     ):
         with pytest.raises(PlacementError, match=reason):
             EmbeddedPostgres(data_dir, account=name)
-    monkeypatch.setattr(data_directory, "ACCOUNT", "apphub-unmade")
-    monkeypatch.setattr(data_directory, "_MAKE_COMMANDS", (("false",),))
+    monkeypatch.setattr(server_placement, "ACCOUNT", "apphub-unmade")
+    monkeypatch.setattr(server_placement, "_MAKE_COMMANDS", (("false",),))
     with pytest.raises(PlacementError, match="--postgres-account"):
         EmbeddedPostgres(data_dir)
     assert not data_dir.exists()
@@ -308,7 +308,7 @@ def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
     name = f"apphub-{os.getpid()}"
     try:
         with ThreadPoolExecutor(8) as pool:
-            accounts = set(pool.map(data_directory.ensure_account, [name] * 8))
+            accounts = set(pool.map(server_placement.ensure_account, [name] * 8))
         assert len(accounts) == 1
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from api import embedded
-from api.data_directory import ACCOUNT, find_account
+from api.server_placement import ACCOUNT, find_account
 from tests import ROOT
 from tests.e2e.catalog.apps import add
 from tests.e2e.support import embedded_url, launch, register, wait_for_words

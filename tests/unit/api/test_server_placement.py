@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from api import data_directory
-from api.data_directory import ServerUser, server_user, socket_directory
+from api import server_placement
+from api.server_placement import ServerUser, server_user, socket_directory
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a server's directory whose path is too long for a socket."""
-    monkeypatch.setattr(data_directory, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
+    monkeypatch.setattr(server_placement, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
     return tmp_path
 
 
