@@ -111,28 +111,32 @@ class AsyncTransport:
         """Close all connections."""
         await self._http.aclose()
 
-    async def send(self, request: Request) -> Any:
+    async def send(self, request: Request, until: float = inf) -> Any:
         """Send a request, and return the answer's JSON.
+
+        Args:
+            request: the request.
+            until: the time of the monotonic clock at which to give up, if that is sooner.
 
         Raises:
             ApiError: the service refuses the request, or was unavailable until the retries ended.
             UnreachableError: the service did not answer.
         """
-        retry_until = monotonic() + self._retry_s
+        retry_until = min(monotonic() + self._retry_s, until)
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._send_once(request)
+                return await self._send_once(request, until)
             except (ApiError, UnreachableError) as error:
                 delay_s = retry_delay_s(request, error, attempt, retry_until - monotonic())
                 if delay_s is None:
                     raise
             await sleep(delay_s)
 
-    async def data(self, request: Request) -> Any:
+    async def data(self, request: Request, until: float = inf) -> Any:
         """Send a request, as `send` does, and return the `data` of its answer."""
-        return (await self.send(request))["data"]
+        return (await self.send(request, until))["data"]
 
     async def items(self, request: Request) -> AsyncGenerator[Any]:
         """Yield the items of a list; its pages are requested as they are needed.
@@ -151,7 +155,7 @@ class AsyncTransport:
                 yield item
             page = next_page(page, answer["meta"])
 
-    async def _send_once(self, request: Request) -> Any:
+    async def _send_once(self, request: Request, until: float) -> Any:
         try:
             response = await self._http.request(
                 request.method,
@@ -159,10 +163,14 @@ class AsyncTransport:
                 params=request.query,
                 json=request.body,
                 headers=request.headers,
+                timeout=self._timeout_until(until),
             )
         except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
         return http.parse_answer(response)
+
+    def _timeout_until(self, until: float) -> float:
+        return min(self._timeout_s, max(until - monotonic(), http.MAX_OVERRUN_S))
 
     async def messages(
         self, stream: EventStream, query: Mapping[str, Any], until: float = inf
@@ -203,7 +211,7 @@ class AsyncTransport:
                 "GET",
                 "/events/stream",
                 params={**query, **stream.connect()},
-                timeout=http.stream_timeout(self._timeout_s, silence_s),
+                timeout=http.stream_timeout(self._timeout_until(until), silence_s),
             ) as response:
                 await _check(response)
                 http.check_event_stream(response)
@@ -552,7 +560,7 @@ class AsyncRun(Generic[R]):
                 if message.is_event:
                     self._update_from(message)
                 elif not is_refreshed:
-                    is_refreshed = await self._try_refresh()
+                    is_refreshed = await self._try_refresh(until)
                 if self.document.is_final:
                     return self.document
         raise WaitTimeoutError(runs.wait_timeout_message(self.document, timeout))
@@ -562,14 +570,15 @@ class AsyncRun(Generic[R]):
         if run is not None and run.id == self.id:
             self.document = run
 
-    async def _try_refresh(self) -> bool:
-        """Read the run, and return whether the service answered."""
+    async def _try_refresh(self, until: float) -> bool:
+        """Read the run, and return whether the service answered by then."""
         try:
-            await self.refresh()
+            answer = await self._transport.data(runs.show(self.id), until)
         except (ApiError, UnreachableError) as error:
             if not http.is_transient(error):
                 raise
             return False
+        self.document = RunDocument(answer["run"])
         return True
 
     @overload

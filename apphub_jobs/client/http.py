@@ -138,7 +138,7 @@ SILENCE_S = 45.0
 dead."""
 
 MAX_OVERRUN_S = 0.5
-"""How much longer than its timeout a stream may be read."""
+"""How much longer than its timeout a wait may take."""
 
 NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

@@ -112,28 +112,32 @@ class Transport:
         """Close all connections."""
         self._http.close()
 
-    def send(self, request: Request) -> Any:
+    def send(self, request: Request, until: float = inf) -> Any:
         """Send a request, and return the answer's JSON.
+
+        Args:
+            request: the request.
+            until: the time of the monotonic clock at which to give up, if that is sooner.
 
         Raises:
             ApiError: the service refuses the request, or was unavailable until the retries ended.
             UnreachableError: the service did not answer.
         """
-        retry_until = monotonic() + self._retry_s
+        retry_until = min(monotonic() + self._retry_s, until)
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._send_once(request)
+                return self._send_once(request, until)
             except (ApiError, UnreachableError) as error:
                 delay_s = retry_delay_s(request, error, attempt, retry_until - monotonic())
                 if delay_s is None:
                     raise
             sleep(delay_s)
 
-    def data(self, request: Request) -> Any:
+    def data(self, request: Request, until: float = inf) -> Any:
         """Send a request, as `send` does, and return the `data` of its answer."""
-        return (self.send(request))["data"]
+        return (self.send(request, until))["data"]
 
     def items(self, request: Request) -> Generator[Any]:
         """Yield the items of a list; its pages are requested as they are needed.
@@ -152,7 +156,7 @@ class Transport:
                 yield item
             page = next_page(page, answer["meta"])
 
-    def _send_once(self, request: Request) -> Any:
+    def _send_once(self, request: Request, until: float) -> Any:
         try:
             response = self._http.request(
                 request.method,
@@ -160,10 +164,14 @@ class Transport:
                 params=request.query,
                 json=request.body,
                 headers=request.headers,
+                timeout=self._timeout_until(until),
             )
         except httpx.RequestError as error:
             raise http.unreachable_error(self.url, error) from error
         return http.parse_answer(response)
+
+    def _timeout_until(self, until: float) -> float:
+        return min(self._timeout_s, max(until - monotonic(), http.MAX_OVERRUN_S))
 
     def messages(
         self, stream: EventStream, query: Mapping[str, Any], until: float = inf
@@ -204,7 +212,7 @@ class Transport:
                 "GET",
                 "/events/stream",
                 params={**query, **stream.connect()},
-                timeout=http.stream_timeout(self._timeout_s, silence_s),
+                timeout=http.stream_timeout(self._timeout_until(until), silence_s),
             ) as response:
                 _check(response)
                 http.check_event_stream(response)
@@ -549,7 +557,7 @@ class Run(Generic[R]):
                 if message.is_event:
                     self._update_from(message)
                 elif not is_refreshed:
-                    is_refreshed = self._try_refresh()
+                    is_refreshed = self._try_refresh(until)
                 if self.document.is_final:
                     return self.document
         raise WaitTimeoutError(runs.wait_timeout_message(self.document, timeout))
@@ -559,14 +567,15 @@ class Run(Generic[R]):
         if run is not None and run.id == self.id:
             self.document = run
 
-    def _try_refresh(self) -> bool:
-        """Read the run, and return whether the service answered."""
+    def _try_refresh(self, until: float) -> bool:
+        """Read the run, and return whether the service answered by then."""
         try:
-            self.refresh()
+            answer = self._transport.data(runs.show(self.id), until)
         except (ApiError, UnreachableError) as error:
             if not http.is_transient(error):
                 raise
             return False
+        self.document = RunDocument(answer["run"])
         return True
 
     @overload

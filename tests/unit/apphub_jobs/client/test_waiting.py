@@ -1,0 +1,61 @@
+"""Waiting ends in time, also if the service has stopped answering."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+
+from apphub_jobs import Client
+from apphub_jobs.client import WaitTimeoutError
+
+ACK = {"type": "connection.ack", "data": {"logId": "l", "head": 1}}
+RUN = {"id": "1", "slug": "job", "status": "pending"}
+
+
+class Stuck(BaseHTTPRequestHandler):
+    """Answers the first request for the run, and acknowledges streams; then it is silent."""
+
+    asked = False
+    released = Event()
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        is_stream = self.path.startswith("/events/stream")
+        if not is_stream and Stuck.asked:
+            self.released.wait(60)
+            return
+        body = json.dumps({"data": {"run": RUN}})
+        if is_stream:
+            body = f"data: {json.dumps(ACK)}\n\n"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream" if is_stream else "application/json")
+        self.end_headers()
+        self.wfile.write(body.encode())
+        self.wfile.flush()
+        Stuck.asked = True
+        if is_stream:
+            self.released.wait(60)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def stuck() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stuck) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        Stuck.released.set()
+        server.shutdown()
+
+
+def test_a_service_that_answers_no_more_does_not_prolong_a_wait(stuck: str) -> None:
+    with Client(stuck) as client:
+        run = client.run("1")
+        started = monotonic()
+        with pytest.raises(WaitTimeoutError, match=r"after 0\.2 s"):
+            run.wait(0.2)
+        assert monotonic() - started < 10
