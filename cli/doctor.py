@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.error import HTTPError, URLError
@@ -288,9 +288,9 @@ def _reasons_against(url: str) -> list[str]:
         with urlopen(f"{url}/ready", timeout=READY_TIMEOUT_S):  # noqa: S310 - the URL is our own
             return []
     except HTTPError as error:
-        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
-            return [f"it answers {error.code}"]
-        return [str(reason) for reason in json.load(error)["reasons"]]
+        with suppress(ValueError, KeyError, TypeError):
+            return [str(reason) for reason in json.load(error)["reasons"]]
+        return [f"it answers {error.code}"]
     except (URLError, OSError) as error:
         return [f"it does not answer ({error})"]
 

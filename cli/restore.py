@@ -189,8 +189,10 @@ class _Restore:
     def into_target(self) -> None:
         """Restore into the data directory or database that the operator named."""
         data_dir = resolve_data_dir(self.log.data_dir)
-        for address in services(data_dir):
-            raise BackupError(f"{address} serves {data_dir}: stop it, or name another directory")
+        if addresses := services(data_dir):
+            raise BackupError(
+                f"{addresses[0]} serves {data_dir}: stop it, or name another directory"
+            )
         with opened_database(self.log, upgrade=False) as (directory, url), ExitStack() as stack:
             _refuse_if_used(url)
             stack.callback(_print_incomplete)

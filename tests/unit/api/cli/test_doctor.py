@@ -1,6 +1,8 @@
 """A check reports what fails; it never ends the others."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -30,3 +32,26 @@ def test_a_git_that_does_not_answer_is_wrong(
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(doctor, "GIT_TIMEOUT_S", 0.1)
     assert doctor.git().state == "wrong"
+
+
+class Page(BaseHTTPRequestHandler):
+    """Answers 503 with a page, as a proxy does."""
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        self.send_error(503)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_an_answer_that_gives_no_reasons_is_told_by_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(doctor, "services", lambda _: [url])
+        check = doctor.service_is_ready(tmp_path)
+        server.shutdown()
+    assert (check.state, check.message) == ("wrong", f"{url} is not ready: it answers 503")
