@@ -126,8 +126,8 @@ def measure(directory: Path, max_entries: int) -> tuple[int, int]:
     entries = 0
     unread = [str(directory)]
     while unread and entries <= max_entries:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(unread.pop()) as found:
-            for entry in found:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(unread.pop()) as listing:
+            for entry in listing:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
                     unread.append(entry.path)

@@ -7,6 +7,7 @@ from threading import Thread
 import pytest
 
 from cli import doctor
+from cli.process.announcement import announced
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 1", "#!/no/such/interpreter", "\x7fELF"])
@@ -34,7 +35,7 @@ def test_a_git_that_does_not_answer_is_wrong(
     assert doctor.git().state == "wrong"
 
 
-class Page(BaseHTTPRequestHandler):
+class ProxyPage(BaseHTTPRequestHandler):
     """Answers 503 with a page, as a proxy does."""
 
     def do_GET(self) -> None:
@@ -45,13 +46,11 @@ class Page(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-def test_an_answer_that_gives_no_reasons_is_told_by_its_status(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with HTTPServer(("127.0.0.1", 0), Page) as server:
+def test_an_answer_without_reasons_is_reported_by_its_status(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), ProxyPage) as server:
         Thread(target=server.serve_forever).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(doctor, "services", lambda _: [url])
-        check = doctor.service_is_ready(tmp_path)
+        with announced(tmp_path, url):
+            check = doctor.service_is_ready(tmp_path)
         server.shutdown()
     assert (check.state, check.message) == ("wrong", f"{url} is not ready: it answers 503")

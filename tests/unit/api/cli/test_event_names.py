@@ -12,14 +12,14 @@ from projections.envelope import Envelope
 
 
 class StubClient(Client):
-    """Knows no run, and notes which were asked for."""
+    """Knows no run, and keeps the ids that are requested."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")
-        self.asked: list[str] = []
+        self.requested_ids: list[str] = []
 
     def run(self, run_id: str) -> NoReturn:
-        self.asked.append(run_id)
+        self.requested_ids.append(run_id)
         raise NotFoundError(404, "run_not_found", "run not found", {})
 
 
@@ -36,4 +36,4 @@ async def test_the_names_of_the_last_runs_are_kept(monkeypatch: pytest.MonkeyPat
     assert await source.names(requested) == {run_id: f"job-{run_id}" for run_id in ids}
     later = [_event(run_id, "job_run.started") for run_id in ids]
     assert await source.names(later) == {run_id: f"job-{run_id}" for run_id in ids[1:]}
-    assert client.asked == [str(ids[0])]
+    assert client.requested_ids == [str(ids[0])]

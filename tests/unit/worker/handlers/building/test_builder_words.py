@@ -140,7 +140,7 @@ def test_a_cancel_also_ends_a_process_that_was_left_behind_and_prints_on(
         run_command(context, ["sh", "-c", "yes & exit 0"], os.environ)
 
 
-def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+def test_a_signal_without_a_name_has_its_number() -> None:
     assert failure_message("buildah", -40, b"") == "buildah: ended by signal 40"
 
 
