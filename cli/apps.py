@@ -106,7 +106,7 @@ def show(
     print_document(app)
     console().print()
     columns = ("at", "status", "message")
-    rows = [(one["createdAt"], one["status"], in_one_line(one["message"])) for one in history]
+    rows = [(step["createdAt"], step["status"], in_one_line(step["message"])) for step in history]
     print_table(columns, rows)
 
 

@@ -240,5 +240,5 @@ def print_preview(preview: BulkPreviewDocument, *, as_json: bool) -> None:
 
 def _print_refusals(refusals: list[RefusalDocument]) -> None:
     if refusals:
-        rows = [[one.run, one.code, one.why] for one in refusals]
+        rows = [[refusal.run, refusal.code, refusal.why] for refusal in refusals]
         print_table(("refused", "code", "why"), rows)

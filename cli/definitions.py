@@ -50,11 +50,11 @@ def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> Definition
     jobs: list[Definition] = []
     schedules: list[Definition] = []
     for path in files:
-        for one in objects_in(path):
-            if is_job(one):
-                jobs.append(one)
-            elif is_schedule(one):
-                schedules.append(one)
+        for definition in objects_in(path):
+            if is_job(definition):
+                jobs.append(definition)
+            elif is_schedule(definition):
+                schedules.append(definition)
             else:
                 msg = (
                     f"{path} must hold jobs (objects with slug, name, type, entryPoint) or"

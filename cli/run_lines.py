@@ -134,8 +134,8 @@ class LineLimiter:
     It reads no clock: the caller passes the time.
     """
 
-    def __init__(self, most: int = MAX_LINES_PER_S) -> None:
-        self._most = most
+    def __init__(self, max_per_s: int = MAX_LINES_PER_S) -> None:
+        self._max_per_s = max_per_s
         self._second = 0
         self._lines = 0
         self._left_out: Counter[str] = Counter()
@@ -146,7 +146,7 @@ class LineLimiter:
             self._second = int(now_s)
             self._lines = 0
         self._lines += 1
-        if self._lines <= self._most:
+        if self._lines <= self._max_per_s:
             return True
         self._left_out[change] += 1
         return False
@@ -161,8 +161,8 @@ class LineLimiter:
         return f"not shown: {counts}"
 
 
-def _attempt(number: int, most: int) -> str:
-    return "" if most == 1 else f"attempt {number} of {most}"
+def _attempt(number: int, max_attempts: int) -> str:
+    return "" if max_attempts == 1 else f"attempt {number} of {max_attempts}"
 
 
 def _after(ms: int | None) -> str:

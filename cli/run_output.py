@@ -72,14 +72,14 @@ def print_run(
     columns = ("attempt", "outcome", "started", "took", "worker", "why")
     rows = [
         (
-            str(one["attempt"]),
-            Text(one["outcome"], OUTCOME_STYLES.get(one["outcome"], "")),
-            one["startedAt"],
-            _took(one["durationMs"]),
-            one["workerId"],
-            in_one_line(one["errorMessage"] or ""),
+            str(attempt["attempt"]),
+            Text(attempt["outcome"], OUTCOME_STYLES.get(attempt["outcome"], "")),
+            attempt["startedAt"],
+            _took(attempt["durationMs"]),
+            attempt["workerId"],
+            in_one_line(attempt["errorMessage"] or ""),
         )
-        for one in attempts
+        for attempt in attempts
     ]
     print_table(columns, rows)
 

@@ -286,8 +286,8 @@ def statistics(  # noqa: PLR0913 - one for each option
             begin=first, end=last, bucket=length, job=job, by_job=by_job, as_of=moment
         )
     if as_json:
-        for one in counted_runs.buckets:
-            print_json(one)
+        for bucket_document in counted_runs.buckets:
+            print_json(bucket_document)
     else:
         print_statistics(counted_runs, by_job=by_job)
 

@@ -87,14 +87,14 @@ Table = tuple[Sequence[str], Sequence[Sequence[str | Text]]]
 
 def _by_time(statistics: StatisticsDocument) -> Table:
     buckets = {bucket.at: bucket for bucket in statistics.buckets}
-    most = max(map(_ended, buckets.values()))
+    largest = max(map(_ended, buckets.values()))
     rows: list[Sequence[str | Text]] = []
     for at in _times(statistics):
         bucket = buckets.get(at)
         if bucket is None:
             rows.append((_minute(at), "0", "0", "0", "", "", ""))
         else:
-            bar = _bar(_ended(bucket), _failed(bucket), most)
+            bar = _bar(_ended(bucket), _failed(bucket), largest)
             rows.append((_minute(at), *_counts([bucket]), bar, *_times_of([bucket])))
     return ("since", "launched", "ended", "failed", "▒ failed", "wait p95", "took p95"), rows
 

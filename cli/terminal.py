@@ -83,12 +83,12 @@ def print_list(
 ) -> None:
     """Print documents, each as a line of JSON or as a row of a table; without any, `none`."""
     if as_json:
-        for one in documents:
-            print_json(one)
+        for document in documents:
+            print_json(document)
     elif none and not documents:
         console().print(none, style="dim")
     else:
-        print_table(columns, [row(one) for one in documents])
+        print_table(columns, [row(document) for document in documents])
 
 
 def print_facts(facts: Mapping[str, str | None]) -> None:

@@ -22,8 +22,8 @@ from projections.what_if import present
 from runtime.text import duration
 
 CAPACITY = (
-    "at most {most} ran at a time: whether workers had capacity for more is not recorded, and the"
-    " simulation assumes it"
+    "at most {max_at_a_time} ran at a time: whether workers had capacity for more is not recorded,"
+    " and the simulation assumes it"
 )
 
 COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
@@ -97,9 +97,9 @@ def _print(result: Any) -> None:
     out.print(_quality(result["deviation"]))
     if result["givenUp"]:
         out.print(f"{result['givenUp']} starts would have come too late, or after a cancel")
-    most = result["mostAtATime"]
-    if limit is None or limit > most:
-        typer.echo(CAPACITY.format(most=most), err=True)
+    max_at_a_time = result["mostAtATime"]
+    if limit is None or limit > max_at_a_time:
+        typer.echo(CAPACITY.format(max_at_a_time=max_at_a_time), err=True)
 
 
 def _quality(deviation: float | None) -> str:

@@ -328,7 +328,7 @@ class HandlerProbes:
             self._thread.join()
 
     def _register_process(self, process: "subprocess.Popen[bytes]") -> None:
-        self._processes = [one for one in self._processes if one.returncode is None]
+        self._processes = [other for other in self._processes if other.returncode is None]
         self._processes.append(process)
         if self._is_closed:
             kill_probe(process)

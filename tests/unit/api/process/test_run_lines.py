@@ -72,7 +72,7 @@ def test_what_never_started_says_so() -> None:
 
 
 def test_of_many_lines_a_second_the_rest_is_counted() -> None:
-    limiter = LineLimiter(most=2)
+    limiter = LineLimiter(max_per_s=2)
     passed = [limiter.allows("started", 10.1) for _ in range(4)]
     assert passed == [True, True, False, False]
     assert limiter.summary(10.9) is None
