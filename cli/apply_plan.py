@@ -17,6 +17,7 @@ from api.http.errors import shape_issue
 from api.shapes.jobs import JobBody
 from api.shapes.schedules import ScheduleBody
 from apphub_jobs.client import JobDocument, ScheduleDocument
+from cli import composition  # noqa: F401 - the rules are those of a service with the catalog
 from cli.definitions import Definition, Definitions
 from domain.commands.ticks import check
 from domain.errors import InvalidInputError, Issue
