@@ -218,6 +218,10 @@ several pages, and not one long query."""
 SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
 """The same limit for archived events, in blocks."""
 
+MAX_SKIPPED = 500
+"""Events of an aggregate that are read and skipped before a page, so that short histories need no
+search for its beginning."""
+
 PAGE_BYTES = 4_194_304
 """Bytes of states after which a page ends: an event may have a megabyte."""
 
@@ -431,8 +435,35 @@ async def _read_stored(
     for name, condition in _CONDITIONS.items():
         if values[name] is not None:
             conditions.append(condition)
-    query = statements.first_where(" AND ".join(conditions))
+    order = "notification_id"
+    if event_filter.aggregate_id is not None:
+        # By position, all events of others before the aggregate's first one would be read.
+        values["version"] = await _version_up_to(connection, event_filter.aggregate_id, span.after)
+        conditions.append("originator_version > %(version)s")
+        order = "originator_version"
+    query = statements.first_where(" AND ".join(conditions), order)
     return await read_rows(connection, StoredRow, query, values)
+
+
+async def _version_up_to(connection: Connection, aggregate_id: UUID, position: int) -> int:
+    """Return the version of an aggregate's last event up to a position, or an earlier one.
+
+    It is earlier by `MAX_SKIPPED` at most. This is a binary search: a schedule may have a million
+    events.
+    """
+    if not position:
+        return 0
+    values: dict[str, object] = {"id": aggregate_id, "position": position}
+    low = 0
+    high = await read_value(connection, int, statements.LAST_VERSION, values)
+    while high - low > MAX_SKIPPED:
+        middle = (low + high) // 2
+        values["version"] = middle
+        if await read_value(connection, bool, statements.IS_UP_TO, values):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _pattern(topic: str) -> str:

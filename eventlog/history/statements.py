@@ -32,10 +32,15 @@ class StoredRow(EventRow):
     archived_to: ReadOnly[int | None]
 
 
-def first_where(condition: str) -> str:
+def first_where(condition: str, order: str = "notification_id") -> str:
     """Return the query of the first events that match a condition, as `StoredRow`s.
 
     It returns `limit` events at most, and ends with the event whose state reaches `max_bytes`.
+
+    Args:
+        condition: SQL.
+        order: the column by which PostgreSQL searches; for the events of one aggregate, their
+            version gives the same order as their position, by an index of the aggregate's own.
     """
     return f"""
         SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
@@ -44,7 +49,7 @@ def first_where(condition: str) -> str:
                     AS bytes_before
             FROM (
                 SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
-                WHERE {condition} ORDER BY notification_id LIMIT %(limit)s
+                WHERE {condition} ORDER BY {order} LIMIT %(limit)s
             ) AS next
         ) AS measured
         WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
@@ -120,6 +125,21 @@ LAST_UP_TO = f"""
     SELECT notification_id, recorded_at, {ARCHIVED_TO} AS archived_to FROM {EVENTS_TABLE}
     WHERE notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1
 """
+
+
+LAST_VERSION = f"""
+    SELECT coalesce(max(originator_version), 0) AS version FROM {EVENTS_TABLE}
+    WHERE originator_id = %(id)s
+"""
+
+IS_UP_TO = f"""
+    SELECT EXISTS (
+        SELECT FROM {EVENTS_TABLE}
+        WHERE originator_id = %(id)s AND originator_version = %(version)s
+            AND notification_id <= %(position)s
+    )
+"""
+"""Whether an event of an aggregate lies at a position or before."""
 
 
 NTH_AFTER = f"""
