@@ -208,6 +208,7 @@ _KEYWORDS = {
     "value_error": "format",
     "too_many_fields": "maxProperties",
     "int_parsing": "type",
+    "int_parsing_size": "maximum",
     "bool_parsing": "type",
 }
 
@@ -236,6 +237,8 @@ def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Iss
         message = "required" if location else "a body is required: send an object as JSON"
     elif kind == "bool_parsing":
         message = "must be true or false"
+    elif kind == "int_parsing_size":
+        message = "has too many digits"
     elif kind == "string_pattern_mismatch":
         context = error["ctx"]
         message = f"must match {context['pattern']}"

@@ -113,7 +113,7 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
 @router.get(
     "/seal",
     response_model=Data[LogSeal],
-    responses=failures(),
+    responses=failures(400),
     dependencies=[MayRead],
     description="Show how far the log is sealed. `apphub-jobs seal verify` checks that the sealed"
     " part is unchanged.",

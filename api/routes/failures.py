@@ -177,7 +177,7 @@ async def count_failures_over_time(
 @router.get(
     "/{fingerprint}",
     response_model=Data[FailureGroup],
-    responses=failures(404),
+    responses=failures(400, 404),
     dependencies=[MayRead],
 )
 async def get_failure(fingerprint: str, connection: ConnectionDep) -> JsonResponse:

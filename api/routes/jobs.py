@@ -218,7 +218,7 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
 @router.get(
     "/runtimes",
     response_model=Data[list[RuntimeStatus]],
-    responses=failures(),
+    responses=failures(400),
     dependencies=[MayRead],
     description="Show for each runtime whether its jobs can be executed: whether any worker is"
     " alive. Which handler a run executes depends only on its entry point.",

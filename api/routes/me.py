@@ -25,7 +25,7 @@ router = APIRouter(prefix="/me", route_class=StrictJsonRoute, tags=["access"])
 @router.get(
     "",
     response_model=Data[Me],
-    responses=failures(),
+    responses=failures(400),
     description="Show whose token came with the request, and whether it may write.",
 )
 async def who_am_i(principal: ReaderDep, service: ServiceDep) -> JsonResponse:

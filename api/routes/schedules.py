@@ -211,7 +211,10 @@ async def list_schedules(
 
 
 @router.get(
-    "/{schedule_id}", response_model=Data[Schedule], responses=failures(404), dependencies=[MayRead]
+    "/{schedule_id}",
+    response_model=Data[Schedule],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
 )
 async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonResponse:
     """Show a schedule."""

@@ -125,7 +125,7 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
             alias="bucketMs",
             ge=60_000,
             le=MAX_BUCKET // timedelta(milliseconds=1),
-            description="whole minutes; left out: for at most a hundred buckets",
+            description="whole minutes; left out: at most a hundred buckets that are kept",
         ),
     ] = None,
     job: JobSlugs = None,
@@ -136,9 +136,10 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
 ) -> JsonResponse:
     """Count runs over time."""
     slugs = split_words(storable(job or "", "/job"))
-    end = to or service.jobs.clock()
+    now = service.jobs.clock()
+    end = to or now
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
-    query = question(begin, end, bucket, None, by_job=group_by == "job")
+    query = question(begin, end, bucket, None, by_job=group_by == "job", now=now)
     costly_fields, reads = await _cost_of(request, service, query)
     async with (
         connection_for(request, service, costly_fields, reads) as connection,

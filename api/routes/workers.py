@@ -93,7 +93,7 @@ async def list_workers(
 @router.get(
     "/unoffered",
     response_model=Data[list[UnofferedRuns]],
-    responses=failures(),
+    responses=failures(400),
     dependencies=[MayRead],
     description="List by job the entry points that waiting runs need and no living worker offers:"
     " these runs wait until a worker starts that does. At most a thousand jobs are looked at.",

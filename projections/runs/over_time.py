@@ -22,6 +22,7 @@ from projections.run_statistics import (
     ENDED,
     EPOCH,
     HISTOGRAMS,
+    KEPT,
     TABLE,
     Unit,
     counts_sql,
@@ -81,18 +82,26 @@ class Question:
     @property
     def unit(self) -> Unit:
         """The longest unit that divides the buckets."""
-        return next(unit for length, unit in UNITS if not self.bucket % length)
+        return unit_of(self.bucket)
 
 
-def question(
+def unit_of(bucket: timedelta) -> Unit:
+    """Return the longest unit that divides a length in whole minutes."""
+    return next(unit for length, unit in UNITS if not bucket % length)
+
+
+def question(  # noqa: PLR0913 - what a request says, and the present
     begin: datetime | None,
     end: datetime,
     bucket: timedelta | None,
     jobs: Sequence[UUID] | None,
     *,
     by_job: bool,
+    now: datetime,
 ) -> Question:
     """Return the question for a range, by default a day, and buckets, by default about a hundred.
+
+    By default buckets are as long as those that are kept for that time.
 
     Raises:
         InvalidInputError: the range ends before it begins, or lies too far away, or there would be
@@ -110,7 +119,7 @@ def question(
         message = f"must lie at most {MAX_SPAN.days} days before `to`"
         raise InvalidInputError([Issue("/from", message, "minimum")])
     if bucket is None:
-        bucket = next((one for one in _USUAL if (end - begin) / one <= 100), _USUAL[-1])  # noqa: PLR2004 - about a hundred
+        bucket = _usual_bucket(begin, end, now)
     if bucket % timedelta(minutes=1):
         message = "must be whole minutes: a multiple of 60000"
         raise InvalidInputError([Issue("/bucketMs", message, "multipleOf")])
@@ -131,6 +140,19 @@ def _shortest_bucket(span: timedelta) -> timedelta:
     shortest = span / (MAX_BUCKETS - 1)
     unit = next((length for length, _ in UNITS if shortest > length), UNITS[-1][0])
     return -(-shortest // unit) * unit
+
+
+USUAL_BUCKETS = 100
+
+
+def _usual_bucket(begin: datetime, end: datetime, now: datetime) -> timedelta:
+    for bucket in _USUAL:
+        first = begin - (begin - EPOCH) % bucket
+        kept_for = KEPT.get(unit_of(bucket))
+        is_kept = kept_for is None or first >= now - kept_for
+        if is_kept and (end - begin) / bucket <= USUAL_BUCKETS:
+            return bucket
+    return _USUAL[-1]
 
 
 _USUAL = tuple(

@@ -267,7 +267,7 @@ async def test_what_was_counted_at_each_position_is_answered_later(part: Parts) 
     # The minute of the first half lies in the past: only then comes an answer from the table.
     ended = part.jobs.clock() + timedelta(minutes=1)
     for by_job in (False, True):
-        request = question(began, ended, timedelta(minutes=1), None, by_job=by_job)
+        request = question(began, ended, timedelta(minutes=1), None, by_job=by_job, now=ended)
         async with part.pool.connection() as connection:
             for position, counts in known.items():
                 buckets, counted = await over_time(connection, request, position)
@@ -288,7 +288,7 @@ async def test_quantiles_are_those_of_the_runs(part: Parts) -> None:
         await part.executions.succeed(claim.run.id, claim.holder, None, Report())
     await count_all(part)
     now = part.jobs.clock()
-    request = question(now - timedelta(days=1), now, timedelta(days=1), None, by_job=False)
+    request = question(now - timedelta(days=1), now, timedelta(days=1), None, by_job=False, now=now)
     async with part.pool.connection() as connection:
         answer = await over_time(connection, request, None)
         assert not await has_rows(connection, request, SOME_COUNTS)
@@ -310,10 +310,18 @@ def test_questions_that_cannot_be_meant_are_refused() -> None:
         (EPOCH, EPOCH + MAX_SPAN + day, MAX_BUCKET, "/from"),
     ):
         with pytest.raises(InvalidInputError) as refused:
-            question(begin, end, bucket, None, by_job=False)
+            question(begin, end, bucket, None, by_job=False, now=end)
         assert [issue.path for issue in refused.value.issues] == [path]
-    usual = question(EPOCH + timedelta(minutes=7), EPOCH + day, None, None, by_job=False)
-    assert (usual.bucket, usual.begin, usual.unit) == (timedelta(minutes=15), EPOCH, "minute")
+
+
+@pytest.mark.parametrize(
+    ("days", "minutes", "unit"), [(1, 15, "minute"), (3, 60, "hour"), (91, 1_440, "day")]
+)
+def test_usual_buckets_are_of_a_length_that_is_kept(days: int, minutes: int, unit: str) -> None:
+    begin, day = EPOCH + timedelta(minutes=7), timedelta(days=1)
+    now = EPOCH + days * day
+    usual = question(begin, EPOCH + day, None, None, by_job=False, now=now)
+    assert (usual.bucket, usual.begin, usual.unit) == (timedelta(minutes=minutes), EPOCH, unit)
 
 
 @pytest.mark.parametrize(
@@ -330,11 +338,12 @@ def test_of_too_many_buckets_the_refusal_names_a_length_that_is_taken(
 ) -> None:
     begin = EPOCH + timedelta(minutes=7)
     with pytest.raises(InvalidInputError, match="more than 1500 buckets") as refused:
-        question(begin, begin + span, timedelta(minutes=1), None, by_job=False)
+        question(begin, begin + span, timedelta(minutes=1), None, by_job=False, now=begin)
     [least_ms] = re.findall("at least ([0-9]+)", str(refused.value))
     bucket = timedelta(milliseconds=int(least_ms))
     assert bucket <= MAX_BUCKET
-    assert question(begin, begin + span, bucket, None, by_job=False).unit == unit
+    question_of_it = question(begin, begin + span, bucket, None, by_job=False, now=begin)
+    assert question_of_it.unit == unit
 
 
 async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> None:
@@ -343,7 +352,7 @@ async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> N
     async with part.pool.connection() as connection:
         await counter_of(part).trim(connection)
         request = question(
-            EPOCH, EPOCH + timedelta(hours=1), timedelta(minutes=1), None, by_job=False
+            EPOCH, EPOCH + timedelta(hours=1), timedelta(minutes=1), None, by_job=False, now=EPOCH
         )
         with pytest.raises(InvalidInputError, match="multiple of 3600000"):
             await over_time(connection, request, None)

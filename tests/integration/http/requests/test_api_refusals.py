@@ -71,6 +71,11 @@ def test_a_wrong_query_is_a_400_that_names_the_parameter(shared: SharedApi, path
     assert list(answer.json()["error"]["fieldErrors"]) == [parameter]
 
 
+def test_a_number_of_very_many_digits_is_refused_in_plain_words(shared: SharedApi) -> None:
+    [issue] = issues_of(shared.client.get(f"/job-runs?offset={'9' * 5_000}"))
+    assert (issue["message"], issue["keyword"]) == ("has too many digits", "maximum")
+
+
 UNKNOWN_NAMES = [
     ("GET", "/jobs?limt=1", "limt", "did you mean limit?"),
     ("GET", "/jobs?bogus=1", "bogus", "there are asOf, cursor, limit, moduleId"),

@@ -185,6 +185,7 @@ def test_runs_are_counted_over_time_for_all_and_by_job(
     assert created(job="filtered", asOf=shared.head()) == len(runs)
     before = datetime.fromisoformat(first) - timedelta(seconds=1)
     assert created(job="filtered", asOf=before.isoformat()) == 0
+    assert counted(to="2026-01-01T00:00:00Z")[0]["bucketMs"] == 86_400_000
     for query, field in (
         ("bucketMs=90000", "bucketMs"),
         ("bucketMs=60000&from=2020-01-01T00:00:00Z", "bucketMs"),
