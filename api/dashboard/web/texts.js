@@ -362,10 +362,11 @@ export const texts = {
 		show: "Show",
 		throughput: "Throughput",
 		/** @param {number} created @param {number} ended @param {number} failed */
-		sum: (created, ended, failed) =>
-			created + ended === 0
-				? "In this time nothing was launched, and nothing ended."
-				: `${number(created)} launched; ${number(ended)} ended, ${number(failed)} of them failed or expired`,
+		sum: (created, ended, failed) => {
+			if (created + ended === 0) return "In this time nothing was launched, and nothing ended.";
+			if (ended === 0) return `${number(created)} launched; none ended`;
+			return `${number(created)} launched; ${number(ended)} ended, ${number(failed)} of them failed or expired`;
+		},
 		noLine: (/** @type {number} */ ended) =>
 			ended === 0 ? "In this time no run ended." : "None of the runs that ended in this time had started.",
 		waits: "Queue time",
@@ -568,6 +569,7 @@ export const texts = {
 			next: "The next ten times",
 			name: "Name",
 			nameHint: "Letters, digits, - and _; it cannot be changed later.",
+			noJobs: "There is no job yet that a schedule could launch: register one first.",
 			byCron: "at times (cron)",
 			byInterval: "at an interval",
 			cron: "Cron expression",

@@ -157,7 +157,7 @@ function What({ draft, issues, set, jobs, isNew, isWrong }) {
 		${isNew && html`<${Field} name="id" title=${words.name} hint=${words.nameHint} issues=${issues}>
 			${(/** @type {Common} */ common) => html`<input ...${common} required maxlength="100" value=${draft.id} onInput=${text("id")} />`}
 		<//>`}
-		<${Field} name="job" title=${texts.views.job} issues=${issues}>
+		<${Field} name="job" title=${texts.views.job} hint=${jobs.length === 0 ? words.noJobs : ""} issues=${issues}>
 			${(/** @type {Common} */ common) => html`<select ...${common} value=${job?.slug} onChange=${text("job")}>
 				${!job && draft.job && html`<option>${draft.job}</option>`}
 				${jobs.map(({ slug }) => html`<option key=${slug} value=${slug}>${slug}</option>`)}
