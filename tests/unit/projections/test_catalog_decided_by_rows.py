@@ -72,7 +72,7 @@ def _of_build(run_id: str, text: str) -> st.SearchStrategy[Command]:
         lambda build, now: build.succeed(dict(IMAGE), now),
         lambda build, now: build.fail(text, now),
         lambda build, now: build.cancel(text, now),
-        lambda build, _: build.again(),
+        lambda build, _: build.retry_target(),
     ]
     return st.sampled_from(acts)
 
