@@ -430,10 +430,19 @@ def _field_of(word: Word, other_names: Sequence[str]) -> _Field:
 
 def _remedy(unknown: str, other_names: Sequence[str]) -> str:
     names = [*NAMES, *other_names]
-    similar = get_close_matches(unknown, names, n=1, cutoff=0.6)
-    if similar:
-        return f"did you mean {similar[0]}?"
-    return f"there are {', '.join(names)}"
+    similar = similar_name(unknown, names)
+    return f"did you mean {similar}?" if similar else f"there are {', '.join(names)}"
+
+
+SUGGESTION_CUTOFF = 0.6
+"""The least similarity of a suggested name; 1 is equality."""
+
+
+def similar_name(unknown: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most similar, whatever the case; None if none is similar."""
+    by_lower = {name.lower(): name for name in names}
+    similar = get_close_matches(unknown.lower(), by_lower, n=1, cutoff=SUGGESTION_CUTOFF)
+    return by_lower[similar[0]] if similar else None
 
 
 def _parts(text: str) -> frozenset[str]:

@@ -15,7 +15,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from difflib import get_close_matches
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from api.access import Principal, headers, principal_of, until_revoked
 from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError, refuse
-from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named
+from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named, similar_name
 from domain.jobs.run_events import STATUSES
 from domain.json_values import NUL, JsonObject, escape
 from domain.ports import Origin
@@ -417,9 +416,6 @@ async def conditions(request: Request) -> Conditions:
 ConditionsDep = Annotated[Conditions, Depends(conditions)]
 """Filters of runs: all parameters of the query that do not select a page."""
 
-SUGGESTION_CUTOFF = 0.6
-"""The least similarity of a suggested name; 1 is equality."""
-
 MAX_SUGGESTIONS = 100
 """Unknown names for which a similar one is searched: for the ten thousand that an address can hold,
 the search would take a quarter of a second."""
@@ -456,8 +452,7 @@ def refuse_misspelt_names(request: HTTPConnection, names: Collection[str]) -> No
     misspelt = [
         Issue(f"/{escape(name)}", _message_on_unknown(name, names), "enum")
         for name in sorted(others)[:MAX_SUGGESTIONS]
-        if get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)
-        and not name.startswith(IGNORED_PREFIX)
+        if similar_name(name, names) and not name.startswith(IGNORED_PREFIX)
     ]
     refuse([*misspelt, *_issues_of_repeated(request, names)])
 
@@ -479,9 +474,9 @@ _UNKNOWN = "is no parameter of this address"
 def _message_on_unknown(name: str, names: Collection[str]) -> str:
     if not names:
         return f"{_UNKNOWN}; it takes none"
-    similar = get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)
+    similar = similar_name(name, names)
     if similar:
-        return f"{_UNKNOWN}; did you mean {similar[0]}?"
+        return f"{_UNKNOWN}; did you mean {similar}?"
     return f"{_UNKNOWN}; there are {', '.join(sorted(names))}"
 
 

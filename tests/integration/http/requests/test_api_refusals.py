@@ -78,6 +78,8 @@ def test_a_number_of_very_many_digits_is_refused_in_plain_words(shared: SharedAp
 
 UNKNOWN_NAMES = [
     ("GET", "/jobs?limt=1", "limt", "did you mean limit?"),
+    ("GET", "/jobs?ASOF=1", "ASOF", "did you mean asOf?"),
+    ("GET", "/job-runs?CREATEDAFTER=1", "CREATEDAFTER", "did you mean createdAfter?"),
     ("GET", "/jobs?bogus=1", "bogus", "there are asOf, cursor, limit, moduleId"),
     ("GET", "/jobs/repository-build?stats=failed", "stats", "did you mean status?"),
     ("GET", "/jobs/repository-build/runs?Limit=1", "Limit", "did you mean limit?"),
