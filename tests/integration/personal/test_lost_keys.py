@@ -9,6 +9,7 @@ import pytest
 
 from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
+from eventlog.database.connection import PooledConnection
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles, MasterKeyFile
 from eventlog.rebuild.differences import Difference
@@ -70,7 +71,7 @@ async def test_a_connection_opens_nothing_to_whoever_is_not_handed_the_keys(
         assert await Reader(pool, shop.database.files).histories([run_id])
         assert type(connection) is psycopg.AsyncConnection
         async with pool.connection() as lent:
-            assert type(lent) is psycopg.AsyncConnection
+            assert type(lent) is PooledConnection
 
 
 async def test_two_processes_with_different_files_cannot_both_encrypt(
