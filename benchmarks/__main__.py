@@ -89,12 +89,16 @@ def main() -> int:
         "--no-write", action="store_true", help="print the table and leave all files as they are"
     )
     parser.add_argument(
-        "--again", action="store_true", help="write the tables anew from the last results"
+        "--again",
+        action="store_true",
+        help="write the tables anew from the last results, of `make growth` and `make memory` too",
     )
     arguments = parser.parse_args()
     if arguments.again:
         last = json.loads(RESULTS.read_text())
-        write(from_json(json.dumps(last["rows"])), last["machine"])
+        newer = {row.name: row for row in (*growth_rows(), *memory_rows())}
+        rows = [newer.get(row.name, row) for row in from_json(json.dumps(last["rows"]))]
+        write(rows, last["machine"])
         return 0
     began = perf_counter()
     names = arguments.only or list(MEASUREMENTS)
