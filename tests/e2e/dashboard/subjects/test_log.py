@@ -75,8 +75,13 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
     expect(page.get_by_text("It has printed nothing yet.")).to_be_visible()
 
 
-def test_a_filter_finds_what_lies_long_before_the_end(screen: Screen) -> None:
+def test_a_filter_finds_what_lies_long_before_the_end(screen: Screen, world: World) -> None:
     page = screen.page
+    with world.client as client:
+        # Two events each: more than the page of the log's end that is searched at first.
+        for _ in range(20):
+            run_id = world.launch("send-release-notes", app="log", version="1")
+            client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
     screen.open(f"?view=log&type=job_definition.registered&correlation={NOBODY}")
     expect(page.get_by_text("Only the end of the log was searched")).to_be_visible()
     page.get_by_role("button", name=f"Remove correlation={NOBODY}").click()

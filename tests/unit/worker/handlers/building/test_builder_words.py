@@ -133,11 +133,12 @@ def test_a_cancel_ends_also_what_ignores_it() -> None:
 def test_a_cancel_also_ends_a_process_that_was_left_behind_and_prints_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(builder, "CHUNK_BYTES", 1)  # So there is always more to read.
+    # A byte at a time, of a pipe that is full when the command ends: there is always more to read.
+    monkeypatch.setattr(builder, "CHUNK_BYTES", 1)
     context = context_of()
     threading.Timer(0.3, context.cancelled.set).start()
     with pytest.raises(CanceledError):
-        run_command(context, ["sh", "-c", "yes & exit 0"], os.environ)
+        run_command(context, ["sh", "-c", "yes | head -c 60000; yes & exit 0"], os.environ)
 
 
 def test_a_signal_without_a_name_has_its_number() -> None:
