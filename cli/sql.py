@@ -5,7 +5,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,9 +87,9 @@ def _private_address(directory: Path, url: str) -> dict[str, Any]:
 
 def reader_password(file: Path) -> str:
     """Return the role's password, made at its first use; only its owner may read the file."""
-    if not file.exists():
-        with suppress(FileExistsError):  # Another process has just made it.
-            write_atomically(file, secrets.token_urlsafe(24).encode(), mode=0o600, replace=False)
+    # A file of an earlier version is empty if a disk was full.
+    if not file.exists() or not file.stat().st_size:
+        write_atomically(file, secrets.token_urlsafe(24).encode(), mode=0o600)
     return file.read_text()
 
 

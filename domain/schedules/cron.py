@@ -97,7 +97,7 @@ class TickRange:
     ticks: int
 
     def followed_by(self, later: TickRange) -> TickRange:
-        """Return both as one tick_range; no tick is due between them."""
+        """Return both as one range; no tick is due between them."""
         return TickRange(self.first, later.last, self.ticks + later.ticks)
 
 

@@ -163,10 +163,12 @@ class PooledConnection(AsyncConnection[dict[str, Any]]):
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Send or receive; whatever uses the connection does so by this method of psycopg."""
         limit_s = self.answer_s if timeout is None else timeout
+        began_s = monotonic()
         try:
             return await super().wait(gen, interval, limit_s)
         except psycopg.OperationalError as error:
-            if error.sqlstate is not None or self.closed:
+            is_late = limit_s is not None and monotonic() - began_s >= limit_s
+            if not is_late or error.sqlstate is not None or self.closed:
                 raise
             self.pgconn.finish()
             msg = f"the server does not answer: {error}"

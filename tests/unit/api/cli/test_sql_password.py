@@ -25,3 +25,9 @@ def test_one_is_made_after_an_attempt_that_could_not_write_it(
     assert len(password) == 32
     assert reader_password(file) == password
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_empty_file_of_an_earlier_version_is_written_anew(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.touch()
+    assert len(reader_password(file)) == 32

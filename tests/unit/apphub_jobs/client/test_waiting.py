@@ -24,7 +24,7 @@ class Silent(BaseHTTPRequestHandler):
         """Answer a request."""
         is_stream = self.path.startswith("/events/stream")
         if not is_stream and Silent.has_answered:
-            self.released.wait(60)
+            self.released.wait()
             return
         body = json.dumps({"data": {"run": RUN}})
         if is_stream:
@@ -36,7 +36,7 @@ class Silent(BaseHTTPRequestHandler):
         self.wfile.flush()
         Silent.has_answered = True
         if is_stream:
-            self.released.wait(60)
+            self.released.wait()
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
