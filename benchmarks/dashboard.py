@@ -32,9 +32,10 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from benchmarks.growth.__main__ import prepare, server
 from benchmarks.growth.population import Population, fill
+from domain.commands.failures import STEP
 from eventlog.database.sql import HEAD
 from tests.support import databases
-from tests.support.processes import started
+from tests.support.processes import eventually, started
 
 TIMES = 5
 
@@ -103,18 +104,23 @@ def _served(runs: int) -> Iterator[str]:
 
 _IS_READ = """
     SELECT (SELECT position FROM run_statistics_progress) >= %(head)s
-        AND (SELECT searched_until FROM failure_watches) >= %(head)s
+        AND coalesce((SELECT searched_until FROM failure_watches), 0) > %(head)s - %(step)s
         AND (SELECT max(position) FROM log_seals) >= %(head)s
 """
-"""Whether the service has counted, searched for failures and sealed up to a position."""
+"""Whether the service has counted and sealed up to a position. Where it finds no failures, it does
+not record the last step of its search."""
 
 
 def _wait_until_read(database_url: str) -> None:
-    """Wait until the service has read the log that it did not write, as no service has to."""
+    """Wait until the service has caught up with the log that the benchmark wrote."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         [head] = connection.execute(HEAD).fetchone() or (0,)
-        while connection.execute(_IS_READ, {"head": head}).fetchone() != (True,):
-            sleep(0.5)
+        values = {"head": head, "step": STEP}
+
+        def is_read() -> bool:
+            return connection.execute(_IS_READ, values).fetchone() == (True,)
+
+        eventually(is_read, 600, "the service has read the log", longest_pause_s=1.0)
 
 
 @contextmanager

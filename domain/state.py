@@ -149,9 +149,11 @@ def _plain(event: StateEvent) -> PlainEvent:
 
 
 def spec_upcast(field: str, value: Json) -> "staticmethod[[JsonObject], None]":
-    """Return the upcast of an event with a `spec` from before that had this field.
+    """Return the upcast that adds a field to an event's `spec`.
 
-    The value is what was true before; it is never changed.
+    Args:
+        field: its name.
+        value: what held before the field existed; all events share it, so nothing may change it.
     """
 
     def upcast(state: JsonObject) -> None:

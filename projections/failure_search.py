@@ -262,8 +262,10 @@ _OWN_RETRY_OF = f"""
 """
 
 MAX_TREE_RUNS = 1_000
+"""Runs of a retry tree that are read, at most."""
 
-MAX_DEPTH = 100
+MAX_TREE_DEPTH = 100
+"""Retries of retries that are followed, at most."""
 
 RETRY_TREE = f"""
     WITH RECURSIVE up AS (
@@ -272,14 +274,14 @@ RETRY_TREE = f"""
         UNION ALL
         SELECT run.id, up.job, {_OWN_RETRY_OF}, up.depth + 1
         FROM up JOIN job_runs AS run ON run.id = up.retry_of AND run.job_definition_id = up.job
-        WHERE up.depth < {MAX_DEPTH}
+        WHERE up.depth < {MAX_TREE_DEPTH}
     ), down AS (
         (SELECT id, job, 0 AS depth FROM up ORDER BY up.depth DESC LIMIT 1)
         UNION ALL
         SELECT run.id, down.job, down.depth + 1 FROM down
         JOIN job_runs AS run ON run.launch_context->>'retryOf' = down.id::text
             AND run.job_definition_id = down.job AND {is_own_retry("run")}
-        WHERE down.depth < {MAX_DEPTH}
+        WHERE down.depth < {MAX_TREE_DEPTH}
     )
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
     FROM (SELECT id FROM down LIMIT {MAX_TREE_RUNS}) AS one JOIN job_runs AS run USING (id)

@@ -32,7 +32,7 @@ class DecisiveRow(ProjectedRow):
 
 
 class DecisiveRow2(ProjectedRow):
-    """As `DecisiveRow`, for tables whose rows have had to hold more since."""
+    """As `DecisiveRow`, for tables that mark a complete row in `state2_version` (`STATES`)."""
 
     state2_version: ReadOnly[BigInt | None]
 

@@ -530,7 +530,10 @@ class AsyncRun(Generic[R]):
 
     async def refresh(self) -> RunDocument:
         """Read the run, and update and return `document`."""
-        self.document = RunDocument((await self._transport.data(runs.show(self.id)))["run"])
+        return await self._refresh(inf)
+
+    async def _refresh(self, until: float) -> RunDocument:
+        self.document = RunDocument((await self._transport.data(runs.show(self.id), until))["run"])
         return self.document
 
     async def wait(self, timeout: float | None = None) -> RunDocument:
@@ -573,12 +576,11 @@ class AsyncRun(Generic[R]):
     async def _try_refresh(self, until: float) -> bool:
         """Read the run, and return whether the service answered by then."""
         try:
-            answer = await self._transport.data(runs.show(self.id), until)
+            await self._refresh(until)
         except (ApiError, UnreachableError) as error:
             if not http.is_transient(error):
                 raise
             return False
-        self.document = RunDocument(answer["run"])
         return True
 
     @overload

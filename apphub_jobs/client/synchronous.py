@@ -527,7 +527,10 @@ class Run(Generic[R]):
 
     def refresh(self) -> RunDocument:
         """Read the run, and update and return `document`."""
-        self.document = RunDocument((self._transport.data(runs.show(self.id)))["run"])
+        return self._refresh(inf)
+
+    def _refresh(self, until: float) -> RunDocument:
+        self.document = RunDocument((self._transport.data(runs.show(self.id), until))["run"])
         return self.document
 
     def wait(self, timeout: float | None = None) -> RunDocument:
@@ -570,12 +573,11 @@ class Run(Generic[R]):
     def _try_refresh(self, until: float) -> bool:
         """Read the run, and return whether the service answered by then."""
         try:
-            answer = self._transport.data(runs.show(self.id), until)
+            self._refresh(until)
         except (ApiError, UnreachableError) as error:
             if not http.is_transient(error):
                 raise
             return False
-        self.document = RunDocument(answer["run"])
         return True
 
     @overload

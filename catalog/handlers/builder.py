@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from apphub_jobs.contract import JobRunContext, PermanentError
@@ -182,6 +183,9 @@ POLL_S = 0.1
 END_GRACE_S = 2.0
 """Between a builder's SIGTERM and its SIGKILL; below a worker's own grace time."""
 
+DRAIN_S = 10.0
+"""How long output is read after the builder has ended, if others go on printing."""
+
 CHUNK_BYTES = 65_536
 
 TAIL_BYTES = 32_768
@@ -244,7 +248,8 @@ def _watch_process(
         if context.cancelled.is_set():
             raise CanceledError
     # A process that a step left in the background may hold the pipe open, or even go on printing.
-    while output.forward(0):
+    drain_until = monotonic() + DRAIN_S
+    while output.forward(0) and monotonic() < drain_until:
         if context.cancelled.is_set():
             raise CanceledError
 

@@ -25,8 +25,8 @@ MAX_CHARACTERS = 200
 """Of an expression; none needs as many."""
 
 FIELDS = {"minute": 60, "hour": 24, "day-of-month": 31, "month": 12, "day-of-week": 7}
-"""In this order, with the number of their values. With a sixth field, some programs take the first
-for seconds, others the last."""
+"""The fields in their order, each with its number of values. An expression with six fields is
+refused: some programs read the first as seconds, others the last."""
 
 NEVER = "names a day that never comes"
 

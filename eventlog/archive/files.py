@@ -9,7 +9,7 @@ which file holds an event.
 import gzip
 import os
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
@@ -309,7 +309,7 @@ class _ArchivedPositions(TypedDict):
 
 async def blocks_between(
     connection: Connection, after: int, until: int | None
-) -> AsyncIterator[Block]:
+) -> AsyncGenerator[Block]:
     """Yield the blocks that may hold events in (after, until], by their first position."""
     for block in await blocks_covering(connection, after):
         if block.last_position > after:

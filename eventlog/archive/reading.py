@@ -10,7 +10,7 @@ events.
 
 import asyncio
 import builtins
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -167,10 +167,6 @@ async def resolve_marks(
     return result
 
 
-EVENTS_AT_ONCE = 32
-"""Archived events that are read together: their size is only known afterwards."""
-
-
 async def first_at(  # noqa: PLR0913 - a page, and what it leaves out
     connection: Connection,
     directory: Path | None,
@@ -192,25 +188,24 @@ async def first_at(  # noqa: PLR0913 - a page, and what it leaves out
     Raises:
         ArchiveError: they cannot be read.
     """
-    archives: dict[int, int] = {}
-    for archive, positions in positions_by_archive.items():
-        archives.update(dict.fromkeys(positions, archive))
-    in_order = sorted(archives)
+    requested_positions = _all_positions(positions_by_archive)
+    blocks = await blocks_holding(connection, positions_by_archive)
     rows: list[EventRow] = []
+    read_positions: set[int] = set()
     size = 0
-    for start in range(0, len(in_order), EVENTS_AT_ONCE):
-        chunk: dict[int, list[int]] = {}
-        for position in in_order[start : start + EVENTS_AT_ONCE]:
-            chunk.setdefault(archives[position], []).append(position)
-        events = await events_at(connection, directory, chunk)
-        for position in sorted(events):
-            row = to_event_row(events[position])
-            if matches(row):
-                rows.append(row)
-                size += len(row["state"])
-        if size >= max_bytes or (limit is not None and len(rows) >= limit):
-            break
-    return rows[:limit]
+    parts = _in_order(directory, _each(blocks), requested_positions.__contains__)
+    async with aclosing(parts):
+        async for documents in parts:
+            for document in documents:
+                read_positions.add(document["position"])
+                row = to_event_row(document)
+                if matches(row):
+                    rows.append(row)
+                    size += len(row["state"])
+            if size >= max_bytes or (limit is not None and len(rows) >= limit):
+                return rows[:limit]
+    _require_all(requested_positions, read_positions, blocks)
+    return rows
 
 
 async def events_at(
@@ -228,17 +223,25 @@ async def events_at(
     Raises:
         ArchiveError: they cannot be read.
     """
-    requested_positions: set[int] = set()
-    for positions in positions_by_archive.values():
-        requested_positions.update(positions)
+    requested_positions = _all_positions(positions_by_archive)
     blocks = await blocks_holding(connection, positions_by_archive)
     events = await asyncio.to_thread(_read_events, directory, blocks, requested_positions)
-    missing = requested_positions.difference(events)
+    _require_all(requested_positions, events.keys(), blocks)
+    return events
+
+
+def _all_positions(positions_by_archive: Mapping[int, Sequence[int]]) -> set[int]:
+    return {position for positions in positions_by_archive.values() for position in positions}
+
+
+def _require_all(
+    requested_positions: set[int], read_positions: Collection[int], blocks: Iterable[Block]
+) -> None:
+    missing = requested_positions.difference(read_positions)
     if missing:  # The hashes are right, so the index must have been edited.
         names = ", ".join(sorted({block.file for block in blocks}))
         problem = f"has no event at position {min(missing)}, though the database's index says so"
         raise ArchiveError(names, problem)
-    return events
 
 
 def _read_events(
@@ -263,19 +266,41 @@ async def events_between(
     Raises:
         ArchiveError: they cannot be read.
     """
+
+    def is_between(position: int) -> bool:
+        return position > after and (until is None or position <= until)
+
+    parts = _in_order(directory, blocks_between(connection, after, until), is_between)
+    async with aclosing(parts):
+        async for documents in parts:
+            yield documents
+
+
+async def _in_order(
+    directory: Path | None, blocks: AsyncGenerator[Block], is_requested: Callable[[int], bool]
+) -> AsyncGenerator[list[Document]]:
+    """Yield events of blocks in the order of positions; a block is read when it is its turn.
+
+    The blocks come in the order of their first positions.
+    """
     waiting: list[tuple[int, Document]] = []
-    async for block in blocks_between(connection, after, until):
-        ready = _pop_before(waiting, block.first_position)
-        if ready:
-            yield ready
-        for document in await asyncio.to_thread(read_block, directory, block):
-            position = document["position"]
-            is_beyond = until is not None and position > until
-            if position > after and not is_beyond:
-                heappush(waiting, (position, document))
+    async with aclosing(blocks):
+        async for block in blocks:
+            ready = _pop_before(waiting, block.first_position)
+            if ready:
+                yield ready
+            for document in await asyncio.to_thread(read_block, directory, block):
+                position = document["position"]
+                if is_requested(position):
+                    heappush(waiting, (position, document))
     remaining = _pop_before(waiting, None)
     if remaining:
         yield remaining
+
+
+async def _each(blocks: Iterable[Block]) -> AsyncGenerator[Block]:
+    for block in blocks:
+        yield block
 
 
 def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:

@@ -50,9 +50,10 @@ QUERY_MS = 60_000
 """Longest query of pooled sessions. Queries take milliseconds; one that unexpectedly takes longer
 ends here, so that it does not keep a session for good."""
 
-ANSWER_S = QUERY_MS / 1_000 + 10
+QUERY_ANSWER_S = QUERY_MS / 1_000 + 10
 """How long the server may take to answer a pooled session: then the session counts as lost. Before,
-the server ends a query itself; one that is frozen, or waits for its disk, ends nothing."""
+the server ends a query itself; one that is frozen, or waits for its disk, ends nothing. A
+`RoundTrip` has a shorter limit of its own (`pipeline.ANSWER_S`)."""
 
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -157,7 +158,7 @@ class PooledConnection(AsyncConnection[dict[str, Any]]):
         answer_s: how long the server may take; None without a limit.
     """
 
-    answer_s: float | None = ANSWER_S
+    answer_s: float | None = QUERY_ANSWER_S
 
     @override
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:

@@ -47,7 +47,7 @@ def noted_once_where_searched(search: FailureSearch, event: LoggedEvent) -> str 
     has_duplicates = len(set(positions)) < len(positions)
     was_recorded = not search.recorded.isdisjoint(positions)
     if has_duplicates or was_recorded:
-        return "failures that have not been noted yet"
+        return "failures that are not recorded yet"
     return None
 
 

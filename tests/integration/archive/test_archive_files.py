@@ -10,7 +10,6 @@ import pytest
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from eventlog import rehydration
-from eventlog.archive import reading
 from eventlog.archive.files import ArchiveError
 from eventlog.history.audit import Audit, EventFilter
 from eventlog.rehydration import END, read_parts
@@ -75,9 +74,8 @@ def test_a_file_that_is_not_what_was_written_is_named(
 
 
 async def test_a_page_reads_only_the_files_of_its_own_events(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(reading, "EVENTS_AT_ONCE", 3)
     async with parts(database_url, archive=tmp_path) as part:
         first_id = await ended_run(part)
         [file] = await archive_now(database_url, tmp_path)

@@ -158,7 +158,8 @@ const areOpen = new Map();
 
 /** @param {{group: Api.FailureGroup, trend?: Trend, again: () => void, isOpen: boolean}} props `isOpen` where it is the only one */
 function Group({ group, trend, again, isOpen }) {
-	const shows = useSignal(areOpen.get(group.fingerprint) ?? isOpen);
+	const place = `${isOpen} ${group.fingerprint}`; // What is open by itself on the group's own page is not in the list.
+	const shows = useSignal(areOpen.get(place) ?? isOpen);
 	const {
 		fingerprint, title, job, reason, frame, status, count, recovered, firstAt, lastAt, affectedVersions,
 		sampleRun, resolvedInVersion,
@@ -168,7 +169,7 @@ function Group({ group, trend, again, isOpen }) {
 		attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
 	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => {
 		shows.value = target.open;
-		areOpen.set(fingerprint, target.open);
+		areOpen.set(place, target.open);
 	};
 	const runs = [["failureGroup", fingerprint]];
 	const isResolvedByItself = status === "resolved" && count === 0 && resolvedInVersion === null;

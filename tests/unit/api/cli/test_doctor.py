@@ -32,7 +32,9 @@ def test_a_git_that_does_not_answer_is_wrong(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(doctor, "GIT_TIMEOUT_S", 0.1)
-    assert doctor.git().state == "wrong"
+    check = doctor.git()
+    assert check.state == "wrong"
+    assert "timed out" in check.message
 
 
 class ProxyPage(BaseHTTPRequestHandler):
@@ -48,7 +50,7 @@ class ProxyPage(BaseHTTPRequestHandler):
 
 def test_an_answer_without_reasons_is_reported_by_its_status(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), ProxyPage) as server:
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         with announced(tmp_path, url):
             check = doctor.service_is_ready(tmp_path)

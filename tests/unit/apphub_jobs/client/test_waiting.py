@@ -45,7 +45,9 @@ class Silent(BaseHTTPRequestHandler):
 @pytest.fixture
 def silent() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
-        Thread(target=server.serve_forever).start()
+        Silent.has_answered = False
+        Silent.released.clear()
+        Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         Silent.released.set()
         server.shutdown()
